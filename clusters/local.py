@@ -1,0 +1,141 @@
+"""A Dask cluster on this machine."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from dask.system import CPU_COUNT
+from dask.utils import format_bytes, parse_bytes
+from distributed import LocalCluster
+from distributed.system import MEMORY_LIMIT
+
+__all__ = ["local"]
+
+_LOOPBACK = "127.0.0.1"
+_OWN_NAMES = {
+    "n_workers": "workers",
+    "threads_per_worker": "threads",
+    "memory_limit": "memory",
+    "dashboard_address": "dashboard",
+}
+
+
+def local(
+    workers: int | None = None,
+    threads: int = 1,
+    memory: str | int | None = None,
+    dashboard: str | None = "127.0.0.1:0",
+    *,
+    processes: bool = True,
+    **options: Any,
+) -> LocalCluster:
+    """Start a Dask cluster on this machine.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Number of workers. Default: as many as give each core of the machine one thread.
+    threads : int, default 1
+        Threads of each worker. One is right for code that holds the GIL, as many `partial_fit` methods do; more threads
+        share the memory of one process.
+    memory : str or int, optional
+        Memory limit of one worker, as "2GB" or in bytes; the limits of all workers together are `workers * memory`, and
+        must fit this machine. Default: the memory of the machine (or of its container), shared out evenly.
+    dashboard : str or None, default "127.0.0.1:0"
+        Host and port of the dashboard; port 0 takes a free one, None starts none. All else listens on loopback whatever
+        is said here. Whoever reaches the dashboard can read what runs; whoever reaches a scheduler runs code there.
+    processes : bool, default True
+        Whether each worker is a process of its own, or all live in this one. In one process Dask can only measure the
+        memory of them all, so each is given the sum of their limits.
+    **options
+        Passed on to `distributed.LocalCluster`.
+
+    Returns
+    -------
+    distributed.LocalCluster
+        A context manager: at the end of the `with` block all its processes and ports are gone.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is not allowed; before anything is started.
+    RuntimeError
+        If a worker process got here by importing a script that has no `__main__` guard.
+
+    Notes
+    -----
+    A worker process begins by importing the script that starts it. So a script calls this below
+    ``if __name__ == "__main__":``, or each worker would start a cluster too.
+
+    Examples
+    --------
+    >>> import clusters
+    >>> with clusters.local(workers=2, memory="1GB") as cluster:  # doctest: +SKIP
+    ...     client = cluster.get_client()
+    """
+    _refuse_unguarded_script()
+    for theirs, ours in _OWN_NAMES.items():
+        if theirs in options:
+            raise TypeError(f"{theirs}={options[theirs]!r}: say {ours}= to clusters.local()")
+    _check_count("threads", threads)
+    if workers is None:
+        workers = max(1, CPU_COUNT // threads)
+    _check_count("workers", workers)
+    limit = MEMORY_LIMIT // workers if memory is None else _bytes(memory)
+    if workers * limit > MEMORY_LIMIT:
+        raise ValueError(
+            f"memory={memory!r} for each of workers={workers} makes {format_bytes(workers * limit)}, "
+            f"and this machine has {format_bytes(MEMORY_LIMIT)}"
+        )
+    _check_address(dashboard)
+    # Also for workers in this process: over inproc:// each opens an HTTP port on every interface.
+    loopback = {"host": _LOOPBACK, "protocol": "tcp://"}
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=threads,
+        processes=processes,
+        memory_limit=limit if processes else workers * limit,
+        dashboard_address=dashboard,
+        **{**loopback, **options},
+    )
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}={value!r}: expected an integer")
+    if value < 1:
+        raise ValueError(f"{name}={value!r}: expected at least 1")
+
+
+def _bytes(memory: object) -> int:
+    if isinstance(memory, bool) or not isinstance(memory, str | int):
+        raise TypeError(f"memory={memory!r}: expected bytes for one worker, as '2GB' or an integer")
+    try:
+        limit: int = parse_bytes(memory)
+    except ValueError:
+        limit = 0
+    if limit < 1:
+        raise ValueError(f"memory={memory!r}: expected bytes for one worker, as '2GB' or an integer above 0")
+    return limit
+
+
+def _check_address(dashboard: object) -> None:
+    if dashboard is None:
+        return
+    host, _, port = dashboard.rpartition(":") if isinstance(dashboard, str) else ("", "", "")
+    # A bare ":8787" would listen on every interface of the machine.
+    if not host or not port.isdecimal():
+        raise ValueError(f"dashboard={dashboard!r}: expected 'host:port', as '{_LOOPBACK}:8787', or None")
+
+
+def _refuse_unguarded_script() -> None:
+    frame = inspect.currentframe()
+    while frame is not None:
+        # The name that multiprocessing gives to the script while a new process imports it.
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "__mp_main__":
+            raise RuntimeError(
+                f"clusters.local() is called while a worker process imports {frame.f_code.co_filename}; "
+                'put the code that starts the cluster below `if __name__ == "__main__":`'
+            )
+        frame = frame.f_back

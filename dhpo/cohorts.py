@@ -1,0 +1,205 @@
+"""Which trials a free worker thread trains next, and how far: the pure part of the executor.
+
+Trials that go over the same blocks together share each read of a block. So trials are taken where most of them stand, from
+the ones furthest behind, and are split into as many cohorts as there are threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+__all__ = ["Assignment", "Costs", "Ready", "plan_steps"]
+
+# With fewer trials than this for each thread there is little to share; the longest chains then go first.
+_FEW_TRIALS_PER_THREAD = 4
+_LONGEST_RUN_OF_BLOCKS = 128
+_SHORTEST_BLOCK = 1e-4  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A trial that waits for a thread.
+
+    Parameters
+    ----------
+    trial : int
+    calls : int
+        `partial_fit` calls that its model has seen.
+    target : int
+        Calls at which it is scored; equal to `calls` where only the score is missing.
+    rung : int
+    home : str or None
+        The worker that trained it last and may still hold its model.
+    alone : bool
+        Whether it must not share a step, because a step that it was in has failed.
+    started_run : int
+        Calls at which it set out for `target`.
+    """
+
+    trial: int
+    calls: int
+    target: int
+    rung: int = 0
+    home: str | None = None
+    alone: bool = False
+    started_run: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One step to submit."""
+
+    worker: str
+    trials: tuple[int, ...]
+    until: int
+    rung: int
+
+
+class Costs:
+    """What a call and a score of a trial take, as far as it was measured.
+
+    A trial that was not measured is taken as the mean of the others.
+    """
+
+    def __init__(self) -> None:
+        self._call: dict[int, float] = {}
+        self._sums = [0.0, 0]
+        self._score_sums = [0.0, 0]
+
+    def measured(self, trial: int, calls: int, fit_seconds: float, scored: bool, score_seconds: float) -> None:
+        """Take what a step reports of one trial into account."""
+        if calls:
+            self._call[trial] = fit_seconds / calls
+            self._sums[0] += fit_seconds
+            self._sums[1] += calls
+        if scored:
+            self._score_sums[0] += score_seconds
+            self._score_sums[1] += 1
+
+    def call(self, trial: int) -> float | None:
+        """Seconds of one `partial_fit` call, None before anything was measured."""
+        mean = self._sums[0] / self._sums[1] if self._sums[1] else None
+        return self._call.get(trial, mean)
+
+    @property
+    def score(self) -> float:
+        """Seconds of one score, 0 before any was measured."""
+        return self._score_sums[0] / self._score_sums[1] if self._score_sums[1] else 0.0
+
+
+def plan_steps(
+    ready: Sequence[Ready],
+    free: Sequence[str],
+    n_threads: int,
+    under_way: Sequence[int],
+    costs: Costs,
+    *,
+    seconds: float,
+    gather: bool,
+) -> list[Assignment]:
+    """Give work to free threads.
+
+    Parameters
+    ----------
+    ready : sequence of Ready
+    free : sequence of str
+        A worker's address for each of its free threads.
+    n_threads : int
+        All threads, busy or not.
+    under_way : sequence of int
+        For each step under way, the calls of the trial of it that was furthest behind at its start.
+    costs : Costs
+    seconds : float
+        How long a step should take.
+    gather : bool
+        Whether the data is read again and again because it does not fit into the caches. Trials that would run ahead of
+        others then wait for them, so that they read on together.
+
+    Returns
+    -------
+    list of Assignment
+        At most one for each free thread.
+    """
+    free = list(free)
+    steps = [
+        Assignment(free.pop(0), (lonely.trial,), lonely.target, lonely.rung)
+        for lonely in [r for r in ready if r.alone][: len(free)]
+    ]
+    together = [r for r in ready if not r.alone]
+    unscored = [r for r in together if r.calls == r.target]
+    for group, until in (
+        (unscored, 0),
+        _next_group([r for r in together if r.calls < r.target], free, n_threads, under_way, gather),
+    ):
+        shares = _shares(group, free, costs, until) if group and free else []
+        for worker, share in shares:
+            free.remove(worker)
+            steps.append(_assignment(worker, share, until, costs, seconds))
+    return steps
+
+
+def _next_group(
+    ready: list[Ready], free: Sequence[str], n_threads: int, under_way: Sequence[int], gather: bool
+) -> tuple[list[Ready], int]:
+    """The trials to train now, and the calls at which the first of them are due."""
+    if not ready:
+        return [], 0
+    if len(ready) < _FEW_TRIALS_PER_THREAD * n_threads:
+        longest = min(ready, key=lambda r: (r.calls - r.target, r.calls, r.trial))
+        until = longest.target
+        group = [r for r in ready if r.calls == longest.calls and r.target == until]
+    else:
+        behind = min(ready, key=lambda r: (r.calls, r.trial))
+        until = min(r.target for r in ready)
+        group = [r for r in ready if r.calls < until]
+        if _in_midst_of_run(behind, free):
+            return [r for r in group if r.home in free], until
+        if gather and any(calls <= behind.calls for calls in under_way):
+            return [], until
+    # Threads that are busy now want their share of the group when they come back.
+    share = len(group) if not under_way else math.ceil(len(group) * len(free) / n_threads)
+    return sorted(group, key=lambda r: (r.calls, r.trial))[:share], until
+
+
+def _in_midst_of_run(behind: Ready, free: Sequence[str]) -> bool:
+    """Whether a cohort is between two steps of one run: it goes on as it is, where its models and blocks are."""
+    return behind.started_run < behind.calls and behind.home in free
+
+
+def _shares(
+    group: Sequence[Ready], free: Sequence[str], costs: Costs, until: int
+) -> list[tuple[str, list[Ready]]]:
+    """Split a group over the free threads: the dearest trial first, each to the thread that has least to do."""
+    loads = [0.0] * len(free)
+    shares: dict[int, list[Ready]] = defaultdict(list)
+
+    def cost(trial: Ready) -> float:
+        return (costs.call(trial.trial) or 1.0) * max(until - trial.calls, 1)
+
+    for trial in sorted(group, key=lambda r: (-cost(r), r.trial)):
+        least = min(loads)
+        # The worker that holds the model saves reading it; not worth more than a tenth of a call.
+        slots = [i for i, load in enumerate(loads) if load <= least + 0.1 * cost(trial)]
+        slot = next((i for i in slots if free[i] == trial.home), loads.index(least))
+        loads[slot] += cost(trial)
+        shares[slot].append(trial)
+    return [(free[slot], sorted(share, key=lambda r: (r.calls, r.trial))) for slot, share in sorted(shares.items())]
+
+
+def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, seconds: float) -> Assignment:
+    """Cut a share to what a step can do in its time; the step itself stops when its time is over."""
+    calls = share[0].calls
+    if until > calls:
+        known = [cost for cost in (costs.call(r.trial) for r in share) if cost is not None]
+        if known:
+            fitting = sum(total <= seconds for total in accumulate(known))
+            share = share[: max(fitting, 1)]
+            until = min(until, calls + 1 + math.ceil(seconds / max(sum(known[: len(share)]), _SHORTEST_BLOCK)))
+        until = min(until, calls + _LONGEST_RUN_OF_BLOCKS)
+    elif costs.score:
+        share = share[: max(1, int(seconds / costs.score))]
+    return Assignment(worker, tuple(r.trial for r in share), until, max(r.rung for r in share))

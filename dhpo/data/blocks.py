@@ -1,0 +1,190 @@
+"""Blocks: aligned rows of X, y and sample_weight, each with the culled graph that computes it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import cloudpickle
+import dask
+from dask.optimization import cull
+
+from dhpo.data.collections import Chunks, is_future
+from dhpo.data.rows import Rows, as_target, concatenate, n_rows, take
+
+__all__ = ["Block", "BlockMismatch", "Piece", "align", "check_lengths", "needs_lengths"]
+
+
+class BlockMismatch(ValueError):
+    """X, y or sample_weight of one block turned out to have different numbers of rows."""
+
+
+class Piece(NamedTuple):
+    """Rows `start:stop` of one chunk; all of them where both are None."""
+
+    key: Hashable
+    start: int | None = None
+    stop: int | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one `partial_fit` call sees, as a graph that a worker computes on its own.
+
+    Parameters
+    ----------
+    index : int
+        Position among the blocks of the collection.
+    graph : mapping
+        The culled low-level graph of this block alone.
+    parts : tuple of (tuple of Piece, or None)
+        The pieces of X, y and sample_weight.
+    futures : mapping of key to Future
+        Nodes of the graph that are data on the cluster; `load` wants their results.
+    """
+
+    index: int
+    graph: Mapping[Hashable, Any]
+    parts: tuple[tuple[Piece, ...] | None, ...]
+    futures: Mapping[Hashable, Any] = field(default_factory=dict)
+
+    def dumps(self) -> bytes:
+        """The block as bytes, without its futures."""
+        return cloudpickle.dumps((self.index, dict(self.graph), self.parts), protocol=5)
+
+    @staticmethod
+    def loads(data: bytes) -> Block:
+        """The block that `dumps` wrote."""
+        index, graph, parts = cloudpickle.loads(data)
+        return Block(index, graph, parts)
+
+    def load(self, supplied: Mapping[Hashable, Any] | None = None) -> Rows:
+        """Compute the rows in this thread.
+
+        Parameters
+        ----------
+        supplied : mapping of key to object, optional
+            The results of `futures`.
+
+        Raises
+        ------
+        BlockMismatch
+            If X, y and sample_weight do not have the same number of rows.
+        """
+        graph = {**self.graph, **(supplied or {})}
+        keys = list(dict.fromkeys(piece.key for part in self.parts if part for piece in part))
+        values = dict(zip(keys, dask.get(graph, keys), strict=True))
+        X, y, weight = (None if part is None else concatenate([_cut(values, p) for p in part]) for part in self.parts)
+        rows = Rows(X, as_target(y), as_target(weight))
+        for name, part in (("y", rows.y), ("sample_weight", rows.sample_weight)):
+            if part is not None and n_rows(part) != len(rows):
+                raise BlockMismatch(
+                    f"X and {name} must have the same rows, block by block: block {self.index} of X has {len(rows)} rows and of "
+                    f"{name} {n_rows(part)}."
+                )
+        return rows
+
+
+def _cut(values: Mapping[Hashable, Any], piece: Piece) -> Any:
+    value = values[piece.key]
+    return value if piece.start is None else take(value, slice(piece.start, piece.stop))
+
+
+def needs_lengths(X: Chunks, *others: Chunks | None) -> list[Chunks]:
+    """The collections whose chunk lengths must be counted before the blocks can be aligned."""
+    present = [other for other in others if other is not None]
+    if all(len(other.keys) == len(X.keys) and not other.in_memory for other in present) or not present:
+        unknown = any(c.lengths is None for c in (X, *present))
+        known = {c.lengths for c in (X, *present) if c.lengths is not None}
+        if not unknown or len(known) <= 1:
+            return []  # equal, or presumably so: `Block.load` finds out
+    return [c for c in (X, *present) if c.lengths is None]
+
+
+def check_lengths(*collections: Chunks | None) -> None:
+    """Raise ValueError if collections that go together are known to have different numbers of rows."""
+    rows = {c.name: c.n_rows for c in collections if c is not None and c.n_rows is not None}
+    if len(set(rows.values())) > 1:
+        said = ", ".join(f"{name} has {n}" for name, n in rows.items())
+        raise ValueError(f"{', '.join(rows)} must have the same number of rows, but {said}.")
+
+
+def align(X: Chunks, y: Chunks | None, sample_weight: Chunks | None) -> list[Block]:
+    """Cut y and sample_weight where X is cut, and give each block its own graph.
+
+    Data in memory is cut as the first of the others is that has more than one chunk; alone, it is one block, as in dask-ml.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of rows differ.
+
+    Warns
+    -----
+    UserWarning
+        If chunks have to be cut, with what that costs.
+    """
+    check_lengths(X, y, sample_weight)
+    present = [c for c in (X, y, sample_weight) if c is not None]
+    guide = next((c for c in present if not c.in_memory), X)
+    sources = (X, y, sample_weight)
+    parts = [_pieces(c, guide) if c is not None else None for c in sources]
+    return [
+        _block(index, sources, tuple(None if part is None else part[index] for part in parts))
+        for index in range(len(guide.keys))
+        if guide.lengths is None or guide.lengths[index]
+    ]
+
+
+def _pieces(chunks: Chunks, guide: Chunks) -> list[tuple[Piece, ...]]:
+    same_count = len(chunks.keys) == len(guide.keys)
+    if chunks is guide or (same_count and (chunks.lengths == guide.lengths or None in (chunks.lengths, guide.lengths))):
+        return [(Piece(key),) for key in chunks.keys]
+    if chunks.lengths is None or guide.lengths is None:  # pragma: no cover - needs_lengths() had them counted
+        raise ValueError(f"the chunks of {chunks.name} cannot be aligned while their lengths are unknown.")
+    cut = list(_cuts(chunks, guide.lengths))
+    if not chunks.in_memory:
+        loads = sum(len(pieces) for pieces in cut)
+        warnings.warn(
+            f"the chunks of {chunks.name} do not match those of {guide.name}: to read every block once, {loads} chunks of "
+            f"{chunks.name} are computed where {len(chunks.keys)} would do. Rechunk {chunks.name} like {guide.name} to avoid that.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return cut
+
+
+def _cuts(chunks: Chunks, lengths: Sequence[int]) -> Iterator[tuple[Piece, ...]]:
+    """For each of `lengths` rows, the pieces of `chunks` that hold them."""
+    held = chunks.lengths or ()
+    number, offset = 0, 0
+    for wanted in lengths:
+        pieces = []
+        while wanted > 0:
+            available = held[number] - offset
+            if available == 0:
+                number, offset = number + 1, 0
+                continue
+            used = min(wanted, available)
+            pieces.append(Piece(chunks.keys[number], offset, offset + used))
+            wanted, offset = wanted - used, offset + used
+        yield tuple(pieces)
+
+
+def _block(index: int, sources: Sequence[Chunks | None], parts: Sequence[tuple[Piece, ...] | None]) -> Block:
+    graph: dict[Hashable, Any] = {}
+    own: list[tuple[Piece, ...] | None] = []
+    for source, part in zip(sources, parts, strict=True):
+        if source is None or part is None:
+            own.append(None)
+        elif source.in_memory:
+            # Cut here, in the caller's process, so that a block carries its own rows and not the whole data.
+            graph[source.name] = concatenate([_cut(source.graph, piece) for piece in part])
+            own.append((Piece(source.name),))
+        else:
+            graph.update(cull(source.graph, [piece.key for piece in part])[0])
+            own.append(part)
+    futures = {key: node for key, node in graph.items() if is_future(node)}
+    return Block(index, {k: v for k, v in graph.items() if k not in futures}, tuple(own), futures)

@@ -1,0 +1,159 @@
+"""A worker's cache of loaded blocks, within the memory that the worker has left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import psutil
+
+from dhpo.data.rows import Rows
+
+__all__ = ["BlockCache", "Lookup"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Rows and where they came from; `read` is False when they were in the cache."""
+
+    rows: Rows
+    read: bool
+
+
+class _Read:
+    """One read under way, run once by whichever thread comes first."""
+
+    def __init__(self, load: Callable[[], Rows]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._started = False
+        self._done: Future[Rows] = Future()
+
+    def run(self) -> None:
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+        try:
+            self._done.set_result(self._load())
+        except BaseException as error:
+            self._done.set_exception(error)
+
+    def result(self) -> Rows:
+        self.run()
+        return self._done.result()
+
+
+@dataclass(slots=True)
+class _Entry:
+    rows: Rows
+    nbytes: int
+    needed_at: float
+
+
+class BlockCache:
+    """Keeps the blocks that are needed soonest.
+
+    The order of the passes is known, so the block to evict is the one that is needed last (Belady, 1966), which is optimal;
+    least recently used, for a scan that repeats and does not fit, would evict each block just before it is needed.
+
+    Parameters
+    ----------
+    memory_limit : int
+        Bytes that the process may hold resident. Blocks stay below `share` of it, with all that the process holds besides:
+        unmanaged memory is never spilled by Dask, and a process above 0.8 of its limit is paused for good.
+    share : float, default 0.6
+    resident : callable, optional
+        Returns the resident bytes of this process; replaced in tests.
+    """
+
+    def __init__(self, memory_limit: int, share: float = 0.6, resident: Callable[[], int] | None = None) -> None:
+        self._allowed = int(memory_limit * share)
+        self._resident = resident or _resident_bytes
+        self._entries: dict[Hashable, _Entry] = {}
+        self._reads: dict[Hashable, _Read] = {}
+        self._lock = threading.Lock()
+        self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dhpo-read-ahead")
+        self.nbytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._entries
+
+    def get(self, key: Hashable, load: Callable[[], Rows], needed_at: float) -> Lookup:
+        """The rows under `key`, loaded by this thread unless they are here, or on their way.
+
+        Parameters
+        ----------
+        key : hashable
+        load : callable
+            Loads the rows; what it raises is raised here.
+        needed_at : float
+            When the block is needed next after this use; the highest is evicted first.
+        """
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                entry.needed_at = needed_at
+                return Lookup(entry.rows, read=False)
+            read = self._reads.setdefault(key, _Read(load))
+        try:
+            rows = read.result()
+        finally:
+            with self._lock:
+                # Threads that wait for one read together count it once: for the first that comes back here.
+                first = self._reads.get(key) is read and self._reads.pop(key) is read
+        self.put(key, rows, needed_at)
+        return Lookup(rows, read=first)
+
+    def read_ahead(self, key: Hashable, load: Callable[[], Rows]) -> None:
+        """Start to load `key` in a thread of the cache's own; `get` waits for it, `settle` gives it up."""
+        with self._lock:
+            if key in self._entries or key in self._reads:
+                return
+            read = self._reads[key] = _Read(load)
+        self._ahead.submit(read.run)
+
+    def settle(self, key: Hashable) -> None:
+        """Forget a read ahead that nobody will ask for."""
+        with self._lock:
+            self._reads.pop(key, None)
+
+    def put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
+        """Keep rows if there is room for them, or room can be made from blocks that are needed later."""
+        nbytes = rows.nbytes
+        with self._lock:
+            if key in self._entries:
+                self._entries[key].needed_at = needed_at
+                return True
+            # What the process holds besides the cache; the rows at hand are counted in it already.
+            others = self._resident() - self.nbytes
+            while self._entries and others + self.nbytes > self._allowed:
+                last = max(self._entries, key=lambda k: self._entries[k].needed_at)
+                if self._entries[last].needed_at <= needed_at:
+                    break
+                self._evict(last)
+            if others + self.nbytes > self._allowed:
+                return False
+            self._entries[key] = _Entry(rows, nbytes, needed_at)
+            self.nbytes += nbytes
+            return True
+
+    def _evict(self, key: Hashable) -> None:
+        self.nbytes -= self._entries.pop(key).nbytes
+
+    def close(self) -> None:
+        """Drop all blocks and end the thread."""
+        self._ahead.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._entries.clear()
+            self._reads.clear()
+            self.nbytes = 0
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)

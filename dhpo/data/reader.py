@@ -1,0 +1,222 @@
+"""How a worker gets the rows of a block: from its cache, from scratch space, or by computing the block's graph."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from dhpo.data.blocks import Block, BlockMismatch
+from dhpo.data.rows import Rows
+from dhpo.data.validation import split_rows
+
+__all__ = ["BlockFacts", "BlockSpec", "Split", "load_training", "load_validation", "prepare"]
+
+# What reading back and writing raw rows costs, as far as the decision to materialise a block is concerned.
+_READ_BYTES_PER_SECOND = 2e9
+_WRITE_BYTES_PER_SECOND = 1e9
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """What a task carries about one block.
+
+    Parameters
+    ----------
+    index : int
+    data : bytes, optional
+        The pickled `Block`.
+    path : str, optional
+        A file that holds it, where it is too heavy to travel with each task and workers share a folder with the driver.
+    supplied : tuple of hashable
+        Keys of its graph whose values come with the task.
+    """
+
+    index: int
+    data: bytes | None = None
+    path: str | None = None
+    supplied: tuple[Hashable, ...] = ()
+
+    def load(self, supplied: Mapping[Hashable, Any] | None = None) -> Rows:
+        data = Path(self.path).read_bytes() if self.path is not None else self.data
+        if data is None:
+            raise ValueError(f"block {self.index} came without its graph")
+        return Block.loads(data).load(supplied)
+
+
+@dataclass(frozen=True)
+class Split:
+    """How training and validation rows are told apart, and where their copies are kept.
+
+    Parameters
+    ----------
+    test_size : float or None
+        Share of rows held out of every block; None where the user gave validation data.
+    entropy : int
+        Seed of the split.
+    scratch : str or None
+        Folder for raw copies of rows that all workers share; None where every block is loaded from its source each time.
+    """
+
+    test_size: float | None
+    entropy: int
+    scratch: str | None = None
+
+    def file(self, kind: str, index: int) -> Path | None:
+        return None if self.scratch is None else Path(self.scratch) / f"{kind}-{index:06d}.joblib"
+
+    def training(self, rows: Rows, index: int) -> Rows:
+        """The rows of a block that models are trained on."""
+        if self.test_size is None:
+            return rows
+        return rows.take(split_rows(len(rows), self.test_size, self.entropy, index)[0])
+
+    def validation(self, rows: Rows, index: int) -> Rows:
+        """The rows of a block that models are scored on."""
+        if self.test_size is None:
+            return rows
+        return rows.take(split_rows(len(rows), self.test_size, self.entropy, index)[1])
+
+
+@dataclass(frozen=True)
+class BlockFacts:
+    """What the first look at a block found out.
+
+    Parameters
+    ----------
+    index : int
+    n_training, n_validation : int
+        Rows.
+    nbytes : int
+        Bytes of the training rows in memory.
+    validation_nbytes : int
+        Bytes of the validation rows in memory.
+    seconds : float
+        It took to load the block.
+    materialised : bool
+        Whether the training rows were copied to scratch space.
+    classes : ndarray, optional
+        The distinct targets.
+    n_features : int or None
+    feature_names : list of str, optional
+    error : str, optional
+        Why the block cannot be used.
+    """
+
+    index: int
+    n_training: int = 0
+    n_validation: int = 0
+    nbytes: int = 0
+    validation_nbytes: int = 0
+    seconds: float = 0.0
+    materialised: bool = False
+    classes: np.ndarray | None = None
+    n_features: int | None = None
+    feature_names: tuple[Any, ...] | None = None
+    error: str | None = None
+
+
+def prepare(
+    spec: BlockSpec,
+    split: Split,
+    *,
+    with_classes: bool,
+    reads: float,
+    free_bytes_needed_per_byte: float,
+    supplied: Mapping[Hashable, Any] | None = None,
+) -> tuple[BlockFacts, Rows, Rows]:
+    """Load a block for the first time, hold its validation rows out, and copy to scratch space what is worth it.
+
+    Parameters
+    ----------
+    spec : BlockSpec
+    split : Split
+    with_classes : bool
+        Whether to collect the distinct targets.
+    reads : float
+        How often the training rows are expected to be read again.
+    free_bytes_needed_per_byte : float
+        Training rows are copied only onto a disk with this many times their bytes free.
+    supplied : mapping, optional
+        Values for the keys of the graph that are data on the cluster.
+
+    Returns
+    -------
+    facts : BlockFacts
+    training, validation : Rows
+    """
+    start = time.perf_counter()
+    try:
+        rows = spec.load(supplied)
+    except BlockMismatch as mismatch:
+        return BlockFacts(spec.index, error=str(mismatch)), Rows(np.empty((0, 0))), Rows(np.empty((0, 0)))
+    seconds = time.perf_counter() - start
+    training, validation = split.training(rows, spec.index), split.validation(rows, spec.index)
+    if split.test_size is None:
+        validation = rows.take(np.arange(0))
+    materialised = False
+    path = split.file("train", spec.index)
+    if path is not None:
+        nbytes = training.nbytes
+        saved = reads * (seconds - nbytes / _READ_BYTES_PER_SECOND)
+        worth_it = bool(spec.supplied) or saved > nbytes / _WRITE_BYTES_PER_SECOND
+        if worth_it and shutil.disk_usage(path.parent).free > nbytes * free_bytes_needed_per_byte:
+            _dump(training, path)
+            materialised = True
+        validation_path = split.file("valid", spec.index)
+        if validation_path is not None and split.test_size is not None:
+            _dump(validation, validation_path)
+    names = tuple(rows.X.columns) if hasattr(rows.X, "columns") else None
+    facts = BlockFacts(
+        spec.index,
+        n_training=len(training),
+        n_validation=len(validation),
+        nbytes=training.nbytes,
+        validation_nbytes=validation.nbytes,
+        seconds=seconds,
+        materialised=materialised,
+        classes=np.unique(rows.y) if with_classes and rows.y is not None else None,
+        n_features=int(rows.X.shape[1]) if getattr(rows.X, "ndim", 1) == 2 else None,
+        feature_names=names,
+    )
+    return facts, training, validation
+
+
+def load_training(spec: BlockSpec, split: Split, supplied: Mapping[Hashable, Any] | None = None) -> Rows:
+    """The training rows of a block."""
+    copy = _read_copy(split.file("train", spec.index))
+    return copy if copy is not None else split.training(spec.load(supplied), spec.index)
+
+
+def load_validation(spec: BlockSpec, split: Split, supplied: Mapping[Hashable, Any] | None = None) -> Rows:
+    """The validation rows of a block of the training data, or all rows of a block of the user's validation data."""
+    if supplied and ("valid", spec.index) in supplied:
+        rows: Rows = supplied["valid", spec.index]
+        return rows
+    copy = _read_copy(split.file("valid", spec.index)) if split.test_size is not None else None
+    return copy if copy is not None else split.validation(spec.load(supplied), spec.index)
+
+
+def _read_copy(path: Path | None) -> Rows | None:
+    if path is None or not path.exists():
+        return None
+    rows: Rows = joblib.load(path)
+    return rows
+
+
+def _dump(rows: Rows, path: Path) -> None:
+    """Write atomically: another worker sees the whole copy or none."""
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        joblib.dump(rows, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,24 @@
+"""The errors that dhpo raises by name; everything else is a ValueError or TypeError at the door."""
+
+from __future__ import annotations
+
+__all__ = ["DhpoError", "ExtraNotInstalled", "SearchFailed", "WorkersLost"]
+
+
+class DhpoError(Exception):
+    """Base class of the errors that only dhpo raises."""
+
+
+class SearchFailed(DhpoError):
+    """No trial of the search produced a finite score.
+
+    The message carries the traceback of the first trial that failed.
+    """
+
+
+class WorkersLost(DhpoError):
+    """No worker was there to run the search until the deadline passed."""
+
+
+class ExtraNotInstalled(DhpoError, ImportError):
+    """An optional dependency is missing; the message names the extra to install."""

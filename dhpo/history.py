@@ -1,0 +1,364 @@
+"""Everything that happened in a search, as one list of events, and the views of it that people look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from dhpo.trial import Drop, Report, Trial
+
+__all__ = [
+    "Best",
+    "DataPrepared",
+    "Dropped", "Event", "History", "Reported", "StepDone", "StepStats", "Stopped", "TrialStarted"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataPrepared:
+    """Every block was looked at once: validation rows held out, classes found, rows copied where that pays.
+
+    Parameters
+    ----------
+    n_blocks, n_training, n_validation : int
+        Blocks; rows to train on; rows to score on.
+    nbytes : int
+        Bytes of the training rows in memory.
+    materialised : int
+        Blocks whose training rows were copied to scratch space.
+    time : float
+        Seconds since the search began, here and in the other events.
+    """
+
+    n_blocks: int
+    n_training: int
+    n_validation: int
+    nbytes: int
+    materialised: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """A schedule asked for a new trial, and a sampler gave it its parameters."""
+
+    trial: Trial
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A trial was scored, or failed."""
+
+    report: Report
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A schedule gave up a trial, or is done with it."""
+
+    drop: Drop
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepStats:
+    """What one step cost.
+
+    Parameters
+    ----------
+    calls : int
+        `partial_fit` calls made.
+    blocks_read : int
+        Training blocks loaded from their source or from scratch space, not from the cache of the worker.
+    blocks_cached : int
+        Training blocks found in the cache.
+    bytes_read : int
+        Bytes of all blocks loaded, training and validation.
+    validation_blocks_read : int
+        Validation blocks loaded, not from the cache.
+    fit_seconds, score_seconds, load_seconds, store_seconds, seconds : float
+        Thread seconds in `partial_fit`, scoring, waiting for blocks and writing models; wall seconds of the step.
+    useful_cpu : float
+        CPU seconds of the step's own thread in `partial_fit` and scoring.
+    """
+
+    calls: int = 0
+    blocks_read: int = 0
+    blocks_cached: int = 0
+    bytes_read: int = 0
+    validation_blocks_read: int = 0
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+    load_seconds: float = 0.0
+    store_seconds: float = 0.0
+    seconds: float = 0.0
+    useful_cpu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One Dask task came back; `progress` holds the calls that each of its trials has seen now."""
+
+    progress: dict[int, int]
+    stats: StepStats
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The search ended: "done", "stopped" by the user, or the name of an error."""
+
+    reason: str
+    time: float
+
+
+Event = DataPrepared | TrialStarted | Reported | Dropped | StepDone | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The trial with the highest last score so far, and that report."""
+
+    trial: Trial
+    report: Report
+
+
+@dataclass
+class _Row:
+    trial: Trial
+    calls: int = 0
+    reports: list[Reported] = field(default_factory=list)
+    drop: Drop | None = None
+
+    @property
+    def last(self) -> Report | None:
+        return self.reports[-1].report if self.reports else None
+
+    @property
+    def status(self) -> str:
+        if self.last is not None and self.last.failed:
+            return "failed"
+        if self.drop is not None:
+            return self.drop.reason
+        return "running" if self.calls else "waiting"
+
+
+class History:
+    """Append-only list of events and the views of it.
+
+    Parameters
+    ----------
+    model_id : callable, optional
+        Maps a `Trial` to the `model_id` that dask-ml's attributes carry. Default: the number of the trial.
+    """
+
+    def __init__(self, model_id: Callable[[Trial], int | str] | None = None) -> None:
+        self.events: list[Event] = []
+        self._rows: dict[int, _Row] = {}
+        self._model_id = model_id or (lambda trial: trial.number)
+
+    def append(self, event: Event) -> None:
+        """Add one event; nothing else changes a history."""
+        self.events.append(event)
+        match event:
+            case TrialStarted(trial):
+                self._rows[trial.number] = _Row(trial)
+            case Reported(report):
+                row = self._rows[report.trial]
+                row.reports.append(event)
+                row.calls = max(row.calls, report.resource)
+            case Dropped(drop):
+                self._rows[drop.trial].drop = drop
+            case StepDone(progress):
+                for number, calls in progress.items():
+                    self._rows[number].calls = max(self._rows[number].calls, calls)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def _sorted(self) -> Iterator[_Row]:
+        # A copy first: the search goes on appending in its own thread while people look.
+        for number in sorted(list(self._rows)):
+            yield self._rows[number]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials so far, by number."""
+        return [row.trial for row in self._sorted()]
+
+    @property
+    def reported(self) -> list[Trial]:
+        """The trials that were scored, or failed, at least once, by number: the rows of `cv_results`."""
+        return [row.trial for row in self._sorted() if row.reports]
+
+    @property
+    def best(self) -> Best | None:
+        """The trial whose last score is highest; failed trials never are. None before the first score."""
+        best: Best | None = None
+        for row in self._sorted():
+            last = row.last
+            if last is None or last.failed:
+                continue
+            if best is None or last.score > best.report.score:
+                best = Best(row.trial, last)
+        return best
+
+    @property
+    def first_error(self) -> str | None:
+        """The traceback of the first trial that failed with one."""
+        return next((e.report.error for e in self.events if isinstance(e, Reported) and e.report.error), None)
+
+    @property
+    def partial_fit_calls(self) -> int:
+        """`partial_fit` calls that the models have seen, over all trials."""
+        return sum(row.calls for row in self._sorted())
+
+    def total(self, name: str) -> float:
+        """Sum of one field of `StepStats` over all steps."""
+        return sum(getattr(e.stats, name) for e in list(self.events) if isinstance(e, StepDone))
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each trial, as it stands now.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by trial number, with `bracket`, `status`, `partial_fit_calls`, `score` (the last), `rank` (1 is best;
+            failed and unscored trials have none), `fit_time` and `score_time` in seconds, one `param_...` column for each
+            parameter, and `error` (last line of the traceback). `attrs` of the frame hold the totals of `costs`.
+        """
+        rows = list(self._sorted())
+        scores = np.array([np.nan if r.last is None or r.last.failed else r.last.score for r in rows], dtype=float)
+        frame = pd.DataFrame(
+            {
+                "bracket": [r.trial.bracket for r in rows],
+                "status": [r.status for r in rows],
+                "partial_fit_calls": [r.calls for r in rows],
+                "score": scores,
+                "rank": pd.array(_ranks(scores), dtype="Int64"),
+                "fit_time": [sum(e.report.fit_time for e in r.reports) for r in rows],
+                "score_time": [sum(e.report.score_time for e in r.reports) for r in rows],
+            },
+            index=pd.Index([r.trial.number for r in rows], name="trial", dtype=int),
+        )
+        for name, values in _columns(rows).items():
+            frame["param_" + name] = pd.Series(list(values), index=frame.index)
+        errors = [None if r.last is None or not r.last.error else r.last.error.strip().splitlines()[-1] for r in rows]
+        frame["error"] = pd.Series(errors, index=frame.index, dtype=object)
+        frame.attrs.update(self.costs())
+        return frame
+
+    def costs(self) -> dict[str, Any]:
+        """What the search has cost so far, over all trials.
+
+        Returns
+        -------
+        dict
+            `partial_fit_calls`; `tasks` that trained and scored; `n_blocks` of the data; `blocks_read`, loads of training blocks
+            (the first look at the data included) that no cache could serve, and `blocks_cached`, those that one could;
+            `validation_blocks_read`; `bytes_read`; `passes`, `blocks_read` as passes over the whole data; and the seconds that
+            threads spent in `partial_fit`, scoring, waiting for blocks and storing models.
+        """
+        steps = [e.stats for e in list(self.events) if isinstance(e, StepDone)]
+        prepared = next((e for e in list(self.events) if isinstance(e, DataPrepared)), None)
+        n_blocks = prepared.n_blocks if prepared else 0
+        blocks_read = sum(s.blocks_read for s in steps) + n_blocks
+        return {
+            "partial_fit_calls": self.partial_fit_calls,
+            "tasks": len(steps),
+            "n_blocks": n_blocks,
+            "blocks_read": blocks_read,
+            "blocks_cached": sum(s.blocks_cached for s in steps),
+            "validation_blocks_read": sum(s.validation_blocks_read for s in steps),
+            "bytes_read": sum(s.bytes_read for s in steps) + (prepared.nbytes if prepared else 0),
+            "passes": blocks_read / n_blocks if n_blocks else 0.0,
+            "partial_fit_seconds": sum(s.fit_seconds for s in steps),
+            "score_seconds": sum(s.score_seconds for s in steps),
+            "load_seconds": sum(s.load_seconds for s in steps),
+            "store_seconds": sum(s.store_seconds for s in steps),
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every report in the order of its arrival, in dask-ml's words (`history_`)."""
+        return [self._record(e) for e in list(self.events) if isinstance(e, Reported)]
+
+    def model_records(self) -> dict[int | str, list[dict[str, Any]]]:
+        """The same records by `model_id` (`model_history_`)."""
+        return {self._model_id(row.trial): [self._record(e) for e in row.reports] for row in self._sorted()}
+
+    def _record(self, event: Reported) -> dict[str, Any]:
+        report = event.report
+        trial = self._rows[report.trial].trial
+        return {
+            "model_id": self._model_id(trial),
+            "params": dict(trial.params),
+            "bracket": trial.bracket,
+            "partial_fit_calls": report.resource,
+            "partial_fit_time": report.fit_time,
+            "score": report.score,
+            "score_time": report.score_time,
+            "elapsed_wall_time": event.time,
+            "error": report.error,
+        }
+
+    def cv_results(self) -> dict[str, Any]:
+        """The last score of every reported trial, in the words of scikit-learn and dask-ml (`cv_results_`).
+
+        Returns
+        -------
+        dict of str to ndarray, each of shape (n_trials,)
+            `param_...` columns are masked arrays, masked where a trial does not have the parameter.
+        """
+        rows = [row for row in self._sorted() if row.reports]
+        fit_times = [[e.report.fit_time for e in r.reports] for r in rows]
+        score_times = [[e.report.score_time for e in r.reports] for r in rows]
+        scores = np.array([np.nan if r.reports[-1].report.failed else r.reports[-1].report.score for r in rows])
+        results: dict[str, Any] = {
+            "mean_partial_fit_time": np.array([np.mean(t) for t in fit_times]),
+            "std_partial_fit_time": np.array([np.std(t) for t in fit_times]),
+            "mean_score_time": np.array([np.mean(t) for t in score_times]),
+            "std_score_time": np.array([np.std(t) for t in score_times]),
+            "model_id": np.array([self._model_id(r.trial) for r in rows]),
+            "bracket": np.array([r.trial.bracket for r in rows], dtype=int),
+            "partial_fit_calls": np.array([r.reports[-1].report.resource for r in rows], dtype=int),
+            "params": _objects([dict(r.trial.params) for r in rows]),
+        }
+        results.update(("param_" + name, values) for name, values in _columns(rows).items())
+        results["test_score"] = scores
+        results["mean_test_score"] = scores.copy()
+        results["std_test_score"] = np.zeros(len(rows))
+        results["split0_test_score"] = scores.copy()
+        filled = np.where(np.isfinite(scores), scores, -np.inf)
+        results["rank_test_score"] = rankdata(-filled, method="min").astype(np.int32)
+        return results
+
+
+def _ranks(scores: np.ndarray) -> list[int | None]:
+    finite = np.isfinite(scores)
+    ranks: list[int | None] = [None] * len(scores)
+    for i, rank in zip(np.flatnonzero(finite), rankdata(-scores[finite], method="min"), strict=True):
+        ranks[i] = int(rank)
+    return ranks
+
+
+def _objects(values: list[Any]) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):  # array[:] = values would broadcast lists of equal length
+        array[i] = value
+    return array
+
+
+def _columns(rows: list[_Row]) -> dict[str, np.ma.MaskedArray[Any, Any]]:
+    names = dict.fromkeys(name for row in rows for name in row.trial.params)
+    columns = {}
+    for name in names:
+        mask = [name not in row.trial.params for row in rows]
+        data = _objects([row.trial.params.get(name) for row in rows])
+        columns[name] = np.ma.MaskedArray(data, mask=mask)
+    return columns

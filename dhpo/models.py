@@ -1,0 +1,78 @@
+"""Which models of a search are worth keeping, and where they lie."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from dhpo.store import Checkpoint, ModelStore
+from dhpo.trial import Report
+
+__all__ = ["KeptModels"]
+
+
+class KeptModels:
+    """The driver's index of the store; files that nothing refers to any more are deleted.
+
+    Kept are, of each trial in training, the latest model and the one last scored (the search may be stopped between the two),
+    and of all trials that ended, the best.
+
+    Parameters
+    ----------
+    store : ModelStore
+    """
+
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+        self._latest: dict[int, Checkpoint] = {}
+        self._scored: dict[int, Checkpoint] = {}
+        self._references: Counter[str] = Counter()
+        self._best_ended: Report | None = None
+
+    def latest(self, trial: int) -> Checkpoint | None:
+        """Where the latest model of a trial lies; None for one that was never trained."""
+        return self._latest.get(trial)
+
+    def scored(self, trial: int) -> Checkpoint:
+        """Where the model lies that the last score of a trial is of."""
+        return self._scored[trial]
+
+    def read(self, checkpoint: Checkpoint) -> bytes:
+        """The bytes of a model."""
+        return self._store.read(checkpoint)
+
+    def write(self, trial: int, calls: int, model: bytes) -> Checkpoint:
+        """Store a model that came with a report."""
+        return self._store.write({(trial, calls): model})[trial]
+
+    def trained(self, checkpoint: Checkpoint) -> None:
+        """A trial has a new latest model."""
+        self._set(self._latest, checkpoint.trial, checkpoint)
+
+    def reported(self, report: Report) -> None:
+        """The latest model of a trial was scored."""
+        if not report.failed:
+            self._set(self._scored, report.trial, self._latest[report.trial])
+
+    def ended(self, trial: int, last: Report | None) -> None:
+        """A trial will never be trained again."""
+        self._set(self._latest, trial, None)
+        best = self._best_ended
+        if last is None or last.failed:
+            self._set(self._scored, trial, None)
+        elif best is None or (last.score, -last.trial) > (best.score, -best.trial):
+            self._best_ended = last
+            if best is not None:
+                self._set(self._scored, best.trial, None)
+        else:
+            self._set(self._scored, trial, None)
+
+    def _set(self, table: dict[int, Checkpoint], trial: int, checkpoint: Checkpoint | None) -> None:
+        old = table.pop(trial, None)
+        if checkpoint is not None:
+            table[trial] = checkpoint
+            self._references[checkpoint.file] += 1
+        if old is not None:
+            self._references[old.file] -= 1
+            if self._references[old.file] == 0:
+                del self._references[old.file]
+                self._store.delete(old.file)

@@ -1,0 +1,269 @@
+"""The first look at the data: align it, hold the validation rows out, find the classes."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import dask
+import numpy as np
+from dask.optimization import cull
+
+from dhpo.cluster import Workers
+from dhpo.data.blocks import Block, align, needs_lengths
+from dhpo.data.collections import Chunks, is_future
+from dhpo.data.order import PassOrder
+from dhpo.data.reader import BlockFacts, BlockSpec, Split, prepare
+from dhpo.data.rows import Rows, n_rows
+from dhpo.worker import single_threaded, worker_state
+from dhpo.workspace import Workspace
+
+__all__ = ["Data", "DataPlan", "look_at_data"]
+
+# A block whose graph is larger than this carries its rows itself; it goes through a file where workers share one.
+_HEAVY_BYTES = 64_000
+# Validation rows of several blocks are scored together up to this size, to spare calls.
+_VALIDATION_GROUP_BYTES = 8_000_000
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """The data as the user gave it, and what to do with it.
+
+    Parameters
+    ----------
+    X : Chunks
+    y, sample_weight : Chunks, optional
+    validation : tuple of (Chunks, Chunks or None), optional
+        Validation data of the user's own.
+    test_size : callable
+        Maps the number of blocks to the share of rows held out.
+    entropy : int
+        Seed of the split.
+    with_classes : bool
+        Whether the distinct targets are wanted.
+    """
+
+    X: Chunks
+    y: Chunks | None
+    sample_weight: Chunks | None
+    validation: tuple[Chunks, Chunks | None] | None
+    test_size: Any
+    entropy: int
+    with_classes: bool
+
+
+@dataclass
+class Data:
+    """The data as the steps see it.
+
+    Parameters
+    ----------
+    specs : list of BlockSpec
+        Training blocks.
+    futures : mapping of key to Future
+        Data on the cluster that the graphs of some blocks need.
+    validation : list of tuple of BlockSpec
+        Groups of blocks whose validation rows are scored together.
+    validation_futures : mapping of key to Future
+    split : Split
+    facts : list of BlockFacts
+    """
+
+    specs: list[BlockSpec]
+    futures: dict[Hashable, Any]
+    validation: list[tuple[BlockSpec, ...]]
+    validation_futures: dict[Hashable, Any]
+    split: Split
+    facts: list[BlockFacts] = field(default_factory=list)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the training rows in memory."""
+        return sum(f.nbytes for f in self.facts)
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The distinct targets."""
+        return np.unique(np.concatenate([f.classes for f in self.facts if f.classes is not None]))
+
+
+async def look_at_data(
+    client: Any, workers: Workers, workspace: Workspace, plan: DataPlan, order_entropy: int, max_resource: int, shared: bool
+) -> Data:
+    """Load every block once.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    workers : Workers
+    workspace : Workspace
+    plan : DataPlan
+    order_entropy : int
+        Seed of the passes.
+    max_resource : int
+        `partial_fit` calls of the longest-trained trial.
+    shared : bool
+        Whether all workers see the workspace.
+
+    Raises
+    ------
+    ValueError
+        If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
+    """
+    blocks = await _blocks(client, plan.X, plan.y, plan.sample_weight)
+    test_size = None if plan.validation is not None else plan.test_size(len(blocks))
+    split = Split(test_size, plan.entropy, str(workspace.scratch) if shared else None)
+    specs = [_spec(block, workspace, shared, "block") for block in blocks]
+    futures = {key: future for block in blocks for key, future in block.futures.items()}
+    data = Data(specs, futures, [], {}, split)
+    await _load_all(client, workers, workspace, data, plan, PassOrder(len(blocks), order_entropy), max_resource)
+    if plan.validation is not None:
+        own = await _blocks(client, *plan.validation, None)
+        data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
+        data.validation_futures = {key: future for block in own for key, future in block.futures.items()}
+    elif not sum(f.n_validation for f in data.facts):
+        raise ValueError(
+            f"test_size={test_size} holds out no row of {sum(f.n_training for f in data.facts)}; give a larger test_size, or "
+            "validation_data=(X, y)."
+        )
+    if not sum(f.n_training for f in data.facts):
+        raise ValueError(f"X is empty: it has no rows to train on (test_size={test_size}).")
+    return data
+
+
+async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunks | None) -> list[Block]:
+    counted: dict[str, Chunks] = {}
+    for chunks in needs_lengths(X, y, sample_weight):
+        graphs = [cull(chunks.graph, [key])[0] for key in chunks.keys]
+        tasks = [_submit_with(client, _count, graph, key) for graph, key in zip(graphs, chunks.keys, strict=True)]
+        counted[chunks.name] = chunks.with_lengths(await client.gather(tasks, asynchronous=True))
+    return align(
+        counted.get(X.name, X),
+        counted.get(y.name, y) if y is not None else None,
+        counted.get(sample_weight.name, sample_weight) if sample_weight is not None else None,
+    )
+
+
+def _submit_with(client: Any, function: Any, graph: Mapping[Hashable, Any], key: Hashable) -> Any:
+    """Submit a function of a graph, whose futures go along as dependencies."""
+    futures = {k: node for k, node in graph.items() if is_future(node)}
+    rest = {k: node for k, node in graph.items() if k not in futures}
+    return client.submit(function, rest, key, list(futures), list(futures.values()), pure=False)
+
+
+def _count(graph: Mapping[Hashable, Any], key: Hashable, names: Sequence[Hashable], values: Sequence[Any]) -> int:
+    return n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
+
+
+def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockSpec:
+    data = block.dumps()
+    supplied = tuple(block.futures)
+    if not shared or len(data) <= _HEAVY_BYTES:
+        return BlockSpec(block.index, data=data, supplied=supplied)
+    path = workspace.scratch / f"{kind}-{block.index:06d}.graph"
+    path.write_bytes(data)
+    return BlockSpec(block.index, path=str(path), supplied=supplied)
+
+
+async def _load_all(
+    client: Any, workers: Workers, workspace: Workspace, data: Data, plan: DataPlan, order: PassOrder, max_resource: int
+) -> None:
+    """Run one task for a few blocks each, and put what they found into `data`."""
+    shared = data.split.scratch is not None
+    first_uses = sorted(range(len(data.specs)), key=lambda i: order.next_use(i, 0))
+    batch = 1 if not shared else max(1, math.ceil(len(data.specs) / (8 * max(workers.n_threads, 1))))
+    batches = [first_uses[i : i + batch] for i in range(0, len(first_uses), batch)]
+    load = partial(
+        load_blocks,
+        workspace.run,
+        memory_limit=min((workers.memory_limit(a) for a in set(workers.free)), default=0),
+        split=data.split,
+        order=order,
+        with_classes=plan.with_classes,
+        reads=max(max_resource / len(data.specs), 1.0) * max(len(workers), 1),
+        free_bytes_needed_per_byte=2.0 * len(data.specs),
+        return_validation=not shared,
+    )
+    tasks = []
+    for number, indices in enumerate(batches):
+        specs = [data.specs[i] for i in indices]
+        names = [key for spec in specs for key in spec.supplied]
+        values = [data.futures[key] for key in names]
+        key = f"load-{workspace.run}-{number}"
+        tasks.append(client.submit(load, specs, names, values, key=key, pure=False))
+    if shared:
+        results = await client.gather(tasks, asynchronous=True)
+    else:
+        heads = [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
+        results = await client.gather(heads, asynchronous=True)
+        rows = [client.submit(operator.itemgetter(1), task, pure=False) for task in tasks]
+        data.validation_futures = {("valid", batch[0]): row for batch, row in zip(batches, rows, strict=True)}
+    data.facts = sorted((facts for result in results for facts in result), key=lambda f: f.index)
+    errors = [f.error for f in data.facts if f.error]
+    if errors:
+        raise ValueError(errors[0])
+    if shared:
+        data.specs = [
+            BlockSpec(spec.index) if f.materialised else spec for spec, f in zip(data.specs, data.facts, strict=True)
+        ]
+        data.futures = {key: data.futures[key] for spec in data.specs for key in spec.supplied}
+    if data.split.test_size is not None:
+        data.validation = _groups(data)
+
+
+def _groups(data: Data) -> list[tuple[BlockSpec, ...]]:
+    groups: list[list[BlockSpec]] = []
+    size = 0
+    for facts in data.facts:
+        if not facts.n_validation:
+            continue
+        if not groups or size + facts.validation_nbytes > _VALIDATION_GROUP_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(BlockSpec(facts.index))
+        size += facts.validation_nbytes
+    return [tuple(group) for group in groups]
+
+
+def load_blocks(
+    run: str,
+    specs: Sequence[BlockSpec],
+    names: Sequence[Hashable],
+    values: Sequence[Any],
+    *,
+    memory_limit: int,
+    split: Split,
+    order: PassOrder,
+    with_classes: bool,
+    reads: float,
+    free_bytes_needed_per_byte: float,
+    return_validation: bool,
+) -> Any:
+    """Look at some blocks, on a worker, and keep their training rows in its cache as far as they fit.
+
+    The function of every `load-` task; see `dhpo.data.reader.prepare` for the parameters.
+    """
+    supplied = dict(zip(names, values, strict=True))
+    found: list[BlockFacts] = []
+    validation = Rows(None)
+    cache = worker_state(run, memory_limit).cache
+    with single_threaded():
+        for spec in specs:
+            facts, training, validation = prepare(
+                spec,
+                split,
+                with_classes=with_classes,
+                reads=reads,
+                free_bytes_needed_per_byte=free_bytes_needed_per_byte,
+                supplied=supplied,
+            )
+            found.append(facts)
+            if facts.error is None:
+                cache.put(("train", spec.index), training, order.next_use(spec.index, 0))
+            del training
+    return (found, validation) if return_validation else found

@@ -1,0 +1,9 @@
+"""WHAT to try: samplers give the parameters of a trial by its number."""
+
+from __future__ import annotations
+
+from dhpo.samplers.base import Sampler
+from dhpo.samplers.grid import GridSampler
+from dhpo.samplers.random import RandomSampler
+
+__all__ = ["GridSampler", "RandomSampler", "Sampler"]

@@ -1,0 +1,32 @@
+"""The contract of samplers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from dhpo.trial import Report
+
+__all__ = ["Sampler"]
+
+
+class Sampler(Protocol):
+    """Gives the parameters of trials.
+
+    The parameters of trial n are a function of (`random_state`, n) and, for model-based samplers, of the reports told
+    so far. They do not depend on which other trials were asked for, nor in which order.
+    `dhpo.testing.check_sampler` checks that.
+    """
+
+    @property
+    def n_trials(self) -> int | None:
+        """How many distinct trials there are to give; None for endless.
+
+        A sampler may raise IndexError for numbers from there on, as a grid does, or repeat itself, as random sampling
+        of a finite space does.
+        """
+
+    def ask(self, number: int) -> dict[str, Any]:
+        """Return the parameters of trial `number`, as a dict that belongs to the caller."""
+
+    def tell(self, report: Report) -> None:
+        """Learn from what came of a trial."""

@@ -1,0 +1,42 @@
+"""Every point of a finite space, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dhpo.space import Space
+from dhpo.trial import Report
+
+__all__ = ["GridSampler"]
+
+
+class GridSampler:
+    """Trial n is point n of the grid, in the order of scikit-learn's ParameterGrid.
+
+    Parameters
+    ----------
+    space : Space
+        Finite: lists of values only.
+
+    Raises
+    ------
+    ValueError
+        If the space has a distribution.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._grid = space.grid()
+
+    @property
+    def n_trials(self) -> int:
+        """Number of points of the grid."""
+        return self._grid.size
+
+    def ask(self, number: int) -> dict[str, Any]:
+        """Return point `number` of the grid; IndexError beyond its end."""
+        if number < 0:
+            raise ValueError(f"number={number!r} is not allowed: trials are numbered from 0.")
+        return self._grid[number]
+
+    def tell(self, report: Report) -> None:
+        """Do nothing: a grid does not learn."""

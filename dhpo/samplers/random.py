@@ -1,0 +1,60 @@
+"""Points drawn at random, each from its own stream of random numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dhpo.samplers.permutation import Permutation
+from dhpo.seeds import RandomStateLike, entropy_of, seed_sequence
+from dhpo.space import Space
+from dhpo.trial import Report
+
+__all__ = ["RandomSampler"]
+
+
+class RandomSampler:
+    """Random search, as scikit-learn's ParameterSampler has it.
+
+    A finite space is sampled without replacement: the trials go through the grid in random order, and when it is
+    exhausted once more in a new random order (Hyperband may start more trials than a grid has points). A space with a
+    distribution is sampled with replacement.
+
+    Parameters
+    ----------
+    space : Space
+        What to draw from.
+    random_state : int, numpy RandomState, numpy Generator or None
+        See `dhpo.seeds.entropy_of`.
+
+    Attributes
+    ----------
+    entropy : int
+        Given as `random_state`, it repeats the search.
+    """
+
+    def __init__(self, space: Space, random_state: RandomStateLike = None) -> None:
+        self.entropy: int = entropy_of(random_state)
+        self._space = space
+        self._grid = space.grid() if space.is_finite else None
+
+    @property
+    def n_trials(self) -> int | None:
+        """Number of points of a finite space, after which points come again; None for an infinite one."""
+        return self._space.size
+
+    def ask(self, number: int) -> dict[str, Any]:
+        """Return the parameters of trial `number`."""
+        if number < 0:
+            raise ValueError(f"number={number!r} is not allowed: trials are numbered from 0.")
+        if self._grid is None:
+            # RandomState, not Generator: third-party distributions were written for what scikit-learn hands them.
+            bits = np.random.MT19937(seed_sequence(self.entropy, number, "params"))
+            return self._space.sample(np.random.RandomState(bits))
+        cycle, position = divmod(number, self._grid.size)
+        order = Permutation(self._grid.size, seed_sequence(self.entropy, cycle, "permutation"))
+        return self._grid[order[position]]
+
+    def tell(self, report: Report) -> None:
+        """Do nothing: random search does not learn."""

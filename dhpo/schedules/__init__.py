@@ -1,0 +1,28 @@
+"""HOW LONG to train: schedules decide by trial numbers and scores alone."""
+
+from __future__ import annotations
+
+from dhpo.schedules.base import Schedule
+from dhpo.schedules.bracket import Bracket, BracketSchedule
+from dhpo.schedules.fixed import Fixed
+from dhpo.schedules.halving import SuccessiveHalving
+from dhpo.schedules.hyperband import Hyperband
+from dhpo.schedules.incremental import Incremental
+from dhpo.schedules.inverse_decay import InverseDecay
+from dhpo.schedules.patience import Patience
+from dhpo.schedules.rungs import BracketPlan, Plan, Rung
+
+__all__ = [
+    "Bracket",
+    "BracketPlan",
+    "BracketSchedule",
+    "Fixed",
+    "Hyperband",
+    "Incremental",
+    "InverseDecay",
+    "Patience",
+    "Plan",
+    "Rung",
+    "Schedule",
+    "SuccessiveHalving",
+]

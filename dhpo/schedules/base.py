@@ -1,0 +1,41 @@
+"""The contract of schedules."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from dhpo.schedules.rungs import Plan
+from dhpo.trial import Decision, Report
+
+__all__ = ["Schedule"]
+
+
+class Schedule(Protocol):
+    """Decides how long trials are trained.
+
+    A conversation: `ask` until it returns None, run what it said, `tell` what came of it, `ask` again; until `done`.
+    The same conversation gives the same decisions, so a search is resumed by telling its reports again.
+    `dhpo.testing.check_schedule` checks all of it.
+    """
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial was dropped and no decision will follow."""
+
+    def ask(self) -> Decision | None:
+        """Return the next decision, or None when a report has to come first; None changes nothing.
+
+        A trial has one `Train` at a time, and ends with one `Drop`.
+        """
+
+    def tell(self, report: Report) -> None:
+        """Take the report of a `Train` handed out before.
+
+        Raises
+        ------
+        ValueError
+            If that trial is not in training, or did not fail and is at another resource than was asked for.
+        """
+
+    def plan(self) -> Plan:
+        """Return what will run when nothing fails and nothing stops early."""

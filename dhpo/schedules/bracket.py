@@ -1,0 +1,168 @@
+"""The engine of all synchronous schedules, and the schedule that runs several of them at once."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from itertools import accumulate
+
+from dhpo.schedules.rungs import BracketPlan, Plan
+from dhpo.trial import Decision, Drop, DropReason, Report, Train
+
+__all__ = ["Bracket", "BracketSchedule"]
+
+Urgency = tuple[bool, int, int]
+
+
+class Bracket:
+    """Train to a rung, keep the best, train those to the next.
+
+    Successive halving over any table of rungs (Jamieson and Talwalkar, 2016, figure 3): when all trials of a rung have
+    reported, the best of them go on, as many as the next rung holds. Ties go to the lower trial number. A trial that
+    failed is never promoted; where too few are left, fewer go on. Where the next rung holds as many as this one, nobody
+    has to wait for the others.
+
+    Parameters
+    ----------
+    plan : BracketPlan
+        The table.
+    first_trial : int, default 0
+        Number of the first trial; the others follow it.
+    """
+
+    def __init__(self, plan: BracketPlan, first_trial: int = 0) -> None:
+        self._number = plan.bracket
+        self._rungs = plan.rungs
+        self._next_start = first_trial
+        self._end_start = first_trial + plan.n_trials
+        self._ready: list[tuple[Urgency, Decision]] = []
+        self._training: dict[int, Train] = {}
+        self._gate = self._next_gate(0)
+        self._scores: dict[int, float] = {}  # of trials that wait at the gate
+        self._on_the_way = plan.n_trials  # trials that are neither at the gate nor dropped
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial was dropped and no decision will follow."""
+        return self._on_the_way == 0 and not self._ready
+
+    @property
+    def urgency(self) -> Urgency | None:
+        """Sort key of the decision that `ask` would return: drops, then later rungs, then lower trial numbers."""
+        if self._ready:
+            return self._ready[0][0]
+        return _urgency(self._start()) if self._next_start < self._end_start else None
+
+    def ask(self) -> Decision | None:
+        """Return the next decision, or None when a report has to come first."""
+        if self._ready:
+            _, decision = heapq.heappop(self._ready)
+        elif self._next_start < self._end_start:
+            decision = self._start()
+            self._next_start += 1
+        else:
+            return None
+        if isinstance(decision, Train):
+            self._training[decision.trial] = decision
+        return decision
+
+    def tell(self, report: Report) -> None:
+        """Take the report of a `Train` handed out before."""
+        trial = report.trial
+        asked = self._training.get(trial)
+        if asked is None:
+            raise ValueError(f"report of trial {trial}, which is not in training")
+        if not report.failed and report.resource != asked.resource:
+            raise ValueError(f"report of trial {trial} at {report.resource} calls, asked for were {asked.resource}")
+        del self._training[trial]
+        if report.failed:
+            self._drop(trial, "failed")
+        elif asked.rung == len(self._rungs) - 1:
+            self._drop(trial, "finished")
+        elif asked.rung < self._gate:
+            self._promote(trial, asked.rung + 1)
+            return
+        else:
+            self._scores[trial] = report.score
+        self._on_the_way -= 1
+        if self._on_the_way == 0:
+            self._open_gate()
+
+    def _open_gate(self) -> None:
+        ranked = sorted(self._scores, key=lambda trial: (-self._scores[trial], trial))
+        if not ranked:
+            return
+        above = self._gate + 1
+        n_promoted = self._rungs[above].n_trials
+        for trial in ranked[:n_promoted]:
+            self._promote(trial, above)
+        for trial in ranked[n_promoted:]:
+            self._drop(trial, "not promoted")
+        self._on_the_way = len(ranked[:n_promoted])
+        self._gate = self._next_gate(above)
+        self._scores = {}
+
+    def _next_gate(self, rung: int) -> int:
+        """Return the first rung from `rung` on above which there is less room: where trials have to wait."""
+        while rung < len(self._rungs) - 1 and self._rungs[rung + 1].n_trials == self._rungs[rung].n_trials:
+            rung += 1
+        return rung
+
+    def _start(self) -> Train:
+        return Train(self._next_start, self._rungs[0].resource, self._number, 0)
+
+    def _promote(self, trial: int, rung: int) -> None:
+        self._push(Train(trial, self._rungs[rung].resource, self._number, rung))
+
+    def _drop(self, trial: int, reason: DropReason) -> None:
+        self._push(Drop(trial, reason))
+
+    def _push(self, decision: Decision) -> None:
+        heapq.heappush(self._ready, (_urgency(decision), decision))
+
+
+def _urgency(decision: Decision) -> Urgency:
+    # Unique, since a trial has one decision at a time: a heap never compares the decisions themselves.
+    if isinstance(decision, Train):
+        return (True, -decision.rung, decision.trial)
+    return (False, 0, decision.trial)
+
+
+class BracketSchedule:
+    """A synchronous schedule: the brackets of a plan, all open at once.
+
+    Trials are numbered through the brackets in the order of the plan. The decisions are the same for any order of
+    reports.
+
+    Parameters
+    ----------
+    plan : Plan
+        The rung tables.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._first_trials = list(accumulate((b.n_trials for b in plan.brackets[:-1]), initial=0))
+        self._brackets = [Bracket(b, first) for b, first in zip(plan.brackets, self._first_trials, strict=True)]
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial was dropped and no decision will follow."""
+        return all(bracket.done for bracket in self._brackets)
+
+    def ask(self) -> Decision | None:
+        """Return the next decision, later rungs first, or None when a report has to come first."""
+        waiting = [(urgency, bracket) for bracket in self._brackets if (urgency := bracket.urgency) is not None]
+        if not waiting:
+            return None
+        return min(waiting, key=lambda pair: pair[0])[1].ask()
+
+    def tell(self, report: Report) -> None:
+        """Take the report of a `Train` handed out before."""
+        if not 0 <= report.trial < self._plan.n_trials:
+            raise ValueError(f"report of trial {report.trial}, which is not in training")
+        self._brackets[bisect_right(self._first_trials, report.trial) - 1].tell(report)
+
+    def plan(self) -> Plan:
+        """Return what will run when nothing fails."""
+        return self._plan

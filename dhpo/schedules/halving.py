@@ -1,0 +1,44 @@
+"""Successive halving."""
+
+from __future__ import annotations
+
+from dhpo.schedules.bracket import BracketSchedule
+from dhpo.schedules.rungs import BracketPlan, Plan, checked_int, halving_rungs
+
+__all__ = ["SuccessiveHalving"]
+
+
+class SuccessiveHalving(BracketSchedule):
+    """Train all trials a little, keep the best, train those longer, and so on.
+
+    Rung i holds n_initial_parameters // aggressiveness**i trials at n_initial_iter * aggressiveness**i calls, until a
+    single trial is left, or none would be, or `max_iter` is reached.
+
+    Parameters
+    ----------
+    n_initial_parameters : int
+        Number of trials.
+    n_initial_iter : int
+        `partial_fit` calls before the first decision.
+    max_iter : int, optional
+        Most calls of one trial; the last rung is cut to it. Default: until a single trial remains.
+    aggressiveness : int, default 3
+        The reduction factor, eta.
+
+    References
+    ----------
+    .. [1] Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and hyperparameter
+       optimization. AISTATS, figure 3. https://arxiv.org/abs/1502.07943
+    """
+
+    def __init__(
+        self, n_initial_parameters: int, n_initial_iter: int, max_iter: int | None = None, aggressiveness: int = 3
+    ) -> None:
+        n = checked_int("n_initial_parameters", n_initial_parameters)
+        r = checked_int("n_initial_iter", n_initial_iter)
+        eta = checked_int("aggressiveness", aggressiveness, minimum=2)
+        if max_iter is not None:
+            max_iter = checked_int("max_iter", max_iter)
+            if max_iter < r:
+                raise ValueError(f"max_iter={max_iter} is not allowed: give None or an int >= n_initial_iter={r}.")
+        super().__init__(Plan((BracketPlan(0, halving_rungs(n, r, eta, max_iter)),)))

@@ -1,0 +1,33 @@
+"""Hyperband."""
+
+from __future__ import annotations
+
+from dhpo.schedules.bracket import BracketSchedule
+from dhpo.schedules.rungs import Plan, checked_int, hyperband_brackets
+
+__all__ = ["Hyperband"]
+
+
+class Hyperband(BracketSchedule):
+    """Successive halving at every trade-off between many trials trained briefly and few trained long.
+
+    The brackets run all at once. Trials are numbered from the most aggressive bracket, s_max, down to bracket 0, which
+    drops none.
+
+    Parameters
+    ----------
+    max_iter : int, default 81
+        Most `partial_fit` calls of one trial; R in the paper.
+    aggressiveness : int, default 3
+        The reduction factor, eta.
+
+    References
+    ----------
+    .. [1] Li, L., Jamieson, K., DeSalvo, G., Rostamizadeh, A. and Talwalkar, A. (2018). Hyperband: A novel bandit-based
+       approach to hyperparameter optimization. JMLR 18(185), algorithm 1. https://jmlr.org/papers/v18/16-558.html
+    """
+
+    def __init__(self, max_iter: int = 81, aggressiveness: int = 3) -> None:
+        max_iter = checked_int("max_iter", max_iter)
+        aggressiveness = checked_int("aggressiveness", aggressiveness, minimum=2)
+        super().__init__(Plan(hyperband_brackets(max_iter, aggressiveness)))

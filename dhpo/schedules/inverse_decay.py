@@ -1,0 +1,47 @@
+"""Inverse decay: fewer and fewer trials, a little at a time."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+from dhpo.schedules.bracket import BracketSchedule
+from dhpo.schedules.rungs import BracketPlan, Plan, checked_int, inverse_decay_rungs
+
+__all__ = ["InverseDecay"]
+
+
+class InverseDecay(BracketSchedule):
+    """After k calls keep 1 / (1 + k)**decay_rate of the trials, at least one.
+
+    Ends when a single trial remains, or at `max_iter`.
+
+    Parameters
+    ----------
+    n_initial_parameters : int, default 10
+        Number of trials.
+    max_iter : int, default 100
+        Most `partial_fit` calls of one trial.
+    decay_rate : float, default 1.0
+        Higher drops trials sooner; 0 drops none.
+    fits_per_score : int, default 1
+        Calls between two looks at the scores.
+
+    Notes
+    -----
+    With `decay_rate=1` the number of trials falls with the resource as in successive halving (Li et al., 2018), without
+    its steps.
+    """
+
+    def __init__(
+        self, n_initial_parameters: int = 10, max_iter: int = 100, decay_rate: float = 1.0, fits_per_score: int = 1
+    ) -> None:
+        if not isinstance(decay_rate, Real) or not math.isfinite(decay_rate) or decay_rate < 0:
+            raise ValueError(f"decay_rate={decay_rate!r} is not allowed: give a number >= 0.")
+        rungs = inverse_decay_rungs(
+            checked_int("n_initial_parameters", n_initial_parameters),
+            float(decay_rate),
+            checked_int("max_iter", max_iter),
+            checked_int("fits_per_score", fits_per_score),
+        )
+        super().__init__(Plan((BracketPlan(0, rungs),)))

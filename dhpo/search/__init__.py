@@ -1,0 +1,16 @@
+"""The scikit-learn faces of the searches."""
+
+from dhpo.search.fixed import GridSearchCV, RandomizedSearchCV
+from dhpo.search.halving import HyperbandSearchCV, SuccessiveHalvingSearchCV
+from dhpo.search.incremental import IncrementalSearchCV, InverseDecaySearchCV
+from dhpo.search.run import Run
+
+__all__ = [
+    "GridSearchCV",
+    "HyperbandSearchCV",
+    "IncrementalSearchCV",
+    "InverseDecaySearchCV",
+    "RandomizedSearchCV",
+    "Run",
+    "SuccessiveHalvingSearchCV",
+]

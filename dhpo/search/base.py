@@ -1,0 +1,389 @@
+"""What all searches over blocks share: checks at the door, starting a run, and the attributes it leaves."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+import os
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import distributed
+import numpy as np
+import pandas as pd
+from dask.base import is_dask_collection
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from dhpo.data.blocks import check_lengths
+from dhpo.data.collections import as_chunks
+from dhpo.data.validation import default_test_size
+from dhpo.executor import Executor, Job
+from dhpo.history import History
+from dhpo.observers.base import Observers
+from dhpo.observers.terminal import make_terminal
+from dhpo.preparation import DataPlan
+from dhpo.samplers.base import Sampler
+from dhpo.schedules.base import Schedule
+from dhpo.schedules.rungs import Plan
+from dhpo.scoring import resolve_scoring
+from dhpo.search.postfit import PredictsWithBest
+from dhpo.search.run import Run
+from dhpo.seeds import entropy_of, seed_for
+from dhpo.space import Space
+from dhpo.trial import Trial
+
+__all__ = ["BlockSearchCV"]
+
+
+class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of the searches that train estimators with `partial_fit` over blocks of rows.
+
+    A subclass says in `_schedule` how long trials are trained, and in `_sampler` which there are.
+    """
+
+    estimator: Any
+    scoring: Any
+    test_size: float | None
+    random_state: Any
+    verbose: Any
+
+    # -- what subclasses decide -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _space(self) -> Space:
+        """The space of parameters."""
+
+    @abstractmethod
+    def _schedule(self) -> Schedule:
+        """A new schedule."""
+
+    @abstractmethod
+    def _sampler(self, space: Space, entropy: int) -> Sampler:
+        """A new sampler."""
+
+    @staticmethod
+    def _model_id(trial: Trial) -> int | str:
+        return trial.number
+
+    # -- before fit -----------------------------------------------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """Tell what will run, before any work.
+
+        Returns
+        -------
+        Plan
+            The table of brackets, with `n_trials`, `partial_fit_calls` and `passes(n_blocks)`; printing it shows the table.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of the search is not allowed.
+        """
+        return self._schedule().plan()
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What will run, as dask-ml tells it: `n_models`, `partial_fit_calls`, `max_iter` and `brackets`."""
+        plan = self.plan()
+        brackets = [
+            {
+                "bracket": bracket.bracket,
+                "n_models": bracket.n_trials,
+                "partial_fit_calls": bracket.partial_fit_calls,
+                "decisions": [rung.resource for rung in bracket.rungs],
+            }
+            for bracket in sorted(plan.brackets, key=lambda b: b.bracket)
+        ]
+        return {
+            "n_models": plan.n_trials,
+            "partial_fit_calls": plan.partial_fit_calls,
+            "max_iter": plan.max_resource,
+            "brackets": brackets,
+        }
+
+    # -- fit ------------------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        classes: Any = None,
+        validation_data: tuple[Any, Any] | None = None,
+        **fit_params: Any,
+    ) -> Any:
+        """Search for the best parameters.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, ndarray, scipy.sparse matrix or pandas DataFrame of shape (n_samples, n_features)
+            Each row chunk is one block, and each `partial_fit` call sees one block. Data in memory is a single block, unless y
+            has chunks.
+        y : dask array, series or dataframe, ndarray or pandas object of shape (n_samples,) or (n_samples, n_outputs), optional
+        sample_weight : dask array or series, ndarray or list of shape (n_samples,), optional
+            Passed to `partial_fit`, block by block. Scores are not weighted.
+        classes : array-like of shape (n_classes,), optional
+            All class labels. If not given, a classifier gets those found in the first pass over y.
+        validation_data : tuple (X, y), optional
+            Score on these rows and train on all of X, instead of holding out `test_size` of every block.
+        **fit_params
+            More arguments of every `partial_fit` call, passed on as they are.
+
+        Returns
+        -------
+        self, or an awaitable of it where the current client is asynchronous.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Before any task, if an argument or a parameter is not allowed.
+        SearchFailed
+            If no trial was scored.
+        WorkersLost
+            If the workers are gone and do not come back.
+        """
+        run = self.start(
+            X,
+            y,
+            sample_weight=sample_weight,
+            classes=classes,
+            validation_data=validation_data,
+            **fit_params,
+        )
+        if run.asynchronous:
+            return run
+        try:
+            return run.result()
+        except KeyboardInterrupt:
+            run.stop()
+            run.result()
+            raise
+
+    def start(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        classes: Any = None,
+        validation_data: tuple[Any, Any] | None = None,
+        **fit_params: Any,
+    ) -> Run:
+        """Start the search and return at once.
+
+        Parameters
+        ----------
+        X, y, sample_weight, classes, validation_data, **fit_params
+            As for `fit`.
+
+        Returns
+        -------
+        Run
+            With `summary()` and `best` at any moment, `stop()`, and `result()`, which waits and returns this search, fitted.
+        """
+        entropy = entropy_of(self.random_state)
+        job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy)
+        client, close = _current_client()
+        history = History(self._model_id)
+        terminal = make_terminal(self.verbose)
+        observers = Observers([] if terminal is None else [terminal])
+        executor = Executor(client, job, history, observers)
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)
+        self._history = history
+        return Run(client, executor, history, self._adopt, close)
+
+    def _job(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: Any,
+        validation_data: tuple[Any, Any] | None,
+        fit_params: Mapping[str, Any],
+        entropy: int,
+    ) -> Job:
+        """Check everything that can be checked before a task runs."""
+        _check_estimator(self.estimator)
+        space = self._space()
+        space.validate_for(self.estimator)
+        schedule = self._schedule()
+        resolve_scoring(self.estimator, self.scoring)
+        test_size = _checked_test_size(self.test_size)
+        for name, value in fit_params.items():
+            if is_dask_collection(value):
+                raise TypeError(
+                    f"{name} is a dask collection; of the arguments of partial_fit, sample_weight alone is cut into blocks. "
+                    f"Pass {name} as a value in memory."
+                )
+        chunks = [None if value is None else as_chunks(name, value) for name, value in _named(X, y, sample_weight)]
+        X_chunks, y_chunks, weights = chunks
+        if X_chunks is None:
+            raise TypeError("X is None; allowed are dask and NumPy arrays, dataframes and sparse matrices.")
+        check_lengths(*chunks)
+        validation = _checked_validation(validation_data, y is not None, X_chunks.n_columns)
+        fit_kwargs = dict(fit_params)
+        if classes is not None:
+            fit_kwargs["classes"] = np.asarray(classes)
+        return Job(
+            estimator=self.estimator,
+            schedule=schedule,
+            sampler=self._sampler(space, entropy),
+            scoring=self.scoring,
+            data=DataPlan(
+                X_chunks,
+                y_chunks,
+                weights,
+                validation,
+                test_size,
+                seed_for(entropy, 0, "split"),
+                with_classes=classes is None and y is not None and _wants_classes(self.estimator),
+            ),
+            fit_kwargs=fit_kwargs,
+            entropy=entropy,
+        )
+
+    def _adopt(self, executor: Executor) -> Any:
+        """Take over what a run has found, also one that ended early."""
+        history = self._history
+        self.history_ = history.records()
+        self.model_history_ = history.model_records()
+        self.scorer_ = resolve_scoring(self.estimator, self.scoring)
+        self.multimetric_ = False
+        self.n_splits_ = 1
+        if not self.history_:
+            return self
+        self.cv_results_ = history.cv_results()
+        best = history.best
+        if best is not None and executor.best_model is not None:
+            self.best_estimator_ = executor.best_model
+            self.best_params_ = dict(best.trial.params)
+            self.best_score_ = best.report.score
+            self.best_index_ = [trial.number for trial in history.reported].index(best.trial.number)
+            for name in ("classes_", "n_features_in_", "feature_names_in_"):
+                if hasattr(self.best_estimator_, name):
+                    setattr(self, name, getattr(self.best_estimator_, name))
+        return self
+
+    # -- after fit ------------------------------------------------------------------------------------------------------
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each trial: see `History.summary`. Also while a search that was started runs.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `summary().attrs` holds the totals: calls, tasks, blocks read, passes over the data.
+        """
+        check_is_fitted(self, "_history")
+        return self._history.summary()
+
+    @property
+    def metadata_(self) -> dict[str, Any]:
+        """What did run: `metadata` with the real numbers, and the totals of `summary().attrs`."""
+        check_is_fitted(self, "history_")
+        frame = self._history.summary()
+        planned = self.metadata
+        brackets = []
+        for bracket in planned["brackets"]:
+            rows = frame[frame["bracket"] == bracket["bracket"]]
+            scored = {r["partial_fit_calls"] for r in self.history_ if r["bracket"] == bracket["bracket"]}
+            brackets.append(
+                {
+                    "bracket": bracket["bracket"],
+                    "n_models": len(rows),
+                    "partial_fit_calls": int(rows["partial_fit_calls"].sum()),
+                    "decisions": sorted(scored),
+                }
+            )
+        return {
+            "n_models": len(frame),
+            **self._history.costs(),
+            "max_iter": int(frame["partial_fit_calls"].max()) if len(frame) else 0,
+            "brackets": brackets,
+        }
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "best_estimator_") or (hasattr(self, "_history") and not hasattr(self, "cv_results_"))
+
+
+def _named(X: Any, y: Any, sample_weight: Any) -> list[tuple[str, Any]]:
+    return [("X", X), ("y", y), ("sample_weight", sample_weight)]
+
+
+def _check_estimator(estimator: Any) -> None:
+    missing = [name for name in ("partial_fit", "set_params") if not callable(getattr(estimator, name, None))]
+    if missing or isinstance(estimator, type):
+        given = f"the class {estimator.__name__}" if isinstance(estimator, type) else f"a {type(estimator).__name__}"
+        needs = "an instance" if isinstance(estimator, type) else f"{' and '.join(missing)}"
+        raise TypeError(
+            f"estimator is {given}, and lacks {needs}: this search trains block by block and takes estimators with partial_fit, "
+            "such as SGDClassifier, SGDRegressor, MLPClassifier, MiniBatchKMeans or GaussianNB."
+        )
+
+
+def _wants_classes(estimator: Any) -> bool:
+    """Whether `partial_fit` has an argument `classes`."""
+    try:
+        parameters = inspect.signature(estimator.partial_fit).parameters
+    except (TypeError, ValueError):
+        return _is_classifier(estimator)
+    return "classes" in parameters
+
+
+def _is_classifier(estimator: Any) -> bool:
+    try:
+        return bool(is_classifier(estimator))
+    except AttributeError:  # no tags: not a scikit-learn estimator
+        return False
+
+
+def _checked_test_size(test_size: Any) -> Callable[[int], float]:
+    if test_size is None:
+        return default_test_size
+    if isinstance(test_size, bool) or not isinstance(test_size, numbers.Real) or not 0 < test_size < 1:
+        raise ValueError(f"test_size={test_size!r} is not allowed: give a share of the rows between 0 and 1, or None.")
+    share = float(test_size)
+    return lambda n_blocks: share
+
+
+def _checked_validation(validation_data: Any, with_y: bool, n_columns: int | None) -> Any:
+    if validation_data is None:
+        return None
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        raise ValueError(f"validation_data must be a pair (X, y); given was a {type(validation_data).__name__}.")
+    X, y = (None if value is None else as_chunks(name, value) for name, value in zip("Xy", validation_data, strict=True))
+    if X is None or (y is None) == with_y:
+        raise ValueError("validation_data must be a pair (X, y) with a y if, and only if, fit is given one.")
+    check_lengths(X, y)
+    if None not in (n_columns, X.n_columns) and X.n_columns != n_columns:
+        raise ValueError(f"validation_data has {X.n_columns} columns where X has {n_columns}.")
+    return X, y
+
+
+def _current_client() -> tuple[Any, Callable[[], None]]:
+    """The current client, or one of our own and the way to close it."""
+    try:
+        client = distributed.default_client()
+    except ValueError:
+        # Threads of this process: nothing to guard in a script, and most estimators leave the GIL alone in partial_fit.
+        cluster = distributed.LocalCluster(
+            n_workers=1, threads_per_worker=os.cpu_count(), processes=False, dashboard_address="127.0.0.1:0"
+        )
+        own = distributed.Client(cluster, set_as_default=False)
+
+        def close() -> None:
+            own.close()
+            cluster.close()
+
+        return own, close
+    if client.status != "running":
+        raise ValueError(
+            f"the current client is {client.status}: {client!r}. Start a new distributed.Client, or close this one's "
+            "`as_current` block to search on a cluster of this machine."
+        )
+    return client, lambda: None

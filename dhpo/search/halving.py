@@ -1,0 +1,157 @@
+"""Successive halving and Hyperband over blocks."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from dhpo.samplers.base import Sampler
+from dhpo.samplers.random import RandomSampler
+from dhpo.schedules.base import Schedule
+from dhpo.schedules.halving import SuccessiveHalving
+from dhpo.schedules.hyperband import Hyperband
+from dhpo.schedules.rungs import checked_int
+from dhpo.search.incremental import _InitialParameters
+from dhpo.space import Space
+from dhpo.trial import Trial
+
+__all__ = ["HyperbandSearchCV", "SuccessiveHalvingSearchCV"]
+
+
+class SuccessiveHalvingSearchCV(_InitialParameters):
+    """Train many candidates briefly, keep the best 1 / aggressiveness of them, train those longer, and so on.
+
+    The parameters and learned attributes are those of `dask_ml.model_selection.SuccessiveHalvingSearchCV`; see
+    `IncrementalSearchCV` for those not listed.
+
+    Parameters
+    ----------
+    estimator, parameters, n_initial_parameters, test_size, patience, tol, random_state, scoring, verbose, prefix
+        See `IncrementalSearchCV`.
+    n_initial_iter : int
+        `partial_fit` calls before the first decision.
+    max_iter : int, optional
+        Most calls of one trial. Default: until a single trial remains.
+    aggressiveness : int, default 3
+        The reduction factor, eta in the literature.
+
+    References
+    ----------
+    .. [1] Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and hyperparameter optimization.
+       AISTATS. https://arxiv.org/abs/1502.07943
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        parameters: Any,
+        n_initial_parameters: int | str = 10,
+        n_initial_iter: int | None = None,
+        max_iter: int | None = None,
+        aggressiveness: int = 3,
+        test_size: float | None = None,
+        patience: Any = False,
+        tol: float | None = 0.001,
+        random_state: Any = None,
+        scoring: Any = None,
+        verbose: Any = True,
+        prefix: str = "",
+    ) -> None:
+        self.estimator = estimator
+        self.parameters = parameters
+        self.n_initial_parameters = n_initial_parameters
+        self.n_initial_iter = n_initial_iter
+        self.max_iter = max_iter
+        self.aggressiveness = aggressiveness
+        self.test_size = test_size
+        self.patience = patience
+        self.tol = tol
+        self.random_state = random_state
+        self.scoring = scoring
+        self.verbose = verbose
+        self.prefix = prefix
+
+    def _schedule(self) -> Schedule:
+        if self.n_initial_iter is None:
+            raise ValueError("n_initial_iter=None is not allowed: give the partial_fit calls before the first decision.")
+        schedule = SuccessiveHalving(self._n_trials(), self.n_initial_iter, self.max_iter, self.aggressiveness)
+        return self._with_patience(schedule, self.patience)
+
+
+class HyperbandSearchCV(_InitialParameters):
+    """Successive halving at every trade-off between many candidates trained briefly and few trained long.
+
+    The parameters and learned attributes are those of `dask_ml.model_selection.HyperbandSearchCV`; see
+    `IncrementalSearchCV` for those not listed. All brackets train and score on one split of the data.
+
+    Parameters
+    ----------
+    estimator, parameters, test_size, tol, random_state, scoring, verbose, prefix
+        See `IncrementalSearchCV`.
+    max_iter : int, default 81
+        Most `partial_fit` calls of one trial; R in the paper.
+    aggressiveness : int, default 3
+        The reduction factor; eta in the paper.
+    patience : bool or int, default False
+        Stop trials that no longer improve; True waits max_iter // aggressiveness calls. `patience` should not be lower than
+        that: Hyperband stops trials early itself.
+
+    References
+    ----------
+    .. [1] Li, L., Jamieson, K., DeSalvo, G., Rostamizadeh, A. and Talwalkar, A. (2018). Hyperband: A novel bandit-based
+       approach to hyperparameter optimization. JMLR 18(185), algorithm 1. https://jmlr.org/papers/v18/16-558.html
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        parameters: Any,
+        max_iter: int = 81,
+        aggressiveness: int = 3,
+        patience: Any = False,
+        tol: float | None = 0.001,
+        test_size: float | None = None,
+        random_state: Any = None,
+        scoring: Any = None,
+        verbose: Any = True,
+        prefix: str = "",
+    ) -> None:
+        self.estimator = estimator
+        self.parameters = parameters
+        self.max_iter = max_iter
+        self.aggressiveness = aggressiveness
+        self.patience = patience
+        self.tol = tol
+        self.test_size = test_size
+        self.random_state = random_state
+        self.scoring = scoring
+        self.verbose = verbose
+        self.prefix = prefix
+
+    def _schedule(self) -> Schedule:
+        schedule = Hyperband(self.max_iter, self.aggressiveness)
+        return self._with_patience(schedule, self._patience_calls())
+
+    def _patience_calls(self) -> Any:
+        shortest = max(checked_int("max_iter", self.max_iter) // checked_int("aggressiveness", self.aggressiveness, 2), 2)
+        if self.patience is True:
+            return shortest
+        if self.patience and self.tol is not None and self.patience < shortest:
+            warnings.warn(
+                f"patience={self.patience} stops trials that Hyperband would go on with; give patience=True, or {shortest} or "
+                "more.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self.patience
+
+    def _sampler(self, space: Space, entropy: int) -> Sampler:
+        return RandomSampler(space, entropy)
+
+    def _model_id(self, trial: Trial) -> int | str:  # type: ignore[override]
+        first = 0
+        for bracket in Hyperband(self.max_iter, self.aggressiveness).plan().brackets:
+            if bracket.bracket == trial.bracket:
+                break
+            first += bracket.n_trials
+        return f"bracket={trial.bracket}-{trial.number - first}"

@@ -1,0 +1,188 @@
+"""Searches that train all trials side by side and stop or thin them out on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dhpo.samplers.base import Sampler
+from dhpo.samplers.grid import GridSampler
+from dhpo.samplers.random import RandomSampler
+from dhpo.schedules.base import Schedule
+from dhpo.schedules.incremental import Incremental
+from dhpo.schedules.inverse_decay import InverseDecay
+from dhpo.schedules.patience import Patience
+from dhpo.search.base import BlockSearchCV
+from dhpo.space import Space
+
+__all__ = ["IncrementalSearchCV", "InverseDecaySearchCV"]
+
+
+class _InitialParameters(BlockSearchCV):
+    """Searches over `n_initial_parameters` draws from `parameters`, or over the whole grid."""
+
+    parameters: Any
+    n_initial_parameters: int | str
+    patience: Any
+    tol: float | None
+
+    def _space(self) -> Space:
+        return Space(self.parameters)
+
+    def _n_trials(self) -> int:
+        if self.n_initial_parameters != "grid":
+            return self.n_initial_parameters  # type: ignore[return-value]  # the schedule checks it
+        size = self._space().size
+        if size is None:
+            raise ValueError(
+                "n_initial_parameters='grid' needs parameters that are lists; some are distributions. Give a number of "
+                "draws instead."
+            )
+        return size
+
+    def _sampler(self, space: Space, entropy: int) -> Sampler:
+        return GridSampler(space) if self.n_initial_parameters == "grid" else RandomSampler(space, entropy)
+
+    def _with_patience(self, schedule: Schedule, patience: Any, fits_per_score: int | None = None) -> Schedule:
+        if isinstance(patience, bool) or patience is None or patience == 0:
+            if patience is True:
+                raise ValueError("patience=True is not allowed here: give the number of calls to wait, 2 or more, or False.")
+            return schedule
+        return Patience(schedule, patience, self.tol, fits_per_score)
+
+
+class IncrementalSearchCV(_InitialParameters):
+    """Train a number of random candidates (or a grid) block by block, and stop those that no longer improve.
+
+    The parameters and learned attributes are those of `dask_ml.model_selection.IncrementalSearchCV`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With `partial_fit`, `get_params` and `set_params`.
+    parameters : dict or list of dict
+        Names of parameters with lists of values or distributions (`rvs`), as for scikit-learn's RandomizedSearchCV.
+    n_initial_parameters : int or "grid", default 10
+        Number of candidates, or all points of the grid.
+    decay_rate : None
+        Here for compatibility; `InverseDecaySearchCV` has it.
+    test_size : float, optional
+        Share of the rows of every block to score on. Default: about one block in all, at most 0.2.
+    patience : int or False, default False
+        Stop a trial whose score has not risen by more than `tol` in so many `partial_fit` calls.
+    tol : float or None, default 0.001
+        The rise that counts. None never stops.
+    fits_per_score : int, default 1
+        `partial_fit` calls between scores.
+    max_iter : int, default 100
+        Most `partial_fit` calls of one trial.
+    random_state : int, RandomState, Generator or None, default None
+        Repeats the search exactly, on any cluster.
+    scoring : str, callable or None, default None
+        As in scikit-learn. None is the estimator's own `score`.
+    verbose : bool or int, default True
+        Show progress if the output is a terminal.
+    prefix : str, default ""
+        Accepted for compatibility.
+
+    Attributes
+    ----------
+    best_estimator_, best_params_, best_score_, best_index_
+        The trial with the highest last score; its model as it was trained, not refitted.
+    cv_results_ : dict of ndarray
+        A row for each trial; makes a `pandas.DataFrame`.
+    history_ : list of dict
+        A record for each score, in the order they came.
+    model_history_ : dict of list of dict
+        The same by `model_id`.
+    metadata_ : dict
+        What was run, and passes over the data.
+    scorer_, n_splits_, multimetric_, classes_, n_features_in_, feature_names_in_
+        As in scikit-learn.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        parameters: Any,
+        n_initial_parameters: int | str = 10,
+        decay_rate: None = None,
+        test_size: float | None = None,
+        patience: Any = False,
+        tol: float | None = 0.001,
+        fits_per_score: int = 1,
+        max_iter: int = 100,
+        random_state: Any = None,
+        scoring: Any = None,
+        verbose: Any = True,
+        prefix: str = "",
+    ) -> None:
+        self.estimator = estimator
+        self.parameters = parameters
+        self.n_initial_parameters = n_initial_parameters
+        self.decay_rate = decay_rate
+        self.test_size = test_size
+        self.patience = patience
+        self.tol = tol
+        self.fits_per_score = fits_per_score
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.scoring = scoring
+        self.verbose = verbose
+        self.prefix = prefix
+
+    def _schedule(self) -> Schedule:
+        if self.decay_rate is not None:
+            raise ValueError(f"decay_rate={self.decay_rate!r} is not allowed here: use InverseDecaySearchCV.")
+        schedule = Incremental(self._n_trials(), self.max_iter, self.fits_per_score)
+        return self._with_patience(schedule, self.patience, self.fits_per_score)
+
+
+class InverseDecaySearchCV(_InitialParameters):
+    """Train many candidates, and keep 1 / (1 + k)**decay_rate of them after k calls of `partial_fit`.
+
+    The parameters and learned attributes are those of `dask_ml.model_selection.InverseDecaySearchCV`; see
+    `IncrementalSearchCV` for those not listed.
+
+    Parameters
+    ----------
+    estimator, parameters, n_initial_parameters, test_size, patience, tol, fits_per_score, max_iter
+        See `IncrementalSearchCV`.
+    random_state, scoring, verbose, prefix
+        See `IncrementalSearchCV`.
+    decay_rate : float, default 1.0
+        Higher drops candidates sooner; 0 drops none.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        parameters: Any,
+        n_initial_parameters: int | str = 10,
+        test_size: float | None = None,
+        patience: Any = False,
+        tol: float | None = 0.001,
+        fits_per_score: int = 1,
+        max_iter: int = 100,
+        random_state: Any = None,
+        scoring: Any = None,
+        verbose: Any = True,
+        prefix: str = "",
+        decay_rate: float = 1.0,
+    ) -> None:
+        self.estimator = estimator
+        self.parameters = parameters
+        self.n_initial_parameters = n_initial_parameters
+        self.test_size = test_size
+        self.patience = patience
+        self.tol = tol
+        self.fits_per_score = fits_per_score
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.scoring = scoring
+        self.verbose = verbose
+        self.prefix = prefix
+        self.decay_rate = decay_rate
+
+    def _schedule(self) -> Schedule:
+        schedule = InverseDecay(self._n_trials(), self.max_iter, self.decay_rate, self.fits_per_score)
+        return self._with_patience(schedule, self.patience, self.fits_per_score)

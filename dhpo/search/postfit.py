@@ -1,0 +1,145 @@
+"""Prediction with the best model, on data in memory and lazily on dask collections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+from dask.base import is_dask_collection
+from dask.dataframe.utils import meta_nonempty
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from dhpo.data.blocks import align, check_lengths, needs_lengths
+from dhpo.data.collections import as_chunks, chunk_lengths
+from dhpo.scoring import make_block_scorer
+
+__all__ = ["PredictsWithBest"]
+
+
+def _best_has(method: str) -> Callable[[Any], bool]:
+    def check(search: Any) -> bool:
+        return hasattr(getattr(search, "best_estimator_", search.estimator), method)
+
+    return check
+
+
+class PredictsWithBest:
+    """Hands the methods of `best_estimator_` on.
+
+    On a dask array or dataframe they return a lazy dask array (or dataframe, where the model returns pandas objects) with the
+    same chunks.
+    """
+
+    estimator: Any
+    best_estimator_: Any
+    scoring: Any
+    scorer_: Any
+
+    @available_if(_best_has("predict"))
+    def predict(self, X: Any) -> Any:
+        """Predict with the best model.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, dask array or dask dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray or dask array of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        return self._blockwise("predict", X)
+
+    @available_if(_best_has("predict_proba"))
+    def predict_proba(self, X: Any) -> Any:
+        """Class probabilities of the best model, of shape (n_samples, n_classes); see `predict`."""
+        return self._blockwise("predict_proba", X)
+
+    @available_if(_best_has("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> Any:
+        """Logarithms of the class probabilities of the best model; see `predict`."""
+        return self._blockwise("predict_log_proba", X)
+
+    @available_if(_best_has("decision_function"))
+    def decision_function(self, X: Any) -> Any:
+        """Decision values of the best model, of shape (n_samples,) or (n_samples, n_classes); see `predict`."""
+        return self._blockwise("decision_function", X)
+
+    @available_if(_best_has("transform"))
+    def transform(self, X: Any) -> Any:
+        """Transform with the best model; see `predict`."""
+        return self._blockwise("transform", X)
+
+    @available_if(_best_has("inverse_transform"))
+    def inverse_transform(self, X: Any) -> Any:
+        """Undo `transform` with the best model; see `predict`."""
+        return self._blockwise("inverse_transform", X)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Score the best model with the scorer of the search.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, dask array or dask dataframe of shape (n_samples, n_features)
+        y : array-like, dask array, dask dataframe or series of shape (n_samples,) or (n_samples, n_outputs), optional
+
+        Returns
+        -------
+        float
+            Of dask collections too: they are scored block by block, and X is never brought together.
+        """
+        check_is_fitted(self, "best_estimator_")
+        if is_dask_collection(X) or is_dask_collection(y):
+            return self._score_blocks(X, y)
+        return float(self.scorer_(self.best_estimator_, X) if y is None else self.scorer_(self.best_estimator_, X, y))
+
+    def _score_blocks(self, X: Any, y: Any) -> float:
+        parts = (as_chunks("X", X), None if y is None else as_chunks("y", y))
+        check_lengths(*parts)
+        known = {c.name: c.with_lengths(chunk_lengths(c)) for c in needs_lengths(*parts)}
+        X_chunks, y_chunks = (None if c is None else known.get(c.name, c) for c in parts)
+        scorer = make_block_scorer(self.best_estimator_, self.scoring, getattr(self.best_estimator_, "classes_", None))
+        tally = scorer.tally(self.best_estimator_)
+        for block in align(X_chunks, y_chunks, None):
+            rows = block.load({key: future.result() for key, future in block.futures.items()})
+            if len(rows):
+                tally.add(rows)
+        return tally.score()
+
+    def _blockwise(self, method: str, X: Any) -> Any:
+        check_is_fitted(self, "best_estimator_")
+        model = self.best_estimator_
+        if not is_dask_collection(X):
+            return getattr(model, method)(X)
+        if isinstance(X, da.Array):
+            if X.ndim == 2 and X.numblocks[1] > 1:
+                X = X.rechunk({1: -1})
+            row = np.ones((1, *X.shape[1:]), dtype=X.dtype)
+            lengths = X.chunks[0]
+        else:
+            row = meta_nonempty(X._meta).iloc[:1]
+            lengths = (np.nan,) * X.npartitions
+        meta = _output(model, method, row)
+        if hasattr(meta, "iloc"):  # set_output(transform="pandas")
+            return dd.from_delayed([_lazy(model, method, part) for part in _parts(X)], meta=meta.iloc[:0])
+        blocks = [
+            da.from_delayed(_lazy(model, method, part), shape=(length, *meta.shape[1:]), meta=meta[:0])
+            for length, part in zip(lengths, _parts(X), strict=True)
+        ]
+        return da.concatenate(blocks, allow_unknown_chunksizes=True)
+
+
+def _parts(X: Any) -> list[Any]:
+    return list(X.to_delayed().ravel()) if isinstance(X, da.Array) else list(X.to_delayed())
+
+
+def _output(model: Any, method: str, X: Any) -> Any:
+    return getattr(model, method)(X)
+
+
+def _lazy(model: Any, method: str, part: Any) -> Any:
+    return dask.delayed(_output, pure=True)(model, method, part)

@@ -1,0 +1,218 @@
+"""The space of parameters: what scikit-learn's ParameterGrid and ParameterSampler take, checked at the door."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+from sklearn.model_selection import ParameterSampler
+
+__all__ = ["Grid", "Space"]
+
+_ALLOWED = (
+    "a dict, or a list of dicts, from parameter names to lists, tuples or one-dimensional arrays of values, or to "
+    "distributions with an `rvs` method such as scipy.stats.loguniform(1e-4, 1)"
+)
+
+
+class Space:
+    """What a search may try.
+
+    Parameters
+    ----------
+    parameters : dict or list of dict
+        Parameter names to lists, tuples, ranges or one-dimensional arrays of values, or to distributions: anything with
+        an `rvs(random_state=...)` method, such as the frozen ones of `scipy.stats`. Of a list of dicts, a grid takes
+        each in turn and a sample draws one of them first, as in scikit-learn.
+
+    Attributes
+    ----------
+    names : tuple of str
+        All parameters of the space, sorted.
+    is_finite : bool
+        Whether there are lists of values only.
+    size : int or None
+        Number of points of the grid, None for an infinite space.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `parameters` is anything else, or empty.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> None:
+        self._dicts = _checked(parameters)
+        self.names: tuple[str, ...] = tuple(sorted({name for choices in self._dicts for name in choices}))
+        self.is_finite: bool = not any(_is_distribution(v) for choices in self._dicts for v in choices.values())
+        self._grid = Grid(self._dicts) if self.is_finite else None
+        self.size: int | None = self._grid.size if self._grid is not None else None
+
+    def __repr__(self) -> str:
+        return f"Space({self._dicts if len(self._dicts) > 1 else self._dicts[0]!r})"
+
+    def grid(self) -> Grid:
+        """Return all points of a finite space, computed when asked for, in the order of scikit-learn's ParameterGrid.
+
+        Raises
+        ------
+        ValueError
+            If the space has a distribution.
+        """
+        if self._grid is None:
+            endless = sorted({name for d in self._dicts for name, value in d.items() if _is_distribution(value)})
+            raise ValueError(
+                f"parameters: {', '.join(map(repr, endless))} given as a distribution; a grid needs lists of values."
+            )
+        return self._grid
+
+    def sample(self, rng: np.random.RandomState | np.random.Generator) -> dict[str, Any]:
+        """Draw one point, uniformly from a finite space.
+
+        Parameters
+        ----------
+        rng : numpy RandomState or Generator
+            All randomness comes from it.
+        """
+        if self._grid is not None:
+            # 64 bits more than the size needs, so that the remainder favours no point measurably.
+            raw = rng.bytes(self._grid.size.bit_length() // 8 + 9)
+            return self._grid[int.from_bytes(raw, "little") % self._grid.size]
+        if isinstance(rng, np.random.Generator):
+            rng = np.random.RandomState(rng.bit_generator)  # scikit-learn takes no Generator; this shares its state
+        (params,) = ParameterSampler(self._dicts, n_iter=1, random_state=rng)
+        return dict(params)
+
+    def validate_for(self, estimator: Any) -> None:
+        """Refuse a space with a parameter that the estimator does not have.
+
+        Parameters
+        ----------
+        estimator : estimator object
+            With scikit-learn's `get_params`.
+
+        Raises
+        ------
+        ValueError
+            Naming the parameter and the nearest that exists.
+        """
+        known = estimator.get_params(deep=True)
+        for choices in self._dicts:
+            for name in choices:
+                if not _is_settable(name, known, choices):
+                    nearest = difflib.get_close_matches(name, known, n=1)
+                    hint = f"did you mean {nearest[0]!r}?" if nearest else f"allowed are {', '.join(sorted(known))}."
+                    raise ValueError(f"parameters: {name!r} is not a parameter of {type(estimator).__name__}; {hint}")
+
+
+class Grid(Sequence[dict[str, Any]]):
+    """All points of a finite space, computed when asked for.
+
+    Made by `Space.grid`. scikit-learn's ParameterGrid has the same order, but multiplies sizes in 64 bits and so
+    repeats points of very large grids. `len` is limited to `sys.maxsize` by Python; `size` is not.
+    """
+
+    def __init__(self, dicts: Sequence[Mapping[str, Any]]) -> None:
+        self._subgrids = [(sorted(choices.items()), _n_points(choices)) for choices in dicts]
+        self.size: int = sum(n_points for _, n_points in self._subgrids)
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self.size))]
+        position = operator.index(index)
+        if position < 0:
+            position += self.size
+        if not 0 <= position < self.size:
+            raise IndexError(f"the grid has {self.size} points, number {index} is not one of them")
+        for choices, n_points in self._subgrids:
+            if position < n_points:
+                return _decode(choices, position)
+            position -= n_points
+        raise AssertionError("unreachable: sizes of subgrids add up to the size of the grid")
+
+
+def _decode(choices: list[tuple[str, Any]], position: int) -> dict[str, Any]:
+    digits = []
+    for _, values in reversed(choices):  # the last name runs fastest
+        position, digit = divmod(position, len(values))
+        digits.append(digit)
+    return {name: values[digit] for (name, values), digit in zip(choices, reversed(digits), strict=True)}
+
+
+def _n_points(choices: Mapping[str, Any]) -> int:
+    return math.prod(len(values) for values in choices.values())
+
+
+def _is_distribution(value: Any) -> bool:
+    return hasattr(value, "rvs")
+
+
+def _is_settable(name: str, known: Mapping[str, Any], choices: Mapping[str, Any]) -> bool:
+    if name in known:
+        return True
+    parent, nested, _ = name.rpartition("__")
+    while nested:
+        # A parent that is searched itself may become anything; one that is no estimator (skorch's `module`) may take
+        # anything. Both only show in set_params.
+        if parent in choices or (parent in known and not hasattr(known[parent], "get_params")):
+            return True
+        parent, nested, _ = parent.rpartition("__")
+    return False
+
+
+def _checked(parameters: Any) -> list[dict[str, Any]]:
+    if isinstance(parameters, Mapping):
+        dicts = [dict(parameters)]
+    elif isinstance(parameters, Iterable) and not isinstance(parameters, str | bytes):
+        dicts = []
+        for choices in parameters:
+            if not isinstance(choices, Mapping):
+                raise TypeError(f"parameters: a list with {choices!r} is not allowed; give {_ALLOWED}.")
+            dicts.append(dict(choices))
+    else:
+        raise TypeError(f"parameters={parameters!r} is not allowed; give {_ALLOWED}.")
+    if not any(dicts):
+        raise ValueError(f"parameters={parameters!r} is empty; give {_ALLOWED}.")
+    for choices in dicts:
+        for name, value in choices.items():
+            if not isinstance(name, str):
+                raise TypeError(f"parameters: the name {name!r} is not a string; give {_ALLOWED}.")
+            if _is_distribution(value):
+                _check_distribution(name, value)
+            else:
+                _check_values(name, value)
+    return dicts
+
+
+def _check_values(name: str, value: Any) -> None:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+        raise TypeError(
+            f"parameters: {name!r} is {value!r} of type {type(value).__name__}, which is neither values nor a "
+            f"distribution; write [{value!r}] for a single value, list(...) for another kind of collection. "
+            f"Allowed is {_ALLOWED}."
+        )
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        raise ValueError(f"parameters: {name!r} is an array of shape {value.shape}; give {_ALLOWED}.")
+    if len(value) == 0:
+        raise ValueError(f"parameters: {name!r} has no values ({value!r}); give at least one.")
+
+
+def _check_distribution(name: str, distribution: Any) -> None:
+    # A distribution that is not frozen has `rvs` as well, and fails in the first trial; drawing once tells it here.
+    try:
+        distribution.rvs(random_state=np.random.RandomState(0))
+    except Exception as error:
+        raise TypeError(
+            f"parameters: {name!r} is {distribution!r}, whose rvs(random_state=...) fails with "
+            f"{type(error).__name__}: {error}. Allowed are frozen ones such as scipy.stats.loguniform(1e-4, 1)."
+        ) from error

@@ -1,0 +1,132 @@
+"""The messages between the driver and the steps that run on workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dhpo.data.order import PassOrder
+from dhpo.data.reader import BlockSpec, Split
+from dhpo.history import StepStats
+from dhpo.scoring import BlockScorer
+from dhpo.store import Checkpoint, ModelStore
+
+__all__ = ["Context", "Outcome", "Step", "StepResult", "Work"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all steps of a search have in common; pickled once by the driver, unpickled once by each worker.
+
+    Parameters
+    ----------
+    run : str
+        Name of the search among those that a worker has seen.
+    estimator : estimator
+        Cloned for every trial.
+    fit_kwargs : dict
+        Extra arguments of every `partial_fit` call.
+    scorer : BlockScorer
+    order : PassOrder
+    split : Split
+    store : ModelStore or None
+        None where workers and driver share no folder; models then travel with the steps.
+    """
+
+    run: str
+    estimator: Any
+    fit_kwargs: dict[str, Any]
+    scorer: BlockScorer
+    order: PassOrder
+    split: Split
+    store: ModelStore | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """One trial in a step: where it stands and where it goes.
+
+    Parameters
+    ----------
+    trial : int
+    params : dict
+        Parameters of the trial, with its seeds.
+    start : int
+        Calls that its model has seen.
+    target : int
+        Calls at which it is scored; `target == start` only scores.
+    checkpoint : Checkpoint or None
+        Where its model lies; None for a new one.
+    model : bytes or None
+        The model itself, where there is no shared store.
+    """
+
+    trial: int
+    params: dict[str, Any]
+    start: int
+    target: int
+    checkpoint: Checkpoint | None = None
+    model: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A cohort and the blocks it goes over.
+
+    Parameters
+    ----------
+    works : sequence of Work
+    until : int
+        No trial is trained beyond this many calls.
+    blocks : mapping of int to BlockSpec
+        The blocks that calls up to `until` see.
+    validation : sequence of (sequence of BlockSpec)
+        The validation data: each group of blocks is scored as one.
+    seconds : float
+        After about this time the step gives back the processor.
+    memory_limit : int
+        Bytes of the worker, for its cache.
+    """
+
+    works: Sequence[Work]
+    until: int
+    blocks: Mapping[int, BlockSpec]
+    validation: Sequence[Sequence[BlockSpec]]
+    seconds: float
+    memory_limit: int
+
+
+@dataclass
+class Outcome:
+    """How far a trial has come in a step.
+
+    Parameters
+    ----------
+    trial, calls : int
+    fit_seconds, score_seconds : float
+    score : float or None
+        None where the trial was not scored.
+    error : str or None
+        The traceback, if it failed.
+    checkpoint : Checkpoint or None
+    model : bytes or None
+        The pickled model, where there is no shared store.
+    """
+
+    trial: int
+    calls: int
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+    score: float | None = None
+    error: str | None = None
+    checkpoint: Checkpoint | None = None
+    model: bytes | None = None
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step gives back to the driver: a few bytes for each trial."""
+
+    outcomes: list[Outcome]
+    stats: StepStats

@@ -1,0 +1,297 @@
+"""What runs on the workers: train a cohort of trials over a run of blocks, score those that are due, keep their models.
+
+A step is a pure function of the models at its start, the block numbers and the parameters, so Dask may run it again,
+anywhere. It gives back the processor after about `seconds`, wherever it has come to: what is left is for a later step.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import clone
+
+from dhpo.data.reader import load_training, load_validation
+from dhpo.data.rows import Rows, concatenate
+from dhpo.history import StepStats
+from dhpo.scoring import Tally
+from dhpo.steps import Context, Outcome, Step, StepResult, Work
+from dhpo.store import dumps_model, loads_model
+from dhpo.worker import WorkerState, single_threaded, worker_state
+
+__all__ = ["new_model", "run_step"]
+
+# The first trials of a step are scored together before it is known how long one takes.
+_FIRST_SCORED = 8
+
+
+def new_model(estimator: Any, params: Mapping[str, Any]) -> Any:
+    """An unfitted model with the parameters of a trial."""
+    return clone(estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
+
+
+def run_step(
+    run: str, context: bytes, step: Step, names: Sequence[Hashable] = (), values: Sequence[Any] = ()
+) -> StepResult:
+    """Train and score a cohort; the function of every `train-` and `score-` task.
+
+    Parameters
+    ----------
+    run : str
+        Name of the search.
+    context : bytes
+        The pickled `Context`.
+    step : Step
+    names, values : sequence
+        Keys of the blocks' graphs that are data on the cluster, and that data.
+    """
+    state = worker_state(run, step.memory_limit)
+    with single_threaded():
+        return _Run(state, state.context(context), step, dict(zip(names, values, strict=True))).result()
+
+
+@dataclass
+class _Meter:
+    blocks_read: int = 0
+    blocks_cached: int = 0
+    bytes_read: int = 0
+    validation_blocks_read: int = 0
+    calls: int = 0
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+    load_seconds: float = 0.0
+    store_seconds: float = 0.0
+    useful_cpu: float = 0.0
+
+
+@dataclass
+class _Candidate:
+    """A trial while its step runs."""
+
+    work: Work
+    model: Any
+    outcome: Outcome
+
+    @property
+    def alive(self) -> bool:
+        return self.outcome.error is None
+
+    @property
+    def due(self) -> bool:
+        return self.alive and self.outcome.score is None and self.outcome.calls == self.work.target
+
+
+class _Run:
+    """One run of one step."""
+
+    def __init__(
+        self, state: WorkerState, context: Context, step: Step, supplied: Mapping[Hashable, Any]
+    ) -> None:
+        self._state = state
+        self._context = context
+        self._step = step
+        self._supplied = supplied
+        self._meter = _Meter()
+        self._began = time.perf_counter()
+        self._candidates: list[_Candidate] = []
+
+    def result(self) -> StepResult:
+        for work in self._step.works:
+            self._candidates.append(self._candidate(work))
+        self._train()
+        self._score()
+        self._write()
+        meter = self._meter
+        stats = StepStats(**vars(meter), seconds=self._elapsed())
+        return StepResult([candidate.outcome for candidate in self._candidates], stats)
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _candidate(self, work: Work) -> _Candidate:
+        outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint)
+        candidate = _Candidate(work, None, outcome)
+        if work.start == 0:
+            with _failures_of(outcome):
+                candidate.model = new_model(self._context.estimator, work.params)
+            return candidate
+        candidate.model = self._state.take_model(work.trial, work.start)
+        if candidate.model is None:
+            data = work.model
+            if data is None:
+                if self._context.store is None or work.checkpoint is None:
+                    raise ValueError(f"trial {work.trial} came without its model")
+                data = self._context.store.read(work.checkpoint)
+            candidate.model = loads_model(data)
+        return candidate
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def _train(self) -> None:
+        first = min((c.work.start for c in self._candidates), default=0)
+        ahead: Hashable | None = None
+        for call in range(first, self._step.until):
+            cohort = [c for c in self._candidates if c.alive and c.outcome.calls == call < c.work.target]
+            if not cohort:
+                continue
+            block = self._context.order.block_at(call)
+            rows = self._training_rows(block, call)
+            ahead = self._read_ahead(call + 1)
+            for candidate in cohort:
+                self._advance(candidate, rows)
+                if self._elapsed() > 2 * self._step.seconds:
+                    break  # in the midst of a block, for a cohort that is far slower than was thought
+            if self._elapsed() > self._step.seconds:
+                break
+        if ahead is not None:
+            self._state.cache.settle(ahead)
+
+    def _advance(self, candidate: _Candidate, rows: Rows) -> None:
+        started, cpu = time.perf_counter(), time.thread_time()
+        with _failures_of(candidate.outcome):
+            if len(rows):
+                _partial_fit(candidate.model, rows, self._context.fit_kwargs)
+            candidate.outcome.calls += 1
+        seconds = time.perf_counter() - started
+        self._meter.useful_cpu += time.thread_time() - cpu
+        self._meter.calls += 1
+        self._meter.fit_seconds += seconds
+        candidate.outcome.fit_seconds += seconds
+
+    def _training_rows(self, block: int, call: int) -> Rows:
+        started = time.perf_counter()
+        spec = self._step.blocks[block]
+        found = self._state.cache.get(
+            ("train", block),
+            lambda: load_training(spec, self._context.split, self._supplied),
+            needed_at=self._context.order.next_use(block, call + 1),
+        )
+        self._meter.load_seconds += time.perf_counter() - started
+        if found.read:
+            self._meter.blocks_read += 1
+            self._meter.bytes_read += found.rows.nbytes
+        else:
+            self._meter.blocks_cached += 1
+        return found.rows
+
+    def _read_ahead(self, call: int) -> Hashable | None:
+        if call >= self._step.until or not any(c.alive and call < c.work.target for c in self._candidates):
+            return None
+        block = self._context.order.block_at(call)
+        spec = self._step.blocks[block]
+        key = ("train", block)
+        self._state.cache.read_ahead(key, lambda: load_training(spec, self._context.split, self._supplied))
+        return key
+
+    # -- scoring ------------------------------------------------------------------------------------------------------
+
+    def _score(self) -> None:
+        due = [c for c in self._candidates if c.due]
+        size = len(due)
+        while due:
+            if self._elapsed() > self._step.seconds and (self._meter.calls or len(due) < size):
+                return  # trained, and scored in a later step
+            remaining = max(self._step.seconds - self._elapsed(), 0.0)
+            seconds_each = self._meter.score_seconds / (size - len(due)) if len(due) < size else None
+            many = max(1, int(remaining / seconds_each)) if seconds_each else _FIRST_SCORED
+            self._score_together(due[:many])
+            due = due[many:]
+
+    def _score_together(self, cohort: Sequence[_Candidate]) -> None:
+        """Score some trials in one pass over the validation data."""
+        started = time.perf_counter()
+        tallies: list[tuple[_Candidate, Tally]] = []
+        for candidate in cohort:
+            with _failures_of(candidate.outcome):
+                tallies.append((candidate, self._context.scorer.tally(candidate.model)))
+        for number, group in enumerate(self._step.validation):
+            rows = self._validation_rows(number, group)
+            if not len(rows):
+                continue
+            for candidate, tally in tallies:
+                if candidate.alive:
+                    with self._scoring(candidate):
+                        tally.add(rows)
+        for candidate, tally in tallies:
+            if candidate.alive:
+                with self._scoring(candidate):
+                    candidate.outcome.score = float(tally.score())
+        self._meter.score_seconds += time.perf_counter() - started
+
+    @contextmanager
+    def _scoring(self, candidate: _Candidate) -> Iterator[None]:
+        started, cpu = time.perf_counter(), time.thread_time()
+        with _failures_of(candidate.outcome):
+            yield
+        candidate.outcome.score_seconds += time.perf_counter() - started
+        self._meter.useful_cpu += time.thread_time() - cpu
+
+    def _validation_rows(self, number: int, group: Sequence[BlockSpec]) -> Rows:
+        def load() -> Rows:
+            return _together([load_validation(spec, self._context.split, self._supplied) for spec in group])
+
+        # Needed by every score: kept before any training block.
+        found = self._state.cache.get(("valid", number), load, needed_at=-1.0)
+        if found.read:
+            self._meter.validation_blocks_read += 1
+            self._meter.bytes_read += found.rows.nbytes
+        return found.rows
+
+    # -- keeping ------------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        started = time.perf_counter()
+        pickled: dict[int, bytes] = {}
+        for candidate in self._candidates:
+            if candidate.alive and candidate.outcome.calls > candidate.work.start:
+                with _failures_of(candidate.outcome):
+                    pickled[candidate.outcome.trial] = dumps_model(candidate.model)
+        moved = {c.outcome.trial: c.outcome for c in self._candidates if c.outcome.trial in pickled}
+        if self._context.store is None:
+            for trial, outcome in moved.items():
+                outcome.model = pickled[trial]
+        elif pickled:
+            written = self._context.store.write({(t, o.calls): pickled[t] for t, o in moved.items()})
+            for trial, outcome in moved.items():
+                outcome.checkpoint = written[trial]
+        for candidate in self._candidates:
+            if candidate.alive and candidate.outcome.calls:
+                data = pickled.get(candidate.outcome.trial)
+                size = len(data) if data is not None else _size(candidate.work)
+                self._state.keep_model(candidate.outcome.trial, candidate.outcome.calls, candidate.model, size)
+        self._meter.store_seconds += time.perf_counter() - started
+
+
+def _partial_fit(model: Any, rows: Rows, fit_kwargs: Mapping[str, Any]) -> None:
+    kwargs = dict(fit_kwargs)
+    if rows.sample_weight is not None:
+        kwargs["sample_weight"] = rows.sample_weight
+    if rows.y is None:
+        model.partial_fit(rows.X, **kwargs)
+    else:
+        model.partial_fit(rows.X, rows.y, **kwargs)
+
+
+def _together(parts: Sequence[Rows]) -> Rows:
+    parts = [rows for rows in parts if len(rows)] or list(parts[:1])
+    columns = zip(*parts, strict=True)
+    return Rows(*(None if column[0] is None else concatenate(column) for column in columns))
+
+
+def _size(work: Work) -> int:
+    if work.checkpoint is not None:
+        return work.checkpoint.length
+    return len(work.model or b"")
+
+
+@contextmanager
+def _failures_of(outcome: Outcome) -> Iterator[None]:
+    """A trial that raises costs that trial alone."""
+    try:
+        yield
+    except Exception:
+        outcome.error = traceback.format_exc()

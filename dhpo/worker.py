@@ -1,0 +1,112 @@
+"""What a worker process keeps between the steps of a search; losing it costs time, never an answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cloudpickle
+from threadpoolctl import ThreadpoolController
+
+from dhpo.data.cache import BlockCache
+from dhpo.steps import Context
+
+__all__ = ["WorkerState", "forget_run", "single_threaded", "worker_state"]
+
+
+class WorkerState:
+    """The cache and the live models of one search.
+
+    Parameters
+    ----------
+    memory_limit : int
+        Bytes of this worker.
+    """
+
+    def __init__(self, memory_limit: int) -> None:
+        self.cache = BlockCache(memory_limit)
+        self._context: Context | None = None
+        self._models: dict[int, tuple[int, Any, int]] = {}
+        self._models_allowed = memory_limit // 10
+        self._models_held = 0
+        self._lock = threading.Lock()
+
+    def context(self, pickled: bytes) -> Context:
+        """What all steps have in common, unpickled at the first step."""
+        with self._lock:
+            if self._context is None:
+                self._context = cloudpickle.loads(pickled)
+            return self._context
+
+    def take_model(self, trial: int, calls: int) -> Any | None:
+        """The live model, if it is here just as it was after `calls` calls. It is the caller's alone from then on."""
+        with self._lock:
+            held, model, size = self._models.get(trial, (-1, None, 0))
+            if held != calls:
+                return None
+            del self._models[trial]
+            self._models_held -= size
+            return model
+
+    def keep_model(self, trial: int, calls: int, model: Any, size: int) -> None:
+        """Keep a live model for the next step, as far as a tenth of the worker's memory reaches."""
+        with self._lock:
+            self._models_held -= self._models.pop(trial, (0, None, 0))[2]
+            if self._models_held + size <= self._models_allowed:
+                self._models[trial] = (calls, model, size)
+                self._models_held += size
+
+
+_states: dict[str, WorkerState] = {}
+_states_lock = threading.Lock()
+
+
+def worker_state(run: str, memory_limit: int) -> WorkerState:
+    """The state of this process for a search, made at its first task here."""
+    with _states_lock:
+        if run not in _states:
+            _states[run] = WorkerState(memory_limit)
+        return _states[run]
+
+
+def forget_run(run: str) -> None:
+    """Free what this process holds for a search."""
+    with _states_lock:
+        state = _states.pop(run, None)
+    if state is not None:
+        state.cache.close()
+
+
+class _SingleThreaded:
+    """Pins BLAS and OpenMP to one thread while any step runs in this process.
+
+    The bits of a matrix product depend on the number of threads, and a worker's threads are all at work anyway. Several steps
+    may run in one process: the first to come pins, the last to go restores.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limits: Any = None
+        self._controller: ThreadpoolController | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if self._inside == 0:
+                if self._controller is None:
+                    self._controller = ThreadpoolController()
+                self._limits = self._controller.limit(limits=1)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0:
+                    self._limits.restore_original_limits()
+
+
+single_threaded = _SingleThreaded()

@@ -1,0 +1,63 @@
+"""The folder of one search: its models, and raw copies of rows."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+import weakref
+from pathlib import Path
+
+import dask
+
+from dhpo.store import ModelStore
+
+__all__ = ["Workspace", "holds_token"]
+
+
+class Workspace:
+    """A folder below Dask's `temporary-directory` that the search makes, and removes when it is over.
+
+    Attributes
+    ----------
+    run : str
+        Name of the search.
+    path : Path
+    models : ModelStore
+    """
+
+    def __init__(self) -> None:
+        parent = dask.config.get("temporary-directory", None) or tempfile.gettempdir()
+        self.run = uuid.uuid4().hex[:12]
+        self.path = Path(parent).absolute() / f"dhpo-{self.run}"
+        self.path.mkdir(mode=0o700, parents=True)
+        # Also when the search object is dropped without a word, and when the interpreter ends.
+        self._finalizer = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        self.models = ModelStore(str(self.path / "models"))
+        self.models.create()
+        self.scratch = self.path / "scratch"
+        self.scratch.mkdir(mode=0o700)
+        self._token = uuid.uuid4().hex
+        (self.path / "token").write_text(self._token)
+
+    @property
+    def token(self) -> tuple[str, str]:
+        """For `holds_token` on a worker: tells whether it sees this very folder."""
+        return str(self.path / "token"), self._token
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        self._finalizer()
+
+
+def holds_token(path: str, token: str) -> bool:
+    """Whether this process sees the folder of the driver and may write there."""
+    try:
+        if Path(path).read_text() != token:
+            return False
+        probe = Path(path).with_name(f"probe-{uuid.uuid4().hex}")
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from distributed.system import MEMORY_LIMIT
+
+import clusters
+
+
+def own_children() -> set[psutil.Process]:
+    children = psutil.Process().children(recursive=True)
+    return {child for child in children if not any("resource_tracker" in word for word in child.cmdline())}
+
+
+def listening(process: psutil.Process) -> set[tuple[str, int]]:
+    return {tuple(c.laddr) for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+
+
+@pytest.mark.parametrize("processes", [True, False])
+def test_it_computes_on_loopback_and_leaves_nothing(processes: bool) -> None:
+    this = psutil.Process()
+    children_before, ports_before = own_children(), listening(this)
+    with clusters.local(workers=2, memory="600MB", processes=processes) as cluster, cluster.get_client() as client:
+        assert client.submit(sum, [1, 2]).result() == 3
+        assert len(client.nthreads()) == 2
+        workers = own_children() - children_before
+        assert len(workers) == (2 if processes else 0)
+        ports = set.union(listening(this) - ports_before, *(listening(worker) for worker in workers))
+        assert {host for host, _ in ports} == {"127.0.0.1"}
+        assert cluster.dashboard_link.startswith("http://127.0.0.1:")
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
+    assert listening(this) <= ports_before
+
+
+@pytest.mark.parametrize(("processes", "each"), [(True, 600_000_000), (False, 1_200_000_000)])
+def test_memory_limits(processes: bool, each: int) -> None:
+    with clusters.local(workers=2, memory=600_000_000, dashboard=None, processes=processes) as cluster:
+        workers = cluster.scheduler_info["workers"].values()
+        assert [worker["memory_limit"] for worker in workers] == [each, each]
+
+
+def test_memory_of_the_machine_is_shared_out() -> None:
+    with clusters.local(workers=3, threads=2, dashboard=None) as cluster:
+        workers = cluster.scheduler_info["workers"].values()
+        assert sum(worker["memory_limit"] for worker in workers) <= MEMORY_LIMIT
+        assert [worker["nthreads"] for worker in workers] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"workers": 0}, ValueError, "workers=0: expected at least 1"),
+        ({"workers": 1.5}, TypeError, "workers=1.5: expected an integer"),
+        ({"workers": True}, TypeError, "workers=True: expected an integer"),
+        ({"threads": -1}, ValueError, "threads=-1: expected at least 1"),
+        ({"memory": "much"}, ValueError, "memory='much': expected bytes"),
+        ({"memory": 0}, ValueError, "memory=0: expected bytes"),
+        ({"memory": 0.5}, TypeError, "memory=0.5: expected bytes"),
+        ({"workers": 2, "memory": MEMORY_LIMIT}, ValueError, "for each of workers=2 makes"),
+        ({"dashboard": ":8787"}, ValueError, "dashboard=':8787': expected 'host:port'"),
+        ({"dashboard": "127.0.0.1"}, ValueError, "dashboard='127.0.0.1': expected 'host:port'"),
+        ({"dashboard": 8787}, ValueError, "dashboard=8787: expected 'host:port'"),
+        ({"n_workers": 2}, TypeError, "n_workers=2: say workers="),
+        ({"memory_limit": "1GB"}, TypeError, "memory_limit='1GB': say memory="),
+    ],
+)
+def test_errors_at_the_door(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    before = own_children()
+    with pytest.raises(error, match=message):
+        clusters.local(**options)
+    assert own_children() == before
+
+
+def test_script_without_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text("import clusters\nclusters.local(workers=1, dashboard=None)\n")
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert 'put the code that starts the cluster below `if __name__ == "__main__":`' in done.stderr

@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+
+import pytest
+import scipy.stats
+
+from dhpo.samplers import RandomSampler
+from dhpo.schedules import BracketPlan, BracketSchedule, Hyperband, Plan, Rung
+from dhpo.space import Space
+from dhpo.testing import check_sampler, check_schedule
+from dhpo.trial import Drop, Report, Train
+
+
+class Wrapped:
+    """Hyperband, to be broken by one method."""
+
+    def __init__(self):
+        self.inner = Hyperband(27)
+
+    @property
+    def done(self):
+        return self.inner.done
+
+    def ask(self):
+        return self.inner.ask()
+
+    def tell(self, report):
+        self.inner.tell(report)
+
+    def plan(self):
+        return self.inner.plan()
+
+
+class NeverDone(Wrapped):
+    @property
+    def done(self):
+        return False
+
+
+class DoneTooSoon(Wrapped):
+    def __init__(self):
+        super().__init__()
+        self.told = 0
+
+    @property
+    def done(self):
+        return self.told > 3
+
+    def tell(self, report):
+        self.told += 1
+        super().tell(report)
+
+
+class DropsNothing(Wrapped):
+    def ask(self):
+        decision = super().ask()
+        while isinstance(decision, Drop):
+            decision = super().ask()
+        return decision
+
+
+class DropsAsFailed(Wrapped):
+    def ask(self):
+        decision = super().ask()
+        return replace(decision, reason="failed") if isinstance(decision, Drop) else decision
+
+
+class DropsTwice(Wrapped):
+    again = None
+
+    def ask(self):
+        if self.again is not None:
+            decision, self.again = self.again, None
+            return decision
+        decision = super().ask()
+        self.again = decision if isinstance(decision, Drop) else None
+        return decision
+
+
+class DropsUnseen(Wrapped):
+    def ask(self):
+        return Drop(0, "finished")
+
+
+class PromotesFailed(Wrapped):
+    def tell(self, report):
+        super().tell(Report(report.trial, self.resource_of[report.trial], 0.0) if report.failed else report)
+
+    def __init__(self):
+        super().__init__()
+        self.resource_of = {}
+
+    def ask(self):
+        decision = super().ask()
+        if isinstance(decision, Train):
+            self.resource_of[decision.trial] = decision.resource
+        return decision
+
+
+class AsksTheSameAgain(Wrapped):
+    def ask(self):
+        return Train(0, 1, 3)
+
+
+class TrainsLess(Wrapped):
+    def ask(self):
+        decision = super().ask()
+        return replace(decision, resource=1) if isinstance(decision, Train) else decision
+
+    def tell(self, report):
+        super().tell(report if report.failed else replace(report, resource=27))
+
+
+class TrainsBeyondThePlan(Wrapped):
+    def ask(self):
+        decision = super().ask()
+        return replace(decision, resource=decision.resource + 1) if isinstance(decision, Train) else decision
+
+    def tell(self, report):
+        super().tell(replace(report, resource=report.resource - 1))
+
+
+class WrongRung(Wrapped):
+    def ask(self):
+        decision = super().ask()
+        return replace(decision, rung=decision.rung + 1) if isinstance(decision, Train) else decision
+
+
+class OptimisticPlan(Wrapped):
+    def plan(self):
+        return Hyperband(81).plan()
+
+
+class SmallPlan(Wrapped):
+    def __init__(self):
+        self.inner = BracketSchedule(Plan((BracketPlan(0, (Rung(6, 1),)),)))
+
+    def plan(self):
+        return Plan((BracketPlan(0, (Rung(5, 1),)),))
+
+
+class CrowdedRungs(Wrapped):
+    """Keeps one trial more on the second rung than its plan says."""
+
+    def __init__(self):
+        self.inner = BracketSchedule(Plan((BracketPlan(0, (Rung(9, 1), Rung(4, 3))),)))
+
+    def plan(self):
+        return Plan((BracketPlan(0, (Rung(9, 1), Rung(3, 3))),))
+
+
+class CountsItsCalls(Wrapped):
+    """After three asks that gave nothing it decides otherwise."""
+
+    nothing = 0
+
+    def ask(self):
+        decision = super().ask()
+        if decision is None:
+            self.nothing += 1
+        if self.nothing > 3 and isinstance(decision, Drop) and decision.reason == "not promoted":
+            return replace(decision, reason="plateau")
+        return decision
+
+
+class Forgetful(Wrapped):
+    """Does not repeat itself."""
+
+    numbers = itertools.count()
+
+    def ask(self):
+        decision = super().ask()
+        if isinstance(decision, Drop) and decision.reason == "not promoted" and next(self.numbers) % 7 == 0:
+            return replace(decision, reason="finished")
+        return decision
+
+
+class FirstCome(Wrapped):
+    """Gives each first place to who comes first."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = 0
+
+    def tell(self, report):
+        self.told += 1
+        super().tell(report if report.failed else replace(report, score=-float(self.told)))
+
+
+class RunsDry(Wrapped):
+    """Forgets a report."""
+
+    skipped = False
+
+    def tell(self, report):
+        if self.skipped:
+            super().tell(report)
+        self.skipped = True
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (NeverDone, "ran dry"),
+        (RunsDry, "ran dry"),
+        (DoneTooSoon, "done while trials"),
+        (DropsNothing, "done without a Drop|ran dry"),
+        (DropsAsFailed, "does not fit its last report"),
+        (DropsTwice, "was dropped"),
+        (DropsUnseen, "before any report"),
+        (PromotesFailed, "promotes a trial that failed|does not fit its last report"),
+        (AsksTheSameAgain, "is in training"),
+        (TrainsBeyondThePlan, "beyond the plan's 27 calls"),
+        (WrongRung, "a rung that the plan does not have|the plan has"),
+        (OptimisticPlan, "the plan says"),
+        (SmallPlan, "starts more than the 5 trials planned"),
+        (CrowdedRungs, "is trial 4 on a rung that the plan has 3 for"),
+        (CountsItsCalls, "ask\\(\\) changed something while it returned None"),
+        (Forgetful, "told the same again"),
+        (FirstCome, "the order of completion changed the decisions"),
+    ],
+)
+def test_a_broken_schedule_is_caught(broken, message):
+    with pytest.raises(AssertionError, match=message):
+        check_schedule(broken)
+
+
+def test_training_for_no_more_than_before_is_caught():
+    with pytest.raises((AssertionError, ValueError), match=r"asks for no more|asked for were"):
+        check_schedule(TrainsLess)
+
+
+def test_an_asynchronous_schedule_may_depend_on_the_order():
+    check_schedule(FirstCome, synchronous=False)
+
+
+def test_the_unbroken_one_passes():
+    check_schedule(Wrapped)
+
+
+class WrappedSampler:
+    n_trials = None
+
+    def __init__(self):
+        self.inner = RandomSampler(Space({"a": scipy.stats.uniform(), "b": [1, 2]}), 0)
+
+    def ask(self, number):
+        return self.inner.ask(number)
+
+    def tell(self, report):
+        self.inner.tell(report)
+
+
+class OneAfterTheOther(WrappedSampler):
+    """What a single random stream does."""
+
+    def __init__(self):
+        self.random = random.Random(0)
+
+    def ask(self, number):
+        return {"a": self.random.random()}
+
+    def tell(self, report):
+        pass
+
+
+class Global(WrappedSampler):
+    numbers = itertools.count()
+
+    def ask(self, number):
+        return {"a": next(self.numbers)}
+
+
+class Shared(WrappedSampler):
+    def __init__(self):
+        self.params = {"a": 1}
+
+    def ask(self, number):
+        return self.params
+
+    def tell(self, report):
+        pass
+
+
+class NoDict(WrappedSampler):
+    def ask(self, number):
+        return [("a", 1)]
+
+
+class NoTrials(WrappedSampler):
+    n_trials = 0
+
+
+class LearnsFromTheClock(WrappedSampler):
+    ticks = itertools.count()
+
+    def tell(self, report):
+        self.tick = next(self.ticks)
+
+    def ask(self, number):
+        return {"a": getattr(self, "tick", 0)}
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (OneAfterTheOther, "asked in another order"),
+        (Global, "the sampler gave"),
+        (Shared, "changed another trial's dict"),
+        (NoDict, "is not a dict"),
+        (NoTrials, "n_trials is 0"),
+        (LearnsFromTheClock, "told the same reports"),
+    ],
+)
+def test_a_broken_sampler_is_caught(broken, message):
+    with pytest.raises(AssertionError, match=message):
+        check_sampler(broken)
+
+
+def test_the_unbroken_sampler_passes():
+    check_sampler(WrappedSampler)
+
+
+def test_a_sampler_may_learn():
+    class Learns(WrappedSampler):
+        best = 0.0
+
+        def tell(self, report):
+            if not report.failed:
+                self.best = max(self.best, report.score)
+
+        def ask(self, number):
+            return {"a": self.best}
+
+    check_sampler(Learns)
