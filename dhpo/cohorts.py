@@ -1,7 +1,7 @@
 """Which trials a free worker thread trains next, and how far: the pure part of the executor.
 
-Trials that go over the same blocks together share each read of a block. So trials are taken where most of them stand, from
-the ones furthest behind, and are split into as many cohorts as there are threads.
+Trials that go over the same blocks together share each read of a block. So trials are taken where most of them stand,
+from the ones furthest behind, and are split into as many cohorts as there are threads.
 """
 
 from __future__ import annotations
@@ -170,9 +170,7 @@ def _in_midst_of_run(behind: Ready, free: Sequence[str]) -> bool:
     return behind.started_run < behind.calls and behind.home in free
 
 
-def _shares(
-    group: Sequence[Ready], free: Sequence[str], costs: Costs, until: int
-) -> list[tuple[str, list[Ready]]]:
+def _shares(group: Sequence[Ready], free: Sequence[str], costs: Costs, until: int) -> list[tuple[str, list[Ready]]]:
     """Split a group over the free threads: the dearest trial first, each to the thread that has least to do."""
     loads = [0.0] * len(free)
     shares: dict[int, list[Ready]] = defaultdict(list)

@@ -1,7 +1,7 @@
 """Turns the decisions of a schedule into Dask tasks, and their results into reports.
 
-The only loop over futures. Everything that happens is appended to the history; everything that is decided is decided by the
-schedule (what to train), the sampler (with which parameters) and `dhpo.cohorts` (where, and with whom).
+The only loop over futures. Everything that happens is appended to the history; everything that is decided is decided by
+the schedule (what to train), the sampler (with which parameters) and `dhpo.cohorts` (where, and with whom).
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
+from dask.typing import Key
 
 from dhpo.cluster import Workers
 from dhpo.cohorts import Assignment, Costs, Ready, plan_steps
@@ -131,23 +131,18 @@ class Executor:
         self._shared = False
         self._gather = False
         self._context = b""
-        self._data: Data | None = None
         self._seeds = [
             name
             for name, value in job.estimator.get_params(deep=True).items()
             if value is None and (name == "random_state" or name.endswith("__random_state"))
         ]
 
-    # -- the outside ----------------------------------------------------------------------------------------------------
+    # -- the outside
+    # ----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """End the search as soon as possible; to be called in the thread of the event loop."""
         self._stop.set()
-
-    @property
-    def data(self) -> Data | None:
-        """What the first look at the data found; None before it."""
-        return self._data
 
     async def run(self) -> None:
         """Run the search to its end.
@@ -176,9 +171,12 @@ class Executor:
             self._workspace.remove()
         if self._history.best is None and reason == "done":
             error = self._history.first_error or "every score was nan or infinite"
-            raise SearchFailed(f"none of the {len(self._history.trials)} trials was scored. The first failure:\n{error}")
+            raise SearchFailed(
+                f"none of the {len(self._history.trials)} trials was scored. The first failure:\n{error}"
+            )
 
-    # -- before ---------------------------------------------------------------------------------------------------------
+    # -- before
+    # ---------------------------------------------------------------------------------------------------------
 
     async def _prepare(self, max_resource: int) -> None:
         job = self._job
@@ -196,7 +194,7 @@ class Executor:
             max_resource=max_resource,
             shared=self._shared,
         )
-        self._data = data
+        self._prepared: Data = data
         fit_kwargs = dict(job.fit_kwargs)
         if job.data.with_classes:
             fit_kwargs["classes"] = data.classes
@@ -231,13 +229,15 @@ class Executor:
         while not len(self._workers):
             if self._now() > deadline:
                 raise WorkersLost(
-                    f"no worker joined {self._client.scheduler.address} within {self._job.workers_timeout:g} s. Start workers, "
+                    f"no worker joined {self._client.scheduler.address} within "
+                    f"{self._job.workers_timeout:g} s. Start workers, "
                     "or see why they do not come: the logs of the cluster say."
                 )
             await asyncio.sleep(_REFRESH_SECONDS / 4)
             await self._workers.refresh()
 
-    # -- the loop -------------------------------------------------------------------------------------------------------
+    # -- the loop
+    # -------------------------------------------------------------------------------------------------------
 
     async def _until_done(self) -> None:
         stopping = asyncio.create_task(self._stop.wait())
@@ -305,8 +305,7 @@ class Executor:
             self._submit(assignment)
 
     def _submit(self, assignment: Assignment) -> None:
-        data = self._data
-        assert data is not None  # noqa: S101
+        data = self._prepared
         works = [self._work(number) for number in assignment.trials]
         start = min(work.start for work in works)
         blocks = {self._order.block_at(call) for call in range(start, assignment.until)}
@@ -319,7 +318,7 @@ class Executor:
             seconds=self._job.step_seconds,
             memory_limit=self._workers.memory_limit(assignment.worker),
         )
-        futures: dict[Hashable, Any] = {key: data.futures[key] for b in blocks for key in data.specs[b].supplied}
+        futures: dict[Key, Any] = {key: data.futures[key] for b in blocks for key in data.specs[b].supplied}
         if may_score:
             futures.update(data.validation_futures)
         kind = "train" if blocks else "score"
@@ -356,7 +355,8 @@ class Executor:
         model = None if self._shared or checkpoint is None else self._models.read(checkpoint)
         return Work(number, params, active.calls, active.target, checkpoint, model)
 
-    # -- what comes back ------------------------------------------------------------------------------------------------
+    # -- what comes back
+    # ------------------------------------------------------------------------------------------------
 
     def _step_came_back(self, task: asyncio.Task[StepResult], sent: _Sent) -> None:
         self._workers.release(sent.assignment.worker)
@@ -415,7 +415,8 @@ class Executor:
         self._job.sampler.tell(report)
         self._job.schedule.tell(report)
 
-    # -- small things ---------------------------------------------------------------------------------------------------
+    # -- small things
+    # ---------------------------------------------------------------------------------------------------
 
     def _take_best_model(self) -> None:
         best = self._history.best

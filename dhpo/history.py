@@ -15,7 +15,15 @@ from dhpo.trial import Drop, Report, Trial
 __all__ = [
     "Best",
     "DataPrepared",
-    "Dropped", "Event", "History", "Reported", "StepDone", "StepStats", "Stopped", "TrialStarted"]
+    "Dropped",
+    "Event",
+    "History",
+    "Reported",
+    "StepDone",
+    "StepStats",
+    "Stopped",
+    "TrialStarted",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +191,8 @@ class History:
         return len(self.events)
 
     def _sorted(self) -> Iterator[_Row]:
-        # A copy first: the search goes on appending in its own thread while people look.
-        for number in sorted(list(self._rows)):
-            yield self._rows[number]
+        # The search goes on appending in its own thread while people look; list() copies in one go, iteration does not.
+        yield from sorted(list(self._rows.values()), key=lambda row: row.trial.number)  # noqa: C414
 
     @property
     def trials(self) -> list[Trial]:
@@ -219,19 +226,16 @@ class History:
         """`partial_fit` calls that the models have seen, over all trials."""
         return sum(row.calls for row in self._sorted())
 
-    def total(self, name: str) -> float:
-        """Sum of one field of `StepStats` over all steps."""
-        return sum(getattr(e.stats, name) for e in list(self.events) if isinstance(e, StepDone))
-
     def summary(self) -> pd.DataFrame:
         """One row for each trial, as it stands now.
 
         Returns
         -------
         pandas.DataFrame
-            Indexed by trial number, with `bracket`, `status`, `partial_fit_calls`, `score` (the last), `rank` (1 is best;
-            failed and unscored trials have none), `fit_time` and `score_time` in seconds, one `param_...` column for each
-            parameter, and `error` (last line of the traceback). `attrs` of the frame hold the totals of `costs`.
+            Indexed by trial number, with `bracket`, `status`, `partial_fit_calls`, `score` (the last), `rank` (1 is
+            best; failed and unscored trials have none), `fit_time` and `score_time` in seconds, one `param_...` column
+            for each parameter, and `error` (last line of the traceback). `attrs` of the frame hold the totals of
+            `costs`.
         """
         rows = list(self._sorted())
         scores = np.array([np.nan if r.last is None or r.last.failed else r.last.score for r in rows], dtype=float)
@@ -260,10 +264,10 @@ class History:
         Returns
         -------
         dict
-            `partial_fit_calls`; `tasks` that trained and scored; `n_blocks` of the data; `blocks_read`, loads of training blocks
-            (the first look at the data included) that no cache could serve, and `blocks_cached`, those that one could;
-            `validation_blocks_read`; `bytes_read`; `passes`, `blocks_read` as passes over the whole data; and the seconds that
-            threads spent in `partial_fit`, scoring, waiting for blocks and storing models.
+            `partial_fit_calls`; `tasks` that trained and scored; `n_blocks` of the data; `blocks_read`, loads of
+            training blocks (the first look at the data included) that no cache could serve, and `blocks_cached`, those
+            that one could; `validation_blocks_read`; `bytes_read`; `passes`, `blocks_read` as passes over the whole
+            data; and the seconds that threads spent in `partial_fit`, scoring, waiting for blocks and storing models.
         """
         steps = [e.stats for e in list(self.events) if isinstance(e, StepDone)]
         prepared = next((e for e in list(self.events) if isinstance(e, DataPrepared)), None)

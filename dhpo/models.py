@@ -13,8 +13,8 @@ __all__ = ["KeptModels"]
 class KeptModels:
     """The driver's index of the store; files that nothing refers to any more are deleted.
 
-    Kept are, of each trial in training, the latest model and the one last scored (the search may be stopped between the two),
-    and of all trials that ended, the best.
+    Kept are, of each trial in training, the latest model and the one last scored (the search may be stopped between the
+    two), and of all trials that ended, the best.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import dask
 import numpy as np
 from dask.optimization import cull
+from dask.typing import Key
 
 from dhpo.cluster import Workers
 from dhpo.data.blocks import Block, align, needs_lengths
@@ -75,9 +76,9 @@ class Data:
     """
 
     specs: list[BlockSpec]
-    futures: dict[Hashable, Any]
+    futures: dict[Key, Any]
     validation: list[tuple[BlockSpec, ...]]
-    validation_futures: dict[Hashable, Any]
+    validation_futures: dict[Key, Any]
     split: Split
     facts: list[BlockFacts] = field(default_factory=list)
 
@@ -93,7 +94,13 @@ class Data:
 
 
 async def look_at_data(
-    client: Any, workers: Workers, workspace: Workspace, plan: DataPlan, order_entropy: int, max_resource: int, shared: bool
+    client: Any,
+    workers: Workers,
+    workspace: Workspace,
+    plan: DataPlan,
+    order_entropy: int,
+    max_resource: int,
+    shared: bool,
 ) -> Data:
     """Load every block once.
 
@@ -128,7 +135,8 @@ async def look_at_data(
         data.validation_futures = {key: future for block in own for key, future in block.futures.items()}
     elif not sum(f.n_validation for f in data.facts):
         raise ValueError(
-            f"test_size={test_size} holds out no row of {sum(f.n_training for f in data.facts)}; give a larger test_size, or "
+            f"test_size={test_size} holds out no row of {sum(f.n_training for f in data.facts)}; give a "
+            f"larger test_size, or "
             "validation_data=(X, y)."
         )
     if not sum(f.n_training for f in data.facts):
@@ -149,14 +157,14 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
     )
 
 
-def _submit_with(client: Any, function: Any, graph: Mapping[Hashable, Any], key: Hashable) -> Any:
+def _submit_with(client: Any, function: Any, graph: Mapping[Key, Any], key: Key) -> Any:
     """Submit a function of a graph, whose futures go along as dependencies."""
     futures = {k: node for k, node in graph.items() if is_future(node)}
     rest = {k: node for k, node in graph.items() if k not in futures}
     return client.submit(function, rest, key, list(futures), list(futures.values()), pure=False)
 
 
-def _count(graph: Mapping[Hashable, Any], key: Hashable, names: Sequence[Hashable], values: Sequence[Any]) -> int:
+def _count(graph: Mapping[Key, Any], key: Key, names: Sequence[Key], values: Sequence[Any]) -> int:
     return n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
 
 
@@ -233,7 +241,7 @@ def _groups(data: Data) -> list[tuple[BlockSpec, ...]]:
 def load_blocks(
     run: str,
     specs: Sequence[BlockSpec],
-    names: Sequence[Hashable],
+    names: Sequence[Key],
     values: Sequence[Any],
     *,
     memory_limit: int,

@@ -1,8 +1,8 @@
 """scikit-learn's scorers over blocks: exact, and X is never brought together.
 
 A score that is a mean over rows adds up block by block. For every other scorer the outputs of the model (predictions,
-probabilities, decision values) are collected over the blocks, and the scorer is called once, on a stand-in for the model that
-hands them out.
+probabilities, decision values) are collected over the blocks, and the scorer is called once, on a stand-in for the
+model that hands them out.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def resolve_scoring(estimator: Any, scoring: Any) -> Scorer:
     ----------
     estimator : estimator
     scoring : str, callable or None
-        A name from `sklearn.metrics.get_scorer_names()`, a callable `(estimator, X, y) -> float`, or None for the `score`
-        method of the estimator.
+        A name from `sklearn.metrics.get_scorer_names()`, a callable `(estimator, X, y) -> float`, or None for the
+        `score` method of the estimator.
 
     Raises
     ------
@@ -69,7 +69,8 @@ def resolve_scoring(estimator: Any, scoring: Any) -> Scorer:
         )
     if scoring is None and not hasattr(estimator, "score"):
         raise TypeError(
-            f"scoring=None needs an estimator with a `score` method, which {type(estimator).__name__} does not have; pass "
+            f"scoring=None needs an estimator with a `score` method, which {type(estimator).__name__} does "
+            f"not have; pass "
             "the name of a scorer or a callable (estimator, X, y) -> float."
         )
     if callable(scoring):
@@ -77,7 +78,8 @@ def resolve_scoring(estimator: Any, scoring: Any) -> Scorer:
         return custom
     if not (scoring is None or isinstance(scoring, str)):
         raise TypeError(
-            f"scoring={scoring!r} of type {type(scoring).__name__} is not supported; allowed are None, the name of a scorer, "
+            f"scoring={scoring!r} of type {type(scoring).__name__} is not supported; allowed are None, the "
+            f"name of a scorer, "
             "or a callable (estimator, X, y) -> float."
         )
     if scoring is None and not hasattr(estimator, "fit"):
@@ -221,8 +223,8 @@ class OwnScorer:
     Parameters
     ----------
     additive : bool
-        Whether the scores of blocks add up, as the inertia of KMeans does; else their mean over the rows is taken, as fits a
-        mean log-likelihood.
+        Whether the scores of blocks add up, as the inertia of KMeans does; else their mean over the rows is taken, as
+        fits a mean log-likelihood.
     """
 
     additive: bool
@@ -283,7 +285,8 @@ class _CollectingTally:
         try:
             self._call(spy, rows.X, rows.y)
         except Exception:
-            # One block may lack what the score needs (a second class, say). What was asked of the model is known anyway.
+            # One block may lack what the score needs (a second class, say). What was asked of the model is known
+            # anyway.
             if not spy.asked:
                 raise
         return list(dict.fromkeys(spy.asked))
@@ -338,7 +341,8 @@ class _Replay(_StandIn):
         def output(X: Any) -> Any:
             if X is not self._dhpo_X:
                 raise TypeError(
-                    "this scorer changes X before it asks the model; over blocks, a scorer sees X only through the outputs "
+                    "this scorer changes X before it asks the model; over blocks, a scorer sees X only "
+                    "through the outputs "
                     f"of the model ({', '.join(_OUTPUTS)})"
                 )
             return self._dhpo_outputs[name]

@@ -1,7 +1,7 @@
 """Models by trial and calls: one atomic file for each step, on a folder or any fsspec URL.
 
-The models of a search do not live in Dask (a chain of futures is run again from its start when a worker dies). Each step
-reads its models here and writes them back; the store is the checkpoint.
+The models of a search do not live in Dask (a chain of futures is run again from its start when a worker dies). Each
+step reads its models here and writes them back; the store is the checkpoint.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import pickle
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ class ModelStore:
     Parameters
     ----------
     url : str
-        A path or an fsspec URL. Whoever can write there can run code in every process that reads it: models are pickles.
+        A path or an fsspec URL. Whoever can write there can run code in every process that reads it: models are
+        pickles.
     """
 
     def __init__(self, url: str) -> None:
@@ -115,10 +117,8 @@ class ModelStore:
 
     def delete(self, file: str) -> None:
         """Remove one file of models; one that is gone already is no error."""
-        try:
+        with suppress(FileNotFoundError):
             self._fs.rm_file(f"{self._root}/{file}")
-        except FileNotFoundError:
-            pass
 
 
 def dumps_model(model: Any) -> bytes:

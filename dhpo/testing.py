@@ -107,7 +107,8 @@ class _Run:
         _check(not self._in_flight, f"the schedule is done while trials {sorted(self._in_flight)} are in training")
         missing = sorted(self.decisions.keys() - self._dropped.keys())
         _check(not missing, f"the schedule is done without a Drop for trials {missing}")
-        _check(self._ask() is None, "ask() gave a decision after the schedule was done")
+        extra = self.schedule.ask()
+        _check(extra is None, f"{extra} came after the schedule was done")
         _check(self.schedule.done, "the schedule was done, and no longer is after ask()")
 
     def check_plan(self) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from dask.typing import Key
 from sklearn.base import clone
 
-from dhpo.data.reader import load_training, load_validation
+from dhpo.data.reader import BlockSpec, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.history import StepStats
 from dhpo.scoring import Tally
@@ -34,9 +35,7 @@ def new_model(estimator: Any, params: Mapping[str, Any]) -> Any:
     return clone(estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
 
 
-def run_step(
-    run: str, context: bytes, step: Step, names: Sequence[Hashable] = (), values: Sequence[Any] = ()
-) -> StepResult:
+def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()) -> StepResult:
     """Train and score a cohort; the function of every `train-` and `score-` task.
 
     Parameters
@@ -88,9 +87,7 @@ class _Candidate:
 class _Run:
     """One run of one step."""
 
-    def __init__(
-        self, state: WorkerState, context: Context, step: Step, supplied: Mapping[Hashable, Any]
-    ) -> None:
+    def __init__(self, state: WorkerState, context: Context, step: Step, supplied: Mapping[Key, Any]) -> None:
         self._state = state
         self._context = context
         self._step = step
@@ -133,7 +130,7 @@ class _Run:
 
     def _train(self) -> None:
         first = min((c.work.start for c in self._candidates), default=0)
-        ahead: Hashable | None = None
+        ahead: Key | None = None
         for call in range(first, self._step.until):
             cohort = [c for c in self._candidates if c.alive and c.outcome.calls == call < c.work.target]
             if not cohort:
@@ -178,7 +175,7 @@ class _Run:
             self._meter.blocks_cached += 1
         return found.rows
 
-    def _read_ahead(self, call: int) -> Hashable | None:
+    def _read_ahead(self, call: int) -> Key | None:
         if call >= self._step.until or not any(c.alive and call < c.work.target for c in self._candidates):
             return None
         block = self._context.order.block_at(call)

@@ -82,8 +82,8 @@ def forget_run(run: str) -> None:
 class _SingleThreaded:
     """Pins BLAS and OpenMP to one thread while any step runs in this process.
 
-    The bits of a matrix product depend on the number of threads, and a worker's threads are all at work anyway. Several steps
-    may run in one process: the first to come pins, the last to go restores.
+    The bits of a matrix product depend on the number of threads, and a worker's threads are all at work anyway. Several
+    steps may run in one process: the first to come pins, the last to go restores.
     """
 
     def __init__(self) -> None:

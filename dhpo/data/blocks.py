@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import cloudpickle
 import dask
 from dask.optimization import cull
+from dask.typing import Key
 
 from dhpo.data.collections import Chunks, is_future
 from dhpo.data.rows import Rows, as_target, concatenate, n_rows, take
@@ -24,7 +25,7 @@ class BlockMismatch(ValueError):
 class Piece(NamedTuple):
     """Rows `start:stop` of one chunk; all of them where both are None."""
 
-    key: Hashable
+    key: Key
     start: int | None = None
     stop: int | None = None
 
@@ -46,13 +47,14 @@ class Block:
     """
 
     index: int
-    graph: Mapping[Hashable, Any]
+    graph: Mapping[Key, Any]
     parts: tuple[tuple[Piece, ...] | None, ...]
-    futures: Mapping[Hashable, Any] = field(default_factory=dict)
+    futures: Mapping[Key, Any] = field(default_factory=dict)
 
     def dumps(self) -> bytes:
         """The block as bytes, without its futures."""
-        return cloudpickle.dumps((self.index, dict(self.graph), self.parts), protocol=5)
+        data: bytes = cloudpickle.dumps((self.index, dict(self.graph), self.parts), protocol=5)
+        return data
 
     @staticmethod
     def loads(data: bytes) -> Block:
@@ -60,7 +62,7 @@ class Block:
         index, graph, parts = cloudpickle.loads(data)
         return Block(index, graph, parts)
 
-    def load(self, supplied: Mapping[Hashable, Any] | None = None) -> Rows:
+    def load(self, supplied: Mapping[Key, Any] | None = None) -> Rows:
         """Compute the rows in this thread.
 
         Parameters
@@ -81,13 +83,14 @@ class Block:
         for name, part in (("y", rows.y), ("sample_weight", rows.sample_weight)):
             if part is not None and n_rows(part) != len(rows):
                 raise BlockMismatch(
-                    f"X and {name} must have the same rows, block by block: block {self.index} of X has {len(rows)} rows and of "
+                    f"X and {name} must have the same rows, block by block: block {self.index} of X has "
+                    f"{len(rows)} rows and of "
                     f"{name} {n_rows(part)}."
                 )
         return rows
 
 
-def _cut(values: Mapping[Hashable, Any], piece: Piece) -> Any:
+def _cut(values: Mapping[Key, Any], piece: Piece) -> Any:
     value = values[piece.key]
     return value if piece.start is None else take(value, slice(piece.start, piece.stop))
 
@@ -114,7 +117,8 @@ def check_lengths(*collections: Chunks | None) -> None:
 def align(X: Chunks, y: Chunks | None, sample_weight: Chunks | None) -> list[Block]:
     """Cut y and sample_weight where X is cut, and give each block its own graph.
 
-    Data in memory is cut as the first of the others is that has more than one chunk; alone, it is one block, as in dask-ml.
+    Data in memory is cut as the first of the others is that has more than one chunk; alone, it is one block, as in
+    dask-ml.
 
     Raises
     ------
@@ -148,8 +152,10 @@ def _pieces(chunks: Chunks, guide: Chunks) -> list[tuple[Piece, ...]]:
     if not chunks.in_memory:
         loads = sum(len(pieces) for pieces in cut)
         warnings.warn(
-            f"the chunks of {chunks.name} do not match those of {guide.name}: to read every block once, {loads} chunks of "
-            f"{chunks.name} are computed where {len(chunks.keys)} would do. Rechunk {chunks.name} like {guide.name} to avoid that.",
+            f"the chunks of {chunks.name} do not match those of {guide.name}: to read every block once, "
+            f"{loads} chunks of "
+            f"{chunks.name} are computed where {len(chunks.keys)} would do. Rechunk {chunks.name} like "
+            f"{guide.name} to avoid that.",
             UserWarning,
             stacklevel=2,
         )
@@ -174,7 +180,7 @@ def _cuts(chunks: Chunks, lengths: Sequence[int]) -> Iterator[tuple[Piece, ...]]
 
 
 def _block(index: int, sources: Sequence[Chunks | None], parts: Sequence[tuple[Piece, ...] | None]) -> Block:
-    graph: dict[Hashable, Any] = {}
+    graph: dict[Key, Any] = {}
     own: list[tuple[Piece, ...] | None] = []
     for source, part in zip(sources, parts, strict=True):
         if source is None or part is None:

@@ -56,14 +56,15 @@ class _Entry:
 class BlockCache:
     """Keeps the blocks that are needed soonest.
 
-    The order of the passes is known, so the block to evict is the one that is needed last (Belady, 1966), which is optimal;
-    least recently used, for a scan that repeats and does not fit, would evict each block just before it is needed.
+    The order of the passes is known, so the block to evict is the one that is needed last (Belady, 1966), which is
+    optimal; least recently used, for a scan that repeats and does not fit, would evict each block just before it is
+    needed.
 
     Parameters
     ----------
     memory_limit : int
-        Bytes that the process may hold resident. Blocks stay below `share` of it, with all that the process holds besides:
-        unmanaged memory is never spilled by Dask, and a process above 0.8 of its limit is paused for good.
+        Bytes that the process may hold resident. Blocks stay below `share` of it, with all that the process holds
+        besides: unmanaged memory is never spilled by Dask, and a process above 0.8 of its limit is paused for good.
     share : float, default 0.6
     resident : callable, optional
         Returns the resident bytes of this process; replaced in tests.

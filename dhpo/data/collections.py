@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 from dask.base import is_dask_collection
 from dask.optimization import cull
+from dask.typing import Key
 
 from dhpo.data.rows import n_rows
 
@@ -40,17 +41,19 @@ class Chunks:
     """
 
     name: str
-    graph: Mapping[Hashable, Any]
-    keys: tuple[Hashable, ...]
+    graph: Mapping[Key, Any]
+    keys: tuple[Key, ...]
     lengths: tuple[int, ...] | None
     n_columns: int | None = None
     in_memory: bool = False
 
     @property
     def n_rows(self) -> int | None:
+        """Rows in all, None while unknown."""
         return None if self.lengths is None else sum(self.lengths)
 
     def with_lengths(self, lengths: list[int]) -> Chunks:
+        """Return the same chunks, counted."""
         return replace(self, lengths=tuple(lengths))
 
 
@@ -61,7 +64,8 @@ def as_chunks(name: str, value: Any) -> Chunks:
     ----------
     name : str
         What the caller calls it, for messages.
-    value : dask.array.Array, dask.dataframe.DataFrame or Series, ndarray, scipy.sparse array or matrix, pandas object or list
+    value : dask.array.Array, dask.dataframe.DataFrame or Series, ndarray, scipy.sparse array or matrix, pandas object
+    or list
 
     Raises
     ------
@@ -70,10 +74,7 @@ def as_chunks(name: str, value: Any) -> Chunks:
     ValueError
         If it holds no rows, or is not two-dimensional where it is X.
     """
-    if is_dask_collection(value):
-        chunks = _from_dask(name, value)
-    else:
-        chunks = _from_memory(name, value)
+    chunks = _from_dask(name, value) if is_dask_collection(value) else _from_memory(name, value)
     if chunks.n_rows == 0 or not chunks.keys:
         raise ValueError(
             f"{name} is empty: it has 0 rows, and at least 2 are needed (one to train on, one to score on)."
@@ -95,17 +96,19 @@ def _from_dask(name: str, value: Any) -> Chunks:
         n_columns = len(value.columns) if getattr(value, "ndim", 1) == 2 else None
     else:
         raise TypeError(
-            f"{name} is a {type(value).__module__}.{type(value).__qualname__}; allowed are dask arrays, dask dataframes and "
+            f"{name} is a {type(value).__module__}.{type(value).__qualname__}; allowed are dask arrays, "
+            f"dask dataframes and "
             "series, NumPy arrays, scipy.sparse matrices, pandas objects and lists."
         )
     graph, keys = _graph_and_keys(value)
     return Chunks(name, graph, keys, lengths, n_columns)
 
 
-def _graph_and_keys(value: Any) -> tuple[dict[Hashable, Any], tuple[Hashable, ...]]:
+def _graph_and_keys(value: Any) -> tuple[dict[Key, Any], tuple[Key, ...]]:
     plain = dict(value.__dask_graph__())
     if any(is_future(node) for node in plain.values()):
-        # Optimising would fuse the futures of a persisted collection into tasks, where they cannot be exchanged for data.
+        # Optimising would fuse the futures of a persisted collection into tasks, where they cannot be exchanged for
+        # data.
         return plain, tuple(_flat(value.__dask_keys__()))
     # dask.optimize() on a dataframe returns keys that its graph computes as something else (seen with 2026.8).
     optimized = value.optimize() if hasattr(value, "map_partitions") else dask.optimize(value)[0]
@@ -129,13 +132,10 @@ def is_future(node: Any) -> bool:
 
 def _from_memory(name: str, value: Any) -> Chunks:
     if not (isinstance(value, np.ndarray | pd.DataFrame | pd.Series) or sp.issparse(value)):
-        if (
-            isinstance(value, str | bytes | Mapping)
-            or not hasattr(value, "__len__")
-            and not hasattr(value, "__array__")
-        ):
+        if isinstance(value, str | bytes | Mapping) or not (hasattr(value, "__len__") or hasattr(value, "__array__")):
             raise TypeError(
-                f"{name} is a {type(value).__qualname__}; allowed are dask arrays, dask dataframes and series, NumPy arrays, "
+                f"{name} is a {type(value).__qualname__}; allowed are dask arrays, dask dataframes and "
+                f"series, NumPy arrays, "
                 "scipy.sparse matrices, pandas objects and lists."
             )
         value = np.asarray(value)
@@ -151,7 +151,7 @@ def _wrong_shape(name: str, ndim: int) -> str:
     return f"{name} has {ndim} dimension(s); allowed: {allowed}."
 
 
-def _flat(keys: Any) -> list[Hashable]:
+def _flat(keys: Any) -> list[Key]:
     if isinstance(keys, list):
         return [key for part in keys for key in _flat(part)]
     return [keys]

@@ -6,13 +6,14 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
+from dask.typing import Key
 
 from dhpo.data.blocks import Block, BlockMismatch
 from dhpo.data.rows import Rows
@@ -43,9 +44,10 @@ class BlockSpec:
     index: int
     data: bytes | None = None
     path: str | None = None
-    supplied: tuple[Hashable, ...] = ()
+    supplied: tuple[Key, ...] = ()
 
-    def load(self, supplied: Mapping[Hashable, Any] | None = None) -> Rows:
+    def load(self, supplied: Mapping[Key, Any] | None = None) -> Rows:
+        """Compute the rows of the block."""
         data = Path(self.path).read_bytes() if self.path is not None else self.data
         if data is None:
             raise ValueError(f"block {self.index} came without its graph")
@@ -63,7 +65,8 @@ class Split:
     entropy : int
         Seed of the split.
     scratch : str or None
-        Folder for raw copies of rows that all workers share; None where every block is loaded from its source each time.
+        Folder for raw copies of rows that all workers share; None where every block is loaded from its source each
+        time.
     """
 
     test_size: float | None
@@ -71,6 +74,7 @@ class Split:
     scratch: str | None = None
 
     def file(self, kind: str, index: int) -> Path | None:
+        """Where the copy of the "train" or "valid" rows of a block is, or would be."""
         return None if self.scratch is None else Path(self.scratch) / f"{kind}-{index:06d}.joblib"
 
     def training(self, rows: Rows, index: int) -> Rows:
@@ -131,7 +135,7 @@ def prepare(
     with_classes: bool,
     reads: float,
     free_bytes_needed_per_byte: float,
-    supplied: Mapping[Hashable, Any] | None = None,
+    supplied: Mapping[Key, Any] | None = None,
 ) -> tuple[BlockFacts, Rows, Rows]:
     """Load a block for the first time, hold its validation rows out, and copy to scratch space what is worth it.
 
@@ -190,13 +194,13 @@ def prepare(
     return facts, training, validation
 
 
-def load_training(spec: BlockSpec, split: Split, supplied: Mapping[Hashable, Any] | None = None) -> Rows:
+def load_training(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] | None = None) -> Rows:
     """The training rows of a block."""
     copy = _read_copy(split.file("train", spec.index))
     return copy if copy is not None else split.training(spec.load(supplied), spec.index)
 
 
-def load_validation(spec: BlockSpec, split: Split, supplied: Mapping[Hashable, Any] | None = None) -> Rows:
+def load_validation(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] | None = None) -> Rows:
     """The validation rows of a block of the training data, or all rows of a block of the user's validation data."""
     if supplied and ("valid", spec.index) in supplied:
         rows: Rows = supplied["valid", spec.index]

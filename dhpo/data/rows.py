@@ -31,6 +31,7 @@ class Rows(NamedTuple):
 
     @property
     def nbytes(self) -> int:
+        """Bytes that the rows hold."""
         return sum(nbytes(part) for part in (self.X, self.y, self.sample_weight))
 
     def take(self, where: np.ndarray) -> Rows:

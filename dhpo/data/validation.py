@@ -15,16 +15,16 @@ def default_test_size(n_blocks: int) -> float:
 def split_rows(n_rows: int, test_size: float, entropy: int, block: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw the held-out rows of one block.
 
-    Every block gives its share, so that data sorted by time or class is held out evenly. The draw depends on the seed and
-    the number of the block alone, never on what was drawn for others.
+    Every block gives its share, so that data sorted by time or class is held out evenly. The draw depends on the seed
+    and the number of the block alone, never on what was drawn for others.
 
     Parameters
     ----------
     n_rows : int
         Rows of the block.
     test_size : float
-        Expected share of held-out rows. A share that is no whole number of rows is rounded up or down at random, with the
-        chances that make it right on average; small blocks would never give a row otherwise.
+        Expected share of held-out rows. A share that is no whole number of rows is rounded up or down at random, with
+        the chances that make it right on average; small blocks would never give a row otherwise.
     entropy : int
         Seed of the split.
     block : int

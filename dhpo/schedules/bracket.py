@@ -159,8 +159,6 @@ class BracketSchedule:
 
     def tell(self, report: Report) -> None:
         """Take the report of a `Train` handed out before."""
-        if not 0 <= report.trial < self._plan.n_trials:
-            raise ValueError(f"report of trial {report.trial}, which is not in training")
         self._brackets[bisect_right(self._first_trials, report.trial) - 1].tell(report)
 
     def plan(self) -> Plan:

@@ -49,7 +49,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
     random_state: Any
     verbose: Any
 
-    # -- what subclasses decide -----------------------------------------------------------------------------------------
+    # -- what subclasses decide
+    # -----------------------------------------------------------------------------------------
 
     @abstractmethod
     def _space(self) -> Space:
@@ -67,7 +68,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
     def _model_id(trial: Trial) -> int | str:
         return trial.number
 
-    # -- before fit -----------------------------------------------------------------------------------------------------
+    # -- before fit
+    # -----------------------------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
         """Tell what will run, before any work.
@@ -75,7 +77,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         Returns
         -------
         Plan
-            The table of brackets, with `n_trials`, `partial_fit_calls` and `passes(n_blocks)`; printing it shows the table.
+            The table of brackets, with `n_trials`, `partial_fit_calls` and `passes(n_blocks)`; printing it shows the
+            table.
 
         Raises
         ------
@@ -104,7 +107,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             "brackets": brackets,
         }
 
-    # -- fit ------------------------------------------------------------------------------------------------------------
+    # -- fit
+    # ------------------------------------------------------------------------------------------------------------
 
     def fit(
         self,
@@ -121,10 +125,10 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         Parameters
         ----------
         X : dask array or dataframe, ndarray, scipy.sparse matrix or pandas DataFrame of shape (n_samples, n_features)
-            Each row chunk is one block, and each `partial_fit` call sees one block. Data in memory is a single block, unless y
-            has chunks.
-        y : dask array, series or dataframe, ndarray or pandas object of shape (n_samples,) or (n_samples, n_outputs), optional
-        sample_weight : dask array or series, ndarray or list of shape (n_samples,), optional
+            Each row chunk is one block, and each `partial_fit` call sees one block. Data in memory is a single block,
+            unless y has chunks.
+        y : dask array, series or dataframe, ndarray or pandas object of shape (n_samples,) or (n_samples, n_outputs),
+        optional sample_weight : dask array or series, ndarray or list of shape (n_samples,), optional
             Passed to `partial_fit`, block by block. Scores are not weighted.
         classes : array-like of shape (n_classes,), optional
             All class labels. If not given, a classifier gets those found in the first pass over y.
@@ -183,7 +187,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         Returns
         -------
         Run
-            With `summary()` and `best` at any moment, `stop()`, and `result()`, which waits and returns this search, fitted.
+            With `summary()` and `best` at any moment, `stop()`, and `result()`, which waits and returns this search,
+            fitted.
         """
         entropy = entropy_of(self.random_state)
         job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy)
@@ -217,7 +222,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         for name, value in fit_params.items():
             if is_dask_collection(value):
                 raise TypeError(
-                    f"{name} is a dask collection; of the arguments of partial_fit, sample_weight alone is cut into blocks. "
+                    f"{name} is a dask collection; of the arguments of partial_fit, sample_weight alone is "
+                    f"cut into blocks. "
                     f"Pass {name} as a value in memory."
                 )
         chunks = [None if value is None else as_chunks(name, value) for name, value in _named(X, y, sample_weight)]
@@ -269,7 +275,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
                     setattr(self, name, getattr(self.best_estimator_, name))
         return self
 
-    # -- after fit ------------------------------------------------------------------------------------------------------
+    # -- after fit
+    # ------------------------------------------------------------------------------------------------------
 
     def summary(self) -> pd.DataFrame:
         """One row for each trial: see `History.summary`. Also while a search that was started runs.
@@ -321,7 +328,8 @@ def _check_estimator(estimator: Any) -> None:
         given = f"the class {estimator.__name__}" if isinstance(estimator, type) else f"a {type(estimator).__name__}"
         needs = "an instance" if isinstance(estimator, type) else f"{' and '.join(missing)}"
         raise TypeError(
-            f"estimator is {given}, and lacks {needs}: this search trains block by block and takes estimators with partial_fit, "
+            f"estimator is {given}, and lacks {needs}: this search trains block by block and takes "
+            f"estimators with partial_fit, "
             "such as SGDClassifier, SGDRegressor, MLPClassifier, MiniBatchKMeans or GaussianNB."
         )
 
@@ -345,7 +353,7 @@ def _is_classifier(estimator: Any) -> bool:
 def _checked_test_size(test_size: Any) -> Callable[[int], float]:
     if test_size is None:
         return default_test_size
-    if isinstance(test_size, bool) or not isinstance(test_size, numbers.Real) or not 0 < test_size < 1:
+    if isinstance(test_size, bool) or not isinstance(test_size, numbers.Real) or not 0 < float(test_size) < 1:
         raise ValueError(f"test_size={test_size!r} is not allowed: give a share of the rows between 0 and 1, or None.")
     share = float(test_size)
     return lambda n_blocks: share
@@ -356,7 +364,9 @@ def _checked_validation(validation_data: Any, with_y: bool, n_columns: int | Non
         return None
     if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
         raise ValueError(f"validation_data must be a pair (X, y); given was a {type(validation_data).__name__}.")
-    X, y = (None if value is None else as_chunks(name, value) for name, value in zip("Xy", validation_data, strict=True))
+    X, y = (
+        None if value is None else as_chunks(name, value) for name, value in zip("Xy", validation_data, strict=True)
+    )
     if X is None or (y is None) == with_y:
         raise ValueError("validation_data must be a pair (X, y) with a y if, and only if, fit is given one.")
     check_lengths(X, y)

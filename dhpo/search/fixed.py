@@ -63,7 +63,9 @@ class GridSearchCV(BlockSearchCV):
     def _space(self) -> Space:
         space = Space(self.param_grid)
         if space.size is None:
-            raise ValueError("param_grid holds a distribution: a grid needs lists of values. RandomizedSearchCV takes both.")
+            raise ValueError(
+                "param_grid holds a distribution: a grid needs lists of values. RandomizedSearchCV takes both."
+            )
         return space
 
     def _schedule(self) -> Schedule:
@@ -81,7 +83,8 @@ class RandomizedSearchCV(BlockSearchCV):
     estimator : estimator
         With `partial_fit`, `get_params` and `set_params`.
     param_distributions : dict or list of dict
-        Names of parameters with lists of values or distributions (`rvs`). Lists alone are drawn from without replacement.
+        Names of parameters with lists of values or distributions (`rvs`). Lists alone are drawn from without
+        replacement.
     n_iter : int, default 10
         Number of candidates.
     random_state, scoring, max_iter, test_size, verbose
@@ -121,7 +124,8 @@ class RandomizedSearchCV(BlockSearchCV):
         n_trials = self.n_iter
         if size is not None and isinstance(n_trials, int) and size < n_trials:
             warnings.warn(
-                f"n_iter={n_trials} is more than the {size} points of param_distributions; all of them are trained, once each.",
+                f"n_iter={n_trials} is more than the {size} points of param_distributions; all of them are "
+                f"trained, once each.",
                 UserWarning,
                 stacklevel=2,
             )

@@ -35,9 +35,8 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
     aggressiveness : int, default 3
         The reduction factor, eta in the literature.
 
-    References
-    ----------
-    .. [1] Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and hyperparameter optimization.
+    References ---------- .. [1] Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and
+    hyperparameter optimization.
        AISTATS. https://arxiv.org/abs/1502.07943
     """
 
@@ -73,7 +72,9 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
 
     def _schedule(self) -> Schedule:
         if self.n_initial_iter is None:
-            raise ValueError("n_initial_iter=None is not allowed: give the partial_fit calls before the first decision.")
+            raise ValueError(
+                "n_initial_iter=None is not allowed: give the partial_fit calls before the first decision."
+            )
         schedule = SuccessiveHalving(self._n_trials(), self.n_initial_iter, self.max_iter, self.aggressiveness)
         return self._with_patience(schedule, self.patience)
 
@@ -93,8 +94,8 @@ class HyperbandSearchCV(_InitialParameters):
     aggressiveness : int, default 3
         The reduction factor; eta in the paper.
     patience : bool or int, default False
-        Stop trials that no longer improve; True waits max_iter // aggressiveness calls. `patience` should not be lower than
-        that: Hyperband stops trials early itself.
+        Stop trials that no longer improve; True waits max_iter // aggressiveness calls. `patience` should not be lower
+        than that: Hyperband stops trials early itself.
 
     References
     ----------
@@ -133,12 +134,15 @@ class HyperbandSearchCV(_InitialParameters):
         return self._with_patience(schedule, self._patience_calls())
 
     def _patience_calls(self) -> Any:
-        shortest = max(checked_int("max_iter", self.max_iter) // checked_int("aggressiveness", self.aggressiveness, 2), 2)
+        shortest = max(
+            checked_int("max_iter", self.max_iter) // checked_int("aggressiveness", self.aggressiveness, 2), 2
+        )
         if self.patience is True:
             return shortest
         if self.patience and self.tol is not None and self.patience < shortest:
             warnings.warn(
-                f"patience={self.patience} stops trials that Hyperband would go on with; give patience=True, or {shortest} or "
+                f"patience={self.patience} stops trials that Hyperband would go on with; give "
+                f"patience=True, or {shortest} or "
                 "more.",
                 UserWarning,
                 stacklevel=2,

@@ -45,7 +45,9 @@ class _InitialParameters(BlockSearchCV):
     def _with_patience(self, schedule: Schedule, patience: Any, fits_per_score: int | None = None) -> Schedule:
         if isinstance(patience, bool) or patience is None or patience == 0:
             if patience is True:
-                raise ValueError("patience=True is not allowed here: give the number of calls to wait, 2 or more, or False.")
+                raise ValueError(
+                    "patience=True is not allowed here: give the number of calls to wait, 2 or more, or False."
+                )
             return schedule
         return Patience(schedule, patience, self.tol, fits_per_score)
 

@@ -31,8 +31,8 @@ def _best_has(method: str) -> Callable[[Any], bool]:
 class PredictsWithBest:
     """Hands the methods of `best_estimator_` on.
 
-    On a dask array or dataframe they return a lazy dask array (or dataframe, where the model returns pandas objects) with the
-    same chunks.
+    On a dask array or dataframe they return a lazy dask array (or dataframe, where the model returns pandas objects)
+    with the same chunks.
     """
 
     estimator: Any
@@ -98,10 +98,11 @@ class PredictsWithBest:
         return float(self.scorer_(self.best_estimator_, X) if y is None else self.scorer_(self.best_estimator_, X, y))
 
     def _score_blocks(self, X: Any, y: Any) -> float:
-        parts = (as_chunks("X", X), None if y is None else as_chunks("y", y))
-        check_lengths(*parts)
-        known = {c.name: c.with_lengths(chunk_lengths(c)) for c in needs_lengths(*parts)}
-        X_chunks, y_chunks = (None if c is None else known.get(c.name, c) for c in parts)
+        X_chunks, y_chunks = as_chunks("X", X), None if y is None else as_chunks("y", y)
+        check_lengths(X_chunks, y_chunks)
+        known = {c.name: c.with_lengths(chunk_lengths(c)) for c in needs_lengths(X_chunks, y_chunks)}
+        X_chunks = known.get("X", X_chunks)
+        y_chunks = known.get("y", y_chunks)
         scorer = make_block_scorer(self.best_estimator_, self.scoring, getattr(self.best_estimator_, "classes_", None))
         tally = scorer.tally(self.best_estimator_)
         for block in align(X_chunks, y_chunks, None):

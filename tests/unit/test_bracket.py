@@ -119,6 +119,23 @@ def test_later_rungs_come_before_new_trials():
     assert bracket.ask() == Train(1, 1, 3, 0)
 
 
+def test_the_latest_rung_comes_first():
+    bracket = make_bracket((3, 1), (3, 2), (3, 3))
+    first, second, _ = drain(bracket)
+    tell(bracket, [second], [0.0])
+    tell(bracket, drain(bracket), [0.0])
+    tell(bracket, [first], [0.0])
+    assert drain(bracket) == [Train(1, 3, 3, 2), Train(0, 2, 3, 1)]
+
+
+def test_nobody_waits_above_a_gate_either():
+    bracket = make_bracket((4, 1), (2, 2), (2, 3), (1, 4))
+    tell(bracket, drain(bracket), [4.0, 3.0, 2.0, 1.0])
+    promoted = [decision for decision in drain(bracket) if isinstance(decision, Train)]
+    tell(bracket, promoted[:1], [0.0])
+    assert drain(bracket) == [Train(0, 3, 3, 2)]
+
+
 def test_trials_are_numbered_from_the_first():
     assert [train.trial for train in drain(make_bracket((2, 1), first_trial=10))] == [10, 11]
 

@@ -189,3 +189,8 @@ def test_integers_are_taken(value):
 def test_what_is_no_integer_is_refused(value):
     with pytest.raises(ValueError, match=r"name=.* is not allowed: give an int >= 3"):
         checked_int("name", value, minimum=3)
+
+
+def test_true_is_not_1():
+    with pytest.raises(ValueError, match="name=True"):
+        checked_int("name", True)

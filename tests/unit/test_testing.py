@@ -85,7 +85,7 @@ class DropsUnseen(Wrapped):
         return Drop(0, "finished")
 
 
-class PromotesFailed(Wrapped):
+class TellsFailedAsScored(Wrapped):
     def tell(self, report):
         super().tell(Report(report.trial, self.resource_of[report.trial], 0.0) if report.failed else report)
 
@@ -201,6 +201,66 @@ class RunsDry(Wrapped):
         self.skipped = True
 
 
+class Scripted:
+    """Says one thing after the other, whatever it is told."""
+
+    def __init__(self, *decisions, extra=None):
+        self.decisions = list(decisions)
+        self.extra = extra
+        self.training = 0
+
+    @property
+    def done(self):
+        return not self.decisions and not self.training
+
+    def ask(self):
+        if self.training:
+            return None
+        if not self.decisions:
+            return self.extra
+        decision = self.decisions.pop(0)
+        self.training += isinstance(decision, Train)
+        return decision
+
+    def tell(self, report):
+        self.training -= 1
+
+    def plan(self):
+        rungs = (Rung(2, 1), Rung(2, 2))
+        return Plan((BracketPlan(0, rungs), BracketPlan(1, rungs)))
+
+
+@pytest.mark.parametrize(
+    ("decisions", "message"),
+    [
+        ([Train(0, 1), Train(0, 1, rung=1)], "asks for no more than trial 0 has seen"),
+        ([Train(0, 1), Train(0, 2, bracket=1, rung=1)], "moves the trial out of bracket 0"),
+        ([Train(0, 1, rung=1), Train(0, 2, rung=0)], "moves the trial down from rung 1"),
+        ([Train(0, 0)], "asks for no training"),
+        ([Train(0, 1, bracket=2)], "a rung that the plan does not have"),
+        ([Train(0, 2), Drop(0, "failed")], "does not fit its last report"),
+    ],
+)
+def test_a_broken_decision_is_caught(decisions, message):
+    with pytest.raises(AssertionError, match=message):
+        check_schedule(lambda: Scripted(*decisions), failures=0.0, synchronous=False)
+
+
+def test_training_a_failed_trial_is_caught():
+    # Without failures nothing is wrong with it.
+    decisions = [Train(0, 1), Train(0, 2, rung=1), Drop(0, "finished")]
+    check_schedule(lambda: Scripted(*decisions), failures=0.0, synchronous=False)
+    with pytest.raises(AssertionError, match="promotes a trial that failed"):
+        check_schedule(lambda: Scripted(*decisions), failures=1.0, synchronous=False)
+
+
+def test_a_decision_after_the_end_is_caught():
+    with pytest.raises(AssertionError, match="after the schedule was done"):
+        check_schedule(
+            lambda: Scripted(Train(0, 2), Drop(0, "finished"), extra=Train(1, 1)), failures=0.0, synchronous=False
+        )
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
@@ -211,7 +271,7 @@ class RunsDry(Wrapped):
         (DropsAsFailed, "does not fit its last report"),
         (DropsTwice, "was dropped"),
         (DropsUnseen, "before any report"),
-        (PromotesFailed, "promotes a trial that failed|does not fit its last report"),
+        (TellsFailedAsScored, "promotes a trial that failed|does not fit its last report"),
         (AsksTheSameAgain, "is in training"),
         (TrainsBeyondThePlan, "beyond the plan's 27 calls"),
         (WrongRung, "a rung that the plan does not have|the plan has"),
