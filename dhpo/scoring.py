@@ -23,6 +23,7 @@ from sklearn.metrics import (
     mean_absolute_error,
     mean_squared_error,
 )
+from sklearn.utils import Tags, TargetTags
 
 from dhpo.data.rows import Rows
 
@@ -136,15 +137,20 @@ def _neg_squared(model: Any, rows: Rows, classes: np.ndarray | None) -> float:
     return -float(mean_squared_error(rows.y, model.predict(rows.X)))
 
 
+def _squared_by_output(model: Any, rows: Rows, classes: np.ndarray | None) -> np.ndarray:
+    errors: np.ndarray = mean_squared_error(rows.y, model.predict(rows.X), multioutput="raw_values")
+    return errors
+
+
 def _neg_absolute(model: Any, rows: Rows, classes: np.ndarray | None) -> float:
     return -float(mean_absolute_error(rows.y, model.predict(rows.X)))
 
 
-_MEANS: dict[str, Callable[[Any, Rows, np.ndarray | None], float]] = {
+_MEANS: dict[str, Callable[[Any, Rows, np.ndarray | None], Any]] = {
     "accuracy": _accuracy,
     "neg_log_loss": _neg_log_loss,
     "neg_mean_squared_error": _neg_squared,
-    "neg_root_mean_squared_error": _neg_squared,
+    "neg_root_mean_squared_error": _squared_by_output,
     "neg_mean_absolute_error": _neg_absolute,
 }
 
@@ -164,16 +170,18 @@ class _MeanTally:
     def __init__(self, model: Any, scorer: MeanScorer) -> None:
         self._model = model
         self._scorer = scorer
-        self._sum = 0.0
+        self._sum: Any = 0.0
         self._rows = 0
 
     def add(self, rows: Rows) -> None:
-        self._sum += len(rows) * _MEANS[self._scorer.name](self._model, rows, self._scorer.classes)
+        self._sum = self._sum + len(rows) * _MEANS[self._scorer.name](self._model, rows, self._scorer.classes)
         self._rows += len(rows)
 
     def score(self) -> float:
         mean = self._sum / self._rows
-        return -float(np.sqrt(-mean)) if self._scorer.name == "neg_root_mean_squared_error" else mean
+        if self._scorer.name == "neg_root_mean_squared_error":
+            return -float(np.mean(np.sqrt(mean)))
+        return float(mean)
 
 
 @dataclass(frozen=True)
@@ -312,7 +320,20 @@ class _StandIn:
         if name.startswith("_dhpo"):
             raise AttributeError(name)
         value = getattr(self._dhpo_model, name)
-        return self._dhpo_output(name, value) if name in _OUTPUTS else value
+        if name not in _OUTPUTS:
+            return value
+        output = self._dhpo_output(name, value)
+        output.__name__ = name  # scikit-learn finds out by the name which output it has got
+        return output
+
+    def __sklearn_tags__(self) -> Tags:
+        model = self._dhpo_model
+        if hasattr(model, "__sklearn_tags__"):
+            tags: Tags = model.__sklearn_tags__()
+            return tags
+        # An estimator of no library; scorers ask what kind it is.
+        kind = getattr(model, "_estimator_type", "classifier" if hasattr(model, "classes_") else "regressor")
+        return Tags(estimator_type=kind, target_tags=TargetTags(required=False))
 
     def _dhpo_output(self, name: str, method: Any) -> Any:
         raise NotImplementedError

@@ -17,7 +17,7 @@ Urgency = tuple[bool, int, int]
 class Bracket:
     """Train to a rung, keep the best, train those to the next.
 
-    Successive halving over any table of rungs (Jamieson and Talwalkar, 2016, figure 3): when all trials of a rung have
+    Successive halving over any table of rungs (Jamieson and Talwalkar, 2016): when all trials of a rung have
     reported, the best of them go on, as many as the next rung holds. Ties go to the lower trial number. A trial that
     failed is never promoted; where too few are left, fewer go on. Where the next rung holds as many as this one, nobody
     has to wait for the others.

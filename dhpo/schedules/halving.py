@@ -28,7 +28,7 @@ class SuccessiveHalving(BracketSchedule):
     References
     ----------
     .. [1] Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and hyperparameter
-       optimization. AISTATS, figure 3. https://arxiv.org/abs/1502.07943
+       optimization. AISTATS. https://arxiv.org/abs/1502.07943
     """
 
     def __init__(

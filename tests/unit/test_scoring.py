@@ -1,0 +1,143 @@
+"""Scores over blocks equal scikit-learn's on the whole data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.datasets import make_classification, make_regression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import check_scoring, get_scorer, make_scorer, precision_score
+from sklearn.mixture import GaussianMixture
+
+from dhpo.data.rows import Rows
+from dhpo.scoring import CollectingScorer, MeanScorer, R2Scorer, make_block_scorer, resolve_scoring
+
+CUTS = [0, 7, 8, 90, 200]
+
+
+def blocks(X, y):
+    return [Rows(X[a:b], None if y is None else y[a:b]) for a, b in zip(CUTS, CUTS[1:], strict=False)]
+
+
+def score_blockwise(model, scoring, X, y):
+    tally = make_block_scorer(model, scoring, getattr(model, "classes_", None)).tally(model)
+    for rows in blocks(X, y):
+        tally.add(rows)
+    return tally.score()
+
+
+@pytest.fixture(scope="module")
+def binary():
+    X, y = make_classification(200, 6, random_state=0)
+    return LogisticRegression().fit(X, y), X, y
+
+
+@pytest.fixture(scope="module")
+def multiclass():
+    X, y = make_classification(200, 6, n_informative=4, n_classes=3, random_state=0)
+    order = np.argsort(y)  # sorted: the first blocks lack classes
+    labels = np.array(["a", "b", "c"], dtype=object)[y]
+    return LogisticRegression().fit(X, labels), X[order], labels[order]
+
+
+@pytest.fixture(scope="module")
+def regression():
+    X, y = make_regression(200, 6, noise=30, random_state=0)
+    return LinearRegression().fit(X, y), X, y
+
+
+def score_of_whole(model, scoring, X, y):
+    return check_scoring(model, scoring=scoring)(model, X, y)
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [None, "accuracy", "neg_log_loss", "roc_auc", "average_precision", "f1", "balanced_accuracy", "neg_brier_score"],
+)
+def test_binary(binary, scoring):
+    model, X, y = binary
+    assert score_blockwise(model, scoring, X, y) == pytest.approx(score_of_whole(model, scoring, X, y), abs=1e-12)
+
+
+@pytest.mark.parametrize("scoring", [None, "accuracy", "neg_log_loss", "roc_auc_ovr", "f1_macro"])
+def test_classes_missing_in_blocks(multiclass, scoring):
+    model, X, y = multiclass
+    assert score_blockwise(model, scoring, X, y) == pytest.approx(score_of_whole(model, scoring, X, y), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        None,
+        "r2",
+        "neg_mean_squared_error",
+        "neg_root_mean_squared_error",
+        "neg_mean_absolute_error",
+        "neg_median_absolute_error",
+        "explained_variance",
+        "neg_max_error",
+    ],
+)
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_regression(regression, scoring, outputs):
+    model, X, y = regression
+    if outputs == 2:
+        if scoring == "neg_max_error":
+            pytest.skip("it takes one output")
+        y = np.column_stack([y, -3 * y + X[:, 0]])
+        model = LinearRegression().fit(X, y)
+    assert score_blockwise(model, scoring, X, y) == pytest.approx(score_of_whole(model, scoring, X, y), rel=1e-12)
+
+
+def test_r2_far_from_zero_keeps_its_digits(regression):
+    _, X, y = regression
+    model = LinearRegression().fit(X, y + 1e9)
+    assert score_blockwise(model, "r2", X, y + 1e9) == pytest.approx(model.score(X, y + 1e9), abs=1e-6)
+
+
+def test_custom_scorers_see_the_outputs_of_the_model(binary):
+    model, X, y = binary
+    beta = make_scorer(precision_score, pos_label=0)
+    assert score_blockwise(model, beta, X, y) == beta(model, X, y)
+
+    def two_methods(estimator, X, y):
+        return float(np.mean(estimator.predict(X) == y) + np.mean(estimator.predict_proba(X)[:, 1])) + X.shape[0]
+
+    assert score_blockwise(model, two_methods, X, y) == pytest.approx(two_methods(model, X, y))
+
+
+def test_a_scorer_that_looks_into_X_is_refused(binary):
+    model, X, y = binary
+    with pytest.raises(TypeError, match="changes X before it asks the model"):
+        score_blockwise(model, lambda estimator, X, y: float(np.mean(estimator.predict(X[::2]) == y[::2])), X, y)
+
+
+def test_own_scores_of_estimators():
+    X, _ = make_classification(200, 6, random_state=0)
+    kmeans = MiniBatchKMeans(3, random_state=0, n_init=1).fit(X)
+    assert score_blockwise(kmeans, None, X, None) == pytest.approx(kmeans.score(X))
+    mixture = GaussianMixture(2, random_state=0).fit(X)
+    assert score_blockwise(mixture, None, X, None) == pytest.approx(mixture.score(X))
+
+
+def test_sums_are_used_where_there_are_any(binary, regression):
+    assert isinstance(make_block_scorer(binary[0], None), MeanScorer)
+    assert isinstance(make_block_scorer(binary[0], "neg_log_loss"), MeanScorer)
+    assert isinstance(make_block_scorer(regression[0], None), R2Scorer)
+    assert isinstance(make_block_scorer(binary[0], "roc_auc"), CollectingScorer)
+
+
+def test_bad_scoring_is_named():
+    with pytest.raises(ValueError, match=r"scoring='acuracy' is not a scorer.*accuracy"):
+        resolve_scoring(LogisticRegression(), "acuracy")
+    with pytest.raises(TypeError, match="scoring=3 of type int"):
+        resolve_scoring(LogisticRegression(), 3)
+
+    class NoScore:
+        def partial_fit(self, X, y=None):
+            return self
+
+    with pytest.raises(TypeError, match="scoring=None needs an estimator with a `score` method, which NoScore"):
+        resolve_scoring(NoScore(), None)
+    assert repr(resolve_scoring(LogisticRegression(), "roc_auc")) == repr(get_scorer("roc_auc"))
