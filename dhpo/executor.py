@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds between two looks at who is in the cluster.
 _REFRESH_SECONDS = 1.0
+# Seconds for cancelled steps to be acknowledged.
+_CANCEL_SECONDS = 5.0
 # Share of a worker's memory that cached blocks may fill, with all else that the process holds (see BlockCache).
 _CACHE_SHARE = 0.6
 _RESIDENT_BYTES_OF_A_WORKER = 250_000_000
@@ -162,8 +164,7 @@ class Executor:
             await self._until_done()
             reason = "stopped" if self._stop.is_set() else "done"
         finally:
-            for step in self._steps:
-                step.cancel()
+            await self._cancel_steps()
             self._append(Stopped(reason, self._now()))
             self._observers.stop()
             self._take_best_model()
@@ -338,7 +339,7 @@ class Executor:
         self._n_steps += 1
         self._workers.occupy(assignment.worker)
         task = asyncio.create_task(self._result_of(future))
-        self._steps[task] = _Sent(assignment, start)
+        self._steps[task] = _Sent(assignment, start, future)
         for number in assignment.trials:
             self._active[number].under_way = True
 
@@ -423,7 +424,21 @@ class Executor:
         if best is not None:
             self.best_model = loads_model(self._models.read(self._models.scored(best.trial.number)))
 
+    async def _cancel_steps(self) -> None:
+        if not self._steps:
+            return
+        try:
+            await self._client.cancel([sent.future for sent in self._steps.values()], asynchronous=True, force=True)
+        except Exception:
+            logger.debug("could not cancel steps", exc_info=True)
+        await asyncio.wait(self._steps, timeout=_CANCEL_SECONDS)
+        for task in self._steps:
+            if task.done() and not task.cancelled():
+                task.exception()  # seen, so that asyncio does not warn of it
+            task.cancel()
+
     async def _forget(self) -> None:
+        # Steps under way end at their next call, before the folder that they write to is removed.
         try:
             await self._client.run(forget_run, self._workspace.run, on_error="ignore")
         except Exception:  # the cluster may be gone, which frees its memory as well
@@ -441,3 +456,4 @@ class Executor:
 class _Sent:
     assignment: Assignment
     start: int
+    future: Any

@@ -109,6 +109,9 @@ class _Run:
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began
 
+    def _time_is_over(self, times: float = 1.0) -> bool:
+        return self._state.over or self._elapsed() > times * self._step.seconds
+
     def _candidate(self, work: Work) -> _Candidate:
         outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint)
         candidate = _Candidate(work, None, outcome)
@@ -140,9 +143,9 @@ class _Run:
             ahead = self._read_ahead(call + 1)
             for candidate in cohort:
                 self._advance(candidate, rows)
-                if self._elapsed() > 2 * self._step.seconds:
+                if self._time_is_over(times=2):
                     break  # in the midst of a block, for a cohort that is far slower than was thought
-            if self._elapsed() > self._step.seconds:
+            if self._time_is_over():
                 break
         if ahead is not None:
             self._state.cache.settle(ahead)
@@ -190,7 +193,7 @@ class _Run:
         due = [c for c in self._candidates if c.due]
         size = len(due)
         while due:
-            if self._elapsed() > self._step.seconds and (self._meter.calls or len(due) < size):
+            if self._time_is_over() and (self._meter.calls or len(due) < size):
                 return  # trained, and scored in a later step
             remaining = max(self._step.seconds - self._elapsed(), 0.0)
             seconds_each = self._meter.score_seconds / (size - len(due)) if len(due) < size else None

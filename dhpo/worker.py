@@ -23,10 +23,16 @@ class WorkerState:
     ----------
     memory_limit : int
         Bytes of this worker.
+
+    Attributes
+    ----------
+    over : bool
+        Whether the search is over, and steps that still run should end.
     """
 
     def __init__(self, memory_limit: int) -> None:
         self.cache = BlockCache(memory_limit)
+        self.over = False
         self._context: Context | None = None
         self._models: dict[int, tuple[int, Any, int]] = {}
         self._models_allowed = memory_limit // 10
@@ -72,10 +78,11 @@ def worker_state(run: str, memory_limit: int) -> WorkerState:
 
 
 def forget_run(run: str) -> None:
-    """Free what this process holds for a search."""
+    """Free what this process holds for a search, and end its steps at their next call."""
     with _states_lock:
         state = _states.pop(run, None)
     if state is not None:
+        state.over = True
         state.cache.close()
 
 

@@ -48,6 +48,10 @@ class Workspace:
     def remove(self) -> None:
         """Delete the folder."""
         self._finalizer()
+        for _ in range(3):  # a step that ends right now may have written into it meanwhile
+            if not self.path.exists():
+                break
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def holds_token(path: str, token: str) -> bool:

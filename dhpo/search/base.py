@@ -382,7 +382,12 @@ def _current_client() -> tuple[Any, Callable[[], None]]:
     except ValueError:
         # Threads of this process: nothing to guard in a script, and most estimators leave the GIL alone in partial_fit.
         cluster = distributed.LocalCluster(
-            n_workers=1, threads_per_worker=os.cpu_count(), processes=False, dashboard_address="127.0.0.1:0"
+            n_workers=1,
+            threads_per_worker=os.cpu_count(),
+            processes=False,
+            host="127.0.0.1",
+            protocol="tcp://",  # over inproc:// a worker opens its HTTP port on every interface
+            dashboard_address="127.0.0.1:0",
         )
         own = distributed.Client(cluster, set_as_default=False)
 

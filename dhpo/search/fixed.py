@@ -10,6 +10,7 @@ from dhpo.samplers.grid import GridSampler
 from dhpo.samplers.random import RandomSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.fixed import Fixed
+from dhpo.schedules.rungs import checked_int
 from dhpo.search.base import BlockSearchCV
 from dhpo.space import Space
 
@@ -121,8 +122,8 @@ class RandomizedSearchCV(BlockSearchCV):
 
     def _schedule(self) -> Schedule:
         size = self._space().size
-        n_trials = self.n_iter
-        if size is not None and isinstance(n_trials, int) and size < n_trials:
+        n_trials = checked_int("n_iter", self.n_iter)
+        if size is not None and size < n_trials:
             warnings.warn(
                 f"n_iter={n_trials} is more than the {size} points of param_distributions; all of them are "
                 f"trained, once each.",

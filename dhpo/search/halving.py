@@ -139,7 +139,7 @@ class HyperbandSearchCV(_InitialParameters):
         )
         if self.patience is True:
             return shortest
-        if self.patience and self.tol is not None and self.patience < shortest:
+        if self.patience and self.tol is not None and 1 < self.patience < shortest:
             warnings.warn(
                 f"patience={self.patience} stops trials that Hyperband would go on with; give "
                 f"patience=True, or {shortest} or "

@@ -135,6 +135,7 @@ def show(ours: Sequence[Figures], theirs: Sequence[Figures], arguments: argparse
         row("all memory grown to / data", "rss_grown", data, ".2f"),
         row("peak RSS of a worker, MB", "worker_peak", MB, ".0f"),
         row("best score", "score", 1, ".4f", ratios=False),
+        row("speed probe before, s", "probe", 1, ".2f", ratios=False),
     ]
     title = (
         f"HyperbandSearchCV(max_iter={arguments.max_iter}, aggressiveness=3), SGDClassifier, {arguments.rows:,} x "

@@ -35,7 +35,8 @@ def run_once(search_class: Any, arguments: argparse.Namespace) -> dict[str, Any]
     Returns
     -------
     dict
-        See `measure.Meter.stop`; with `models`, `data` (its bytes), `score` and the blocks that were `drawn`.
+        See `measure.Meter.stop`; with `models`, `data` (its bytes), `score`, the blocks that were `drawn`, and
+        the `probe` of the machine's speed just before.
     """
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-") as folder,
@@ -54,6 +55,7 @@ def run_once(search_class: Any, arguments: argparse.Namespace) -> dict[str, Any]
         log = Path(folder, "drawn")
         X, y = workload.drawn(arguments.rows, arguments.features, arguments.blocks, arguments.seed, str(log))
         search = _search(search_class, arguments, arguments.max_iter)
+        probe = measure.speed_probe()
         meter = measure.Meter(cluster, client)
         meter.start()
         search.fit(X, y, classes=workload.CLASSES)
@@ -61,6 +63,7 @@ def run_once(search_class: Any, arguments: argparse.Namespace) -> dict[str, Any]
         drawn = workload.reads_of_blocks(log)
     return {
         **figures,
+        "probe": probe,
         "models": len(search.cv_results_["params"]),
         "data": X.nbytes + y.nbytes,
         "score": float(search.best_score_),

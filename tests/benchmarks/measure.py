@@ -191,6 +191,15 @@ def useful_share(figures: Mapping[str, Any]) -> float:
     return figures["useful_cpu"] / figures["all_cpu"]
 
 
+def speed_probe() -> float:
+    """Seconds that a fixed piece of Python takes now: on a shared machine, figures of unlike probes do not compare."""
+    began = time.perf_counter()
+    total = 0
+    for number in range(3_000_000):
+        total += number
+    return time.perf_counter() - began
+
+
 # -- tables -------------------------------------------------------------------------------------------------------------
 
 

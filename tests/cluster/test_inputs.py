@@ -105,7 +105,9 @@ def test_answer_does_not_depend_on_the_container(client, arrays, expected, conta
 
 def test_misaligned_chunks_are_aligned_with_a_warning_that_names_the_cost(client, arrays, expected):
     X, y = arrays
-    with pytest.warns(UserWarning, match="chunks of y do not match those of X: to read every block once, 7 chunks of y"):
+    with pytest.warns(
+        UserWarning, match="chunks of y do not match those of X: to read every block once, 7 chunks of y"
+    ):
         search = make_search().fit(da.from_array(X, (CHUNK, -1)), da.from_array(y, 250), classes=[0, 1])
     assert_same_answer(search, expected)
 
@@ -120,7 +122,12 @@ def test_unknown_lengths_and_other_chunks_are_counted_and_aligned(client, arrays
 @pytest.mark.parametrize("kind", ["numpy", "pandas", "sparse", "list"])
 def test_data_in_memory_is_one_block(client, arrays, kind):
     X, y = arrays
-    data = {"numpy": X, "pandas": pd.DataFrame(X, columns=list("abcde")), "sparse": sp.csr_matrix(X), "list": X.tolist()}
+    data = {
+        "numpy": X,
+        "pandas": pd.DataFrame(X, columns=list("abcde")),
+        "sparse": sp.csr_matrix(X),
+        "list": X.tolist(),
+    }
     search = make_search(test_size=None).fit(data[kind], y)
     assert search.metadata_["n_blocks"] == 1
     assert search.best_score_ > 0.8
@@ -227,9 +234,9 @@ class Bare:
 @pytest.mark.parametrize("scoring", [None, "neg_mean_absolute_error", "neg_median_absolute_error"])
 def test_estimator_of_no_library(client, arrays, scoring):
     X, _ = arrays
-    search = RandomizedSearchCV(
-        Bare(), {"shift": [0.0, 1000.0]}, n_iter=2, max_iter=2, scoring=scoring, verbose=0
-    ).fit(da.from_array(X, (CHUNK, -1)), da.from_array(np.arange(ROWS, dtype=float), CHUNK))
+    search = RandomizedSearchCV(Bare(), {"shift": [0.0, 1000.0]}, n_iter=2, max_iter=2, scoring=scoring, verbose=0).fit(
+        da.from_array(X, (CHUNK, -1)), da.from_array(np.arange(ROWS, dtype=float), CHUNK)
+    )
     assert search.best_params_ == {"shift": 0.0}
 
 

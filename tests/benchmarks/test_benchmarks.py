@@ -1,0 +1,57 @@
+"""Runs the benchmarks as scripts and prints their tables; only what is counted is asserted, never a time.
+
+    python -m pytest -m benchmarks -s tests/benchmarks
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.benchmarks
+
+
+def run(name: str, *arguments: str) -> Any:
+    """Run a benchmark, print what it prints as it comes, and return what its last line holds."""
+    command = [sys.executable, "-u", str(Path(__file__).with_name(name)), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    last = ""
+    print()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if not line.startswith("{"):
+                print(line, end="", flush=True)
+            last = line
+    assert process.returncode == 0
+    return json.loads(last)
+
+
+def test_hyperband() -> None:
+    for figures in run("hyperband.py")["dhpo"]:
+        assert (figures["models"], figures["calls"]) == (143, 1581)
+        assert figures["tasks"] <= 200
+        assert figures["moved"] < figures["data"]
+        assert figures["managed_peak"] < 1.3 * figures["data"]
+        assert figures["spilled"] == figures["paused"] == figures["restarts"] == 0
+
+
+def test_larger_than_memory() -> None:
+    figures = run("larger_than_memory.py")
+    assert figures["spilled"] == figures["paused"] == figures["restarts"] == 0
+    for worker in figures["workers"]:
+        assert worker["rss_peak"] < worker["limit"]
+    assert figures["data"] >= 10 * sum(worker["limit"] for worker in figures["workers"])
+
+
+def test_trials_per_second() -> None:
+    for rounds in run("trials_per_second.py").values():
+        assert all(figures["trials"] == 1000 for figures in rounds)
