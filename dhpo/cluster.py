@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
+from dhpo.data.cache import CACHE_SHARE
 from dhpo.workspace import holds_token
 
 __all__ = ["Workers"]
+
+logger = logging.getLogger(__name__)
+
+# What a worker holds with scikit-learn and Dask loaded, and before any data.
+_RESIDENT_BYTES = 250_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,8 @@ class Workers:
         self._client = client
         self._workers: dict[str, _Worker] = {}
         self._busy: Counter[str] = Counter()
+        self._token: tuple[str, str] | None = None
+        self._sees_folder: dict[str, bool] = {}
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -51,6 +60,11 @@ class Workers:
         """Bytes that a worker may use."""
         return self._workers[address].memory_limit
 
+    def cache_holds(self, nbytes: int) -> bool:
+        """Whether so many bytes of blocks, by our estimate, fit into the cache of each worker."""
+        limit = min((worker.memory_limit for worker in self._workers.values()), default=0)
+        return nbytes <= limit * CACHE_SHARE - _RESIDENT_BYTES
+
     def occupy(self, address: str) -> None:
         """A step was sent to a worker."""
         self._busy[address] += 1
@@ -63,6 +77,9 @@ class Workers:
         """Ask the scheduler who is there now."""
         identity = await self._client.scheduler.identity(n_workers=-1)
         found = identity["workers"]
+        if self._token is not None:
+            await self._probe([address for address in found if address not in self._sees_folder])
+            found = {address: worker for address, worker in found.items() if self._sees_folder.get(address)}
         self._workers = {
             address: _Worker(worker["nthreads"], worker["memory_limit"] or _memory_of_host(found))
             for address, worker in sorted(found.items(), key=lambda item: str(item[1].get("name")))
@@ -70,9 +87,25 @@ class Workers:
         }
 
     async def share_folder(self, token: tuple[str, str]) -> bool:
-        """Whether every worker sees the folder of the driver."""
-        answers = await self._client.run(holds_token, *token, on_error="return")
-        return bool(answers) and all(answer is True for answer in answers.values())
+        """Find out whether every worker sees the folder of the driver.
+
+        If so, workers that join later are used only if they see it as well.
+        """
+        self._token = token
+        await self._probe(list(self._workers))
+        if not all(self._sees_folder.values()):
+            self._token = None
+        return self._token is not None
+
+    async def _probe(self, addresses: list[str]) -> None:
+        if not addresses or self._token is None:
+            return
+        answers = await self._client.run(holds_token, *self._token, workers=addresses, on_error="return")
+        for address, answer in answers.items():
+            if isinstance(answer, bool):  # else the worker could not be asked, and will be again
+                self._sees_folder[address] = answer
+                if not answer:
+                    logger.info("worker %s does not see %s", address, self._token[0])
 
 
 def _memory_of_host(workers: dict[str, Any]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-__all__ = ["Assignment", "Costs", "Ready", "plan_steps"]
+__all__ = ["Assignment", "Costs", "Ready", "UnderWay", "plan_steps"]
 
 # With fewer trials than this for each thread there is little to share; the longest chains then go first.
 _FEW_TRIALS_PER_THREAD = 4
@@ -36,8 +36,8 @@ class Ready:
         The worker that trained it last and may still hold its model.
     alone : bool
         Whether it must not share a step, because a step that it was in has failed.
-    started_run : int
-        Calls at which it set out for `target`.
+    run_end : int
+        Calls up to which its cohort of the last step meant to go on; less than `calls` once it is there.
     """
 
     trial: int
@@ -46,17 +46,38 @@ class Ready:
     rung: int = 0
     home: str | None = None
     alone: bool = False
-    started_run: int = 0
+    run_end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One step to submit."""
+    """One step to submit.
+
+    Parameters
+    ----------
+    worker : str
+    trials : tuple of int
+    until : int
+        No trial is trained beyond this many calls in this step.
+    rung : int
+        The highest of the trials.
+    run_end : int
+        Where the run of the cohort ends that this step is a part of: the first of its trials is due there.
+    """
 
     worker: str
     trials: tuple[int, ...]
     until: int
     rung: int
+    run_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A step that runs now: where its trial furthest behind stood at its start, and how many trials they are."""
+
+    start: int
+    n_trials: int
 
 
 class Costs:
@@ -95,7 +116,7 @@ def plan_steps(
     ready: Sequence[Ready],
     free: Sequence[str],
     n_threads: int,
-    under_way: Sequence[int],
+    under_way: Sequence[UnderWay],
     costs: Costs,
     *,
     seconds: float,
@@ -110,8 +131,7 @@ def plan_steps(
         A worker's address for each of its free threads.
     n_threads : int
         All threads, busy or not.
-    under_way : sequence of int
-        For each step under way, the calls of the trial of it that was furthest behind at its start.
+    under_way : sequence of UnderWay
     costs : Costs
     seconds : float
         How long a step should take.
@@ -126,7 +146,7 @@ def plan_steps(
     """
     free = list(free)
     steps = [
-        Assignment(free.pop(0), (lonely.trial,), lonely.target, lonely.rung)
+        Assignment(free.pop(0), (lonely.trial,), lonely.target, lonely.rung, lonely.target)
         for lonely in [r for r in ready if r.alone][: len(free)]
     ]
     together = [r for r in ready if not r.alone]
@@ -143,12 +163,12 @@ def plan_steps(
 
 
 def _next_group(
-    ready: list[Ready], free: Sequence[str], n_threads: int, under_way: Sequence[int], gather: bool
+    ready: list[Ready], free: Sequence[str], n_threads: int, under_way: Sequence[UnderWay], gather: bool
 ) -> tuple[list[Ready], int]:
     """The trials to train now, and the calls at which the first of them are due."""
     if not ready:
         return [], 0
-    if len(ready) < _FEW_TRIALS_PER_THREAD * n_threads:
+    if len(ready) + sum(step.n_trials for step in under_way) < _FEW_TRIALS_PER_THREAD * n_threads:
         longest = min(ready, key=lambda r: (r.calls - r.target, r.calls, r.trial))
         until = longest.target
         group = [r for r in ready if r.calls == longest.calls and r.target == until]
@@ -156,18 +176,14 @@ def _next_group(
         behind = min(ready, key=lambda r: (r.calls, r.trial))
         until = min(r.target for r in ready)
         group = [r for r in ready if r.calls < until]
-        if _in_midst_of_run(behind, free):
-            return [r for r in group if r.home in free], until
-        if gather and any(calls <= behind.calls for calls in under_way):
+        if behind.calls < behind.run_end and behind.home in free:
+            # A cohort between two steps of one run goes on as it is, where its models and blocks are.
+            return [r for r in group if r.home in free and r.calls < r.run_end], until
+        if gather and any(step.start <= behind.calls for step in under_way):
             return [], until
     # Threads that are busy now want their share of the group when they come back.
     share = len(group) if not under_way else math.ceil(len(group) * len(free) / n_threads)
     return sorted(group, key=lambda r: (r.calls, r.trial))[:share], until
-
-
-def _in_midst_of_run(behind: Ready, free: Sequence[str]) -> bool:
-    """Whether a cohort is between two steps of one run: it goes on as it is, where its models and blocks are."""
-    return behind.started_run < behind.calls and behind.home in free
 
 
 def _shares(group: Sequence[Ready], free: Sequence[str], costs: Costs, until: int) -> list[tuple[str, list[Ready]]]:
@@ -190,7 +206,7 @@ def _shares(group: Sequence[Ready], free: Sequence[str], costs: Costs, until: in
 
 def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, seconds: float) -> Assignment:
     """Cut a share to what a step can do in its time; the step itself stops when its time is over."""
-    calls = share[0].calls
+    calls, run_end = share[0].calls, until
     if until > calls:
         known = [cost for cost in (costs.call(r.trial) for r in share) if cost is not None]
         if known:
@@ -198,6 +214,7 @@ def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, secon
             share = share[: max(fitting, 1)]
             until = min(until, calls + 1 + math.ceil(seconds / max(sum(known[: len(share)]), _SHORTEST_BLOCK)))
         until = min(until, calls + _LONGEST_RUN_OF_BLOCKS)
+        share = [r for r in share if r.calls < until]  # others are further along than this step comes
     elif costs.score:
         share = share[: max(1, int(seconds / costs.score))]
-    return Assignment(worker, tuple(r.trial for r in share), until, max(r.rung for r in share))
+    return Assignment(worker, tuple(r.trial for r in share), until, max(r.rung for r in share), run_end)

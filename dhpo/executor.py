@@ -16,25 +16,23 @@ import cloudpickle
 from dask.typing import Key
 
 from dhpo.cluster import Workers
-from dhpo.cohorts import Assignment, Costs, Ready, plan_steps
-from dhpo.data.order import PassOrder
+from dhpo.cohorts import Assignment, UnderWay, plan_steps
 from dhpo.errors import SearchFailed, WorkersLost
-from dhpo.history import DataPrepared, Dropped, Event, History, Reported, StepDone, Stopped, TrialStarted
+from dhpo.history import DataPrepared, Event, History, StepDone, Stopped
+from dhpo.job import Job
+from dhpo.ledger import Ledger
 from dhpo.models import KeptModels
 from dhpo.observers.base import Observers
-from dhpo.preparation import Data, DataPlan, look_at_data
-from dhpo.samplers.base import Sampler
-from dhpo.schedules.base import Schedule
+from dhpo.preparation import look_at_data
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
-from dhpo.steps import Context, Outcome, Step, StepResult, Work
+from dhpo.steps import Context, Step, StepResult
 from dhpo.store import loads_model
 from dhpo.training import run_step
-from dhpo.trial import Drop, Report, Train, Trial
 from dhpo.worker import forget_run
 from dhpo.workspace import Workspace
 
-__all__ = ["Executor", "Job"]
+__all__ = ["Executor"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,60 +40,6 @@ logger = logging.getLogger(__name__)
 _REFRESH_SECONDS = 1.0
 # Seconds for cancelled steps to be acknowledged.
 _CANCEL_SECONDS = 5.0
-# Share of a worker's memory that cached blocks may fill, with all else that the process holds (see BlockCache).
-_CACHE_SHARE = 0.6
-_RESIDENT_BYTES_OF_A_WORKER = 250_000_000
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that a search is, besides its cluster.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Never changed; cloned for each trial.
-    schedule : Schedule
-    sampler : Sampler
-    scoring : str, callable or None
-    data : DataPlan
-    fit_kwargs : dict
-        Extra arguments of `partial_fit`.
-    entropy : int
-        Seed of the estimators, the passes and the split.
-    step_seconds : float, default 2.0
-        How long a Dask task should last.
-    workers_timeout : float, default 60.0
-        Seconds without any worker after which the search gives up.
-    """
-
-    estimator: Any
-    schedule: Schedule
-    sampler: Sampler
-    scoring: Any
-    data: DataPlan
-    fit_kwargs: dict[str, Any]
-    entropy: int
-    step_seconds: float = 2.0
-    workers_timeout: float = 60.0
-
-
-@dataclass
-class _Active:
-    """A trial that the schedule wants trained."""
-
-    trial: Trial
-    target: int = 0
-    rung: int = 0
-    calls: int = 0
-    started_run: int = 0
-    home: str | None = None
-    under_way: bool = False
-    waiting: bool = True
-    failed_steps: int = 0
-    fit_seconds: float = 0.0
-    score_seconds: float = 0.0
-    last: Report | None = None
 
 
 class Executor:
@@ -124,23 +68,15 @@ class Executor:
         self._workers = Workers(client)
         self._workspace = Workspace()
         self._models = KeptModels(self._workspace.models)
-        self._costs = Costs()
-        self._active: dict[int, _Active] = {}
+        self._ledger = Ledger(job, self._models, self._append, self._now)
         self._steps: dict[asyncio.Task[StepResult], _Sent] = {}
         self._n_steps = 0
+        self._refreshed = self._workers_seen = 0.0
         self._began = time.perf_counter()
         self._stop = asyncio.Event()
         self._shared = False
         self._gather = False
         self._context = b""
-        self._seeds = [
-            name
-            for name, value in job.estimator.get_params(deep=True).items()
-            if value is None and (name == "random_state" or name.endswith("__random_state"))
-        ]
-
-    # -- the outside
-    # ----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """End the search as soon as possible; to be called in the thread of the event loop."""
@@ -159,11 +95,17 @@ class Executor:
         plan = self._job.schedule.plan()
         self._observers.start(plan, self._history, self._client.dashboard_link)
         reason = "failed"
+        self._stopping = asyncio.create_task(self._stop.wait())
         try:
             await self._prepare(plan.max_resource)
             await self._until_done()
             reason = "stopped" if self._stop.is_set() else "done"
+        except asyncio.CancelledError:
+            if not self._stop.is_set():
+                raise
+            reason = "stopped"
         finally:
+            self._stopping.cancel()
             await self._cancel_steps()
             self._append(Stopped(reason, self._now()))
             self._observers.stop()
@@ -176,26 +118,32 @@ class Executor:
                 f"none of the {len(self._history.trials)} trials was scored. The first failure:\n{error}"
             )
 
-    # -- before
-    # ---------------------------------------------------------------------------------------------------------
-
     async def _prepare(self, max_resource: int) -> None:
         job = self._job
         await self._wait_for_workers()
         self._shared = await self._workers.share_folder(self._workspace.token)
         if not self._shared:
             logger.info("workers and client share no folder: models travel with the tasks")
-        order_entropy = seed_for(job.entropy, 0, "order")
-        data = await look_at_data(
-            self._client,
-            self._workers,
-            self._workspace,
-            job.data,
-            order_entropy,
-            max_resource=max_resource,
-            shared=self._shared,
+        looking = asyncio.create_task(
+            look_at_data(
+                self._client,
+                self._workers,
+                self._workspace,
+                job.data,
+                order_entropy=seed_for(job.entropy, 0, "order"),
+                max_resource=max_resource,
+                shared=self._shared,
+            )
         )
-        self._prepared: Data = data
+        try:
+            while not looking.done() and not self._stop.is_set():
+                await asyncio.wait(
+                    {looking, self._stopping}, timeout=_REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                await self._check_workers()
+        finally:
+            looking.cancel()
+        data = self._prepared = await looking
         fit_kwargs = dict(job.fit_kwargs)
         if job.data.with_classes:
             fit_kwargs["classes"] = data.classes
@@ -204,18 +152,15 @@ class Executor:
             estimator=job.estimator,
             fit_kwargs=fit_kwargs,
             scorer=make_block_scorer(job.estimator, job.scoring, fit_kwargs.get("classes")),
-            order=PassOrder(len(data.specs), order_entropy),
+            order=data.order,
             split=data.split,
             store=self._workspace.models if self._shared else None,
         )
-        self._order = context.order
         self._context = cloudpickle.dumps(context, protocol=5)
-        limits = [self._workers.memory_limit(address) for address in set(self._workers.free)]
-        room = min(limits, default=0) * _CACHE_SHARE - _RESIDENT_BYTES_OF_A_WORKER
-        self._gather = data.nbytes > room
+        self._gather = not self._workers.cache_holds(data.nbytes)
         self._append(
             DataPrepared(
-                n_blocks=len(data.specs),
+                n_blocks=len(data.facts),
                 n_training=sum(f.n_training for f in data.facts),
                 n_validation=sum(f.n_validation for f in data.facts),
                 nbytes=data.nbytes,
@@ -225,81 +170,51 @@ class Executor:
         )
 
     async def _wait_for_workers(self) -> None:
-        deadline = self._now() + self._job.workers_timeout
-        await self._workers.refresh()
-        while not len(self._workers):
-            if self._now() > deadline:
-                raise WorkersLost(
-                    f"no worker joined {self._client.scheduler.address} within "
-                    f"{self._job.workers_timeout:g} s. Start workers, "
-                    "or see why they do not come: the logs of the cluster say."
-                )
-            await asyncio.sleep(_REFRESH_SECONDS / 4)
-            await self._workers.refresh()
+        while not len(self._workers) and not self._stop.is_set():
+            await self._check_workers(at_once=True)
+            await asyncio.wait({self._stopping}, timeout=_REFRESH_SECONDS / 4)
 
-    # -- the loop
-    # -------------------------------------------------------------------------------------------------------
+    async def _check_workers(self, at_once: bool = False) -> None:
+        """See who is there, now and then; raise WorkersLost when nobody is for too long."""
+        now = self._now()
+        if now - self._refreshed < _REFRESH_SECONDS and not at_once:
+            return
+        await self._workers.refresh()
+        self._refreshed = now
+        if len(self._workers):
+            self._workers_seen = now
+        elif now - self._workers_seen > self._job.workers_timeout:
+            raise WorkersLost(
+                f"{self._client.scheduler.address} has had no running worker for {self._job.workers_timeout:g} s; "
+                f"{self._history.partial_fit_calls} partial_fit calls were done. Workers that are paused, because they "
+                "hold more than 0.8 of their memory limit, do not count: give them more memory, or the data smaller "
+                "chunks. The logs of the cluster tell more."
+            )
 
     async def _until_done(self) -> None:
-        stopping = asyncio.create_task(self._stop.wait())
-        refreshed = workers_seen = self._now()
-        try:
-            while True:
-                self._take_decisions()
-                if self._job.schedule.done or stopping.done():
-                    return
-                self._submit_steps()
-                await asyncio.wait(
-                    {*self._steps, stopping}, timeout=_REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in [task for task in self._steps if task.done()]:
-                    self._step_came_back(task, self._steps.pop(task))
-                if self._now() - refreshed > _REFRESH_SECONDS:
-                    await self._workers.refresh()
-                    refreshed = self._now()
-                    if len(self._workers):
-                        workers_seen = refreshed
-                    elif refreshed - workers_seen > self._job.workers_timeout:
-                        raise WorkersLost(
-                            f"all workers are gone since {self._job.workers_timeout:g} s; "
-                            f"{self._history.partial_fit_calls} partial_fit calls were done."
-                        )
-        finally:
-            stopping.cancel()
-
-    def _take_decisions(self) -> None:
-        while (decision := self._job.schedule.ask()) is not None:
-            match decision:
-                case Train(number, resource, bracket, rung):
-                    active = self._active.get(number) or self._start_trial(number, bracket)
-                    active.target, active.rung = resource, rung
-                    active.started_run, active.waiting = active.calls, True
-                case Drop(number):
-                    self._append(Dropped(decision, self._now()))
-                    self._models.ended(number, self._active.pop(number).last)
-
-    def _start_trial(self, number: int, bracket: int) -> _Active:
-        trial = Trial(number, self._job.sampler.ask(number), bracket)
-        self._append(TrialStarted(trial, self._now()))
-        active = self._active[number] = _Active(trial)
-        return active
+        while True:
+            self._ledger.take_decisions()
+            if self._job.schedule.done or self._stop.is_set():
+                return
+            self._submit_steps()
+            await asyncio.wait(
+                {*self._steps, self._stopping}, timeout=_REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in [task for task in self._steps if task.done()]:
+                self._step_came_back(task, self._steps.pop(task))
+            await self._check_workers()
 
     def _submit_steps(self) -> None:
         free = self._workers.free
         if not free:
             return
-        ready = [
-            Ready(n, a.calls, a.target, a.rung, a.home, a.failed_steps > 0, a.started_run)
-            for n, a in self._active.items()
-            if a.waiting and not a.under_way
-        ]
-        under_way = [sent.start for sent in self._steps.values()]
+        under_way = [UnderWay(sent.start, len(sent.assignment.trials)) for sent in self._steps.values()]
         for assignment in plan_steps(
-            ready,
+            list(self._ledger.ready()),
             free,
             self._workers.n_threads,
             under_way,
-            self._costs,
+            self._ledger.costs,
             seconds=self._job.step_seconds,
             gather=self._gather,
         ):
@@ -307,9 +222,9 @@ class Executor:
 
     def _submit(self, assignment: Assignment) -> None:
         data = self._prepared
-        works = [self._work(number) for number in assignment.trials]
+        works = [self._ledger.work(number, with_model=not self._shared) for number in assignment.trials]
         start = min(work.start for work in works)
-        blocks = {self._order.block_at(call) for call in range(start, assignment.until)}
+        blocks = {data.order.block_at(call) for call in range(start, assignment.until)}
         may_score = any(work.target <= max(assignment.until, work.start) for work in works)
         step = Step(
             works=works,
@@ -340,84 +255,25 @@ class Executor:
         self._workers.occupy(assignment.worker)
         task = asyncio.create_task(self._result_of(future))
         self._steps[task] = _Sent(assignment, start, future)
-        for number in assignment.trials:
-            self._active[number].under_way = True
+        self._ledger.sent(assignment)
 
     async def _result_of(self, future: Any) -> StepResult:
         result: StepResult = (await self._client.gather([future], asynchronous=True))[0]
         return result
 
-    def _work(self, number: int) -> Work:
-        active = self._active[number]
-        checkpoint = self._models.latest(number)
-        params = dict(active.trial.params)
-        for name in self._seeds:
-            params.setdefault(name, seed_for(self._job.entropy, number, name))
-        model = None if self._shared or checkpoint is None else self._models.read(checkpoint)
-        return Work(number, params, active.calls, active.target, checkpoint, model)
-
-    # -- what comes back
-    # ------------------------------------------------------------------------------------------------
-
     def _step_came_back(self, task: asyncio.Task[StepResult], sent: _Sent) -> None:
         self._workers.release(sent.assignment.worker)
-        for number in sent.assignment.trials:
-            self._active[number].under_way = False
         try:
             result = task.result()
         except (Exception, asyncio.CancelledError) as error:
-            self._step_failed(sent.assignment, error)
+            logger.warning("a step of %d trials failed: %r", len(sent.assignment.trials), error)
+            self._ledger.step_failed(sent.assignment, error)
             return
         for outcome in result.outcomes:
-            active = self._active[outcome.trial]
-            self._costs.measured(
-                outcome.trial,
-                outcome.calls - active.calls,
-                outcome.fit_seconds,
-                outcome.score is not None,
-                outcome.score_seconds,
-            )
-            self._keep(outcome, active)
-            active.calls, active.home = outcome.calls, sent.assignment.worker
-            active.fit_seconds += outcome.fit_seconds
-            active.score_seconds += outcome.score_seconds
+            self._ledger.advanced(outcome, sent.assignment.worker)
         self._append(StepDone({o.trial: o.calls for o in result.outcomes}, result.stats, self._now()))
         for outcome in result.outcomes:
-            if outcome.error is not None or outcome.score is not None:
-                score = float("nan") if outcome.error is not None or outcome.score is None else outcome.score
-                self._report(outcome.trial, score, outcome.error)
-
-    def _keep(self, outcome: Outcome, active: _Active) -> None:
-        if outcome.error is not None or outcome.calls == active.calls:
-            return
-        checkpoint = outcome.checkpoint
-        if outcome.model is not None:
-            checkpoint = self._models.write(outcome.trial, outcome.calls, outcome.model)
-        if checkpoint is not None:
-            self._models.trained(checkpoint)
-
-    def _step_failed(self, assignment: Assignment, error: BaseException) -> None:
-        """A whole step failed, as when its worker died again and again: each of its trials is run once more, alone."""
-        logger.warning("a step of %d trials failed: %r", len(assignment.trials), error)
-        for number in assignment.trials:
-            active = self._active[number]
-            active.failed_steps += 1
-            if active.failed_steps > 1:
-                self._report(number, float("nan"), f"{type(error).__name__}: {error}")
-
-    def _report(self, number: int, score: float, error: str | None) -> None:
-        active = self._active[number]
-        report = Report(number, active.calls, score, active.fit_seconds, active.score_seconds, error)
-        active.last, active.waiting = report, False
-        active.fit_seconds = active.score_seconds = 0.0
-        active.failed_steps = 0
-        self._models.reported(report)
-        self._append(Reported(report, self._now()))
-        self._job.sampler.tell(report)
-        self._job.schedule.tell(report)
-
-    # -- small things
-    # ---------------------------------------------------------------------------------------------------
+            self._ledger.settled(outcome)
 
     def _take_best_model(self) -> None:
         best = self._history.best

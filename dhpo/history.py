@@ -252,7 +252,8 @@ class History:
             index=pd.Index([r.trial.number for r in rows], name="trial", dtype=int),
         )
         for name, values in _columns(rows).items():
-            frame["param_" + name] = pd.Series(list(values), index=frame.index)
+            # Missing where a trial does not have the parameter.
+            frame["param_" + name] = pd.Series(values.filled(np.nan).tolist(), index=frame.index)
         errors = [None if r.last is None or not r.last.error else r.last.error.strip().splitlines()[-1] for r in rows]
         frame["error"] = pd.Series(errors, index=frame.index, dtype=object)
         frame.attrs.update(self.costs())

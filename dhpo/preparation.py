@@ -72,7 +72,10 @@ class Data:
         Groups of blocks whose validation rows are scored together.
     validation_futures : mapping of key to Future
     split : Split
+    order : PassOrder
+        Of the training blocks.
     facts : list of BlockFacts
+        One for each training block.
     """
 
     specs: list[BlockSpec]
@@ -80,6 +83,7 @@ class Data:
     validation: list[tuple[BlockSpec, ...]]
     validation_futures: dict[Key, Any]
     split: Split
+    order: PassOrder
     facts: list[BlockFacts] = field(default_factory=list)
 
     @property
@@ -98,6 +102,7 @@ async def look_at_data(
     workers: Workers,
     workspace: Workspace,
     plan: DataPlan,
+    *,
     order_entropy: int,
     max_resource: int,
     shared: bool,
@@ -127,8 +132,8 @@ async def look_at_data(
     split = Split(test_size, plan.entropy, str(workspace.scratch) if shared else None)
     specs = [_spec(block, workspace, shared, "block") for block in blocks]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
-    data = Data(specs, futures, [], {}, split)
-    await _load_all(client, workers, workspace, data, plan, PassOrder(len(blocks), order_entropy), max_resource)
+    data = Data(specs, futures, [], {}, split, PassOrder(len(blocks), order_entropy))
+    await _load_all(client, workers, workspace, data, plan.with_classes, max_resource)
     if plan.validation is not None:
         own = await _blocks(client, *plan.validation, None)
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
@@ -179,11 +184,11 @@ def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockS
 
 
 async def _load_all(
-    client: Any, workers: Workers, workspace: Workspace, data: Data, plan: DataPlan, order: PassOrder, max_resource: int
+    client: Any, workers: Workers, workspace: Workspace, data: Data, with_classes: bool, max_resource: int
 ) -> None:
     """Run one task for a few blocks each, and put what they found into `data`."""
     shared = data.split.scratch is not None
-    first_uses = sorted(range(len(data.specs)), key=lambda i: order.next_use(i, 0))
+    first_uses = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
     batch = 1 if not shared else max(1, math.ceil(len(data.specs) / (8 * max(workers.n_threads, 1))))
     batches = [first_uses[i : i + batch] for i in range(0, len(first_uses), batch)]
     load = partial(
@@ -191,8 +196,8 @@ async def _load_all(
         workspace.run,
         memory_limit=min((workers.memory_limit(a) for a in set(workers.free)), default=0),
         split=data.split,
-        order=order,
-        with_classes=plan.with_classes,
+        order=data.order,
+        with_classes=with_classes,
         reads=max(max_resource / len(data.specs), 1.0) * max(len(workers), 1),
         free_bytes_needed_per_byte=2.0 * len(data.specs),
         return_validation=not shared,

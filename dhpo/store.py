@@ -93,8 +93,11 @@ class ModelStore:
         if self._local:
             path = Path(self._root) / name
             partial = path.with_suffix(".partial")
-            partial.write_bytes(content)
-            os.replace(partial, path)
+            try:
+                partial.write_bytes(content)
+                os.replace(partial, path)
+            finally:
+                partial.unlink(missing_ok=True)
         else:
             self._fs.pipe_file(f"{self._root}/{name}", content)
         return checkpoints

@@ -129,14 +129,15 @@ class _Run:
             candidate.model = loads_model(data)
         return candidate
 
-    # -- training -----------------------------------------------------------------------------------------------------
-
     def _train(self) -> None:
         first = min((c.work.start for c in self._candidates), default=0)
         ahead: Key | None = None
         for call in range(first, self._step.until):
             cohort = [c for c in self._candidates if c.alive and c.outcome.calls == call < c.work.target]
             if not cohort:
+                if ahead is not None:  # those who wanted it have failed
+                    self._state.cache.settle(ahead)
+                    ahead = None
                 continue
             block = self._context.order.block_at(call)
             rows = self._training_rows(block, call)
@@ -186,8 +187,6 @@ class _Run:
         key = ("train", block)
         self._state.cache.read_ahead(key, lambda: load_training(spec, self._context.split, self._supplied))
         return key
-
-    # -- scoring ------------------------------------------------------------------------------------------------------
 
     def _score(self) -> None:
         due = [c for c in self._candidates if c.due]
@@ -240,8 +239,6 @@ class _Run:
             self._meter.validation_blocks_read += 1
             self._meter.bytes_read += found.rows.nbytes
         return found.rows
-
-    # -- keeping ------------------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
         started = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -91,6 +92,9 @@ class _SingleThreaded:
 
     The bits of a matrix product depend on the number of threads, and a worker's threads are all at work anyway. Several
     steps may run in one process: the first to come pins, the last to go restores.
+
+    threadpoolctl lets one thread of a process change BLAS, the first that tried, and ignores all others; so one thread
+    of our own does it for all steps. OpenMP counts per thread: each step pins it for itself.
     """
 
     def __init__(self) -> None:
@@ -98,22 +102,24 @@ class _SingleThreaded:
         self._inside = 0
         self._limits: Any = None
         self._controller: ThreadpoolController | None = None
+        self._pinner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dhpo-pin-blas")
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
+            if self._controller is None:
+                self._controller = ThreadpoolController()
             if self._inside == 0:
-                if self._controller is None:
-                    self._controller = ThreadpoolController()
-                self._limits = self._controller.limit(limits=1)
+                self._limits = self._pinner.submit(self._controller.limit, limits=1, user_api="blas").result()
             self._inside += 1
         try:
-            yield
+            with self._controller.limit(limits=1, user_api="openmp"):
+                yield
         finally:
             with self._lock:
                 self._inside -= 1
                 if self._inside == 0:
-                    self._limits.restore_original_limits()
+                    self._pinner.submit(self._limits.restore_original_limits).result()
 
 
 single_threaded = _SingleThreaded()

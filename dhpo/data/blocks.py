@@ -37,7 +37,7 @@ class Block:
     Parameters
     ----------
     index : int
-        Position among the blocks of the collection.
+        Position among the blocks of the collection; chunks known to be empty are none.
     graph : mapping
         The culled low-level graph of this block alone.
     parts : tuple of (tuple of Piece, or None)
@@ -135,10 +135,10 @@ def align(X: Chunks, y: Chunks | None, sample_weight: Chunks | None) -> list[Blo
     guide = next((c for c in present if not c.in_memory), X)
     sources = (X, y, sample_weight)
     parts = [_pieces(c, guide) if c is not None else None for c in sources]
+    filled = [i for i in range(len(guide.keys)) if guide.lengths is None or guide.lengths[i]]
     return [
-        _block(index, sources, tuple(None if part is None else part[index] for part in parts))
-        for index in range(len(guide.keys))
-        if guide.lengths is None or guide.lengths[index]
+        _block(index, sources, tuple(None if part is None else part[chunk] for part in parts))
+        for index, chunk in enumerate(filled)
     ]
 
 
@@ -187,8 +187,9 @@ def _block(index: int, sources: Sequence[Chunks | None], parts: Sequence[tuple[P
             own.append(None)
         elif source.in_memory:
             # Cut here, in the caller's process, so that a block carries its own rows and not the whole data.
-            graph[source.name] = concatenate([_cut(source.graph, piece) for piece in part])
-            own.append((Piece(source.name),))
+            key = source.keys[0]
+            graph[key] = concatenate([_cut(source.graph, piece) for piece in part])
+            own.append((Piece(key),))
         else:
             graph.update(cull(source.graph, [piece.key for piece in part])[0])
             own.append(part)

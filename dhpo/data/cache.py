@@ -11,7 +11,9 @@ import psutil
 
 from dhpo.data.rows import Rows
 
-__all__ = ["BlockCache", "Lookup"]
+__all__ = ["CACHE_SHARE", "BlockCache", "Lookup"]
+
+CACHE_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,15 @@ class BlockCache:
         Returns the resident bytes of this process; replaced in tests.
     """
 
-    def __init__(self, memory_limit: int, share: float = 0.6, resident: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, memory_limit: int, share: float = CACHE_SHARE, resident: Callable[[], int] | None = None
+    ) -> None:
         self._allowed = int(memory_limit * share)
         self._resident = resident or _resident_bytes
         self._entries: dict[Hashable, _Entry] = {}
         self._reads: dict[Hashable, _Read] = {}
         self._lock = threading.Lock()
+        self._closed = False
         self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dhpo-read-ahead")
         self.nbytes = 0
 
@@ -104,20 +109,28 @@ class BlockCache:
             read = self._reads.setdefault(key, _Read(load))
         try:
             rows = read.result()
-        finally:
+        except BaseException:
             with self._lock:
-                # Threads that wait for one read together count it once: for the first that comes back here.
-                first = self._reads.get(key) is read and self._reads.pop(key) is read
-        self.put(key, rows, needed_at)
+                self._forget(key, read)
+            raise
+        with self._lock:
+            # Threads that wait for one read together count it once: for the first that comes back here. It is kept
+            # before it is forgotten, lest a thread that comes in between reads it again.
+            self._put(key, rows, needed_at)
+            first = self._forget(key, read)
         return Lookup(rows, read=first)
+
+    def _forget(self, key: Hashable, read: _Read) -> bool:
+        """Whether this read was still known."""
+        return self._reads.get(key) is read and self._reads.pop(key) is read
 
     def read_ahead(self, key: Hashable, load: Callable[[], Rows]) -> None:
         """Start to load `key` in a thread of the cache's own; `get` waits for it, `settle` gives it up."""
         with self._lock:
-            if key in self._entries or key in self._reads:
+            if self._closed or key in self._entries or key in self._reads:
                 return
             read = self._reads[key] = _Read(load)
-        self._ahead.submit(read.run)
+            self._ahead.submit(read.run)
 
     def settle(self, key: Hashable) -> None:
         """Forget a read ahead that nobody will ask for."""
@@ -126,31 +139,37 @@ class BlockCache:
 
     def put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
         """Keep rows if there is room for them, or room can be made from blocks that are needed later."""
-        nbytes = rows.nbytes
         with self._lock:
-            if key in self._entries:
-                self._entries[key].needed_at = needed_at
-                return True
-            # What the process holds besides the cache; the rows at hand are counted in it already.
-            others = self._resident() - self.nbytes
-            while self._entries and others + self.nbytes > self._allowed:
-                last = max(self._entries, key=lambda k: self._entries[k].needed_at)
-                if self._entries[last].needed_at <= needed_at:
-                    break
-                self._evict(last)
-            if others + self.nbytes > self._allowed:
-                return False
-            self._entries[key] = _Entry(rows, nbytes, needed_at)
-            self.nbytes += nbytes
+            return self._put(key, rows, needed_at)
+
+    def _put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
+        if self._closed:
+            return False
+        if key in self._entries:
+            self._entries[key].needed_at = needed_at
             return True
+        # What the process holds besides the cache; the rows at hand are counted in it already.
+        others = self._resident() - self.nbytes
+        while self._entries and others + self.nbytes > self._allowed:
+            last = max(self._entries, key=lambda k: self._entries[k].needed_at)
+            if self._entries[last].needed_at <= needed_at:
+                break
+            self._evict(last)
+        if others + self.nbytes > self._allowed:
+            return False
+        nbytes = rows.nbytes
+        self._entries[key] = _Entry(rows, nbytes, needed_at)
+        self.nbytes += nbytes
+        return True
 
     def _evict(self, key: Hashable) -> None:
         self.nbytes -= self._entries.pop(key).nbytes
 
     def close(self) -> None:
         """Drop all blocks and end the thread."""
-        self._ahead.shutdown(wait=False, cancel_futures=True)
         with self._lock:
+            self._closed = True
+            self._ahead.shutdown(wait=False, cancel_futures=True)
             self._entries.clear()
             self._reads.clear()
             self.nbytes = 0

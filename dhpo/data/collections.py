@@ -83,17 +83,17 @@ def as_chunks(name: str, value: Any) -> Chunks:
 
 
 def _from_dask(name: str, value: Any) -> Chunks:
+    if hasattr(value, "ndim") and value.ndim not in ((2,) if name == "X" else (1, 2)):
+        raise ValueError(_wrong_shape(name, value.ndim))
     if isinstance(value, da.Array):
-        if value.ndim not in ((2,) if name == "X" else (1, 2)):
-            raise ValueError(_wrong_shape(name, value.ndim))
         if value.ndim == 2 and value.numblocks[1] > 1:
             value = value.rechunk({1: -1})
         rows = value.chunks[0]
         lengths = None if any(np.isnan(n) for n in rows) else tuple(int(n) for n in rows)
         n_columns = None if value.ndim == 1 or np.isnan(value.shape[1]) else int(value.shape[1])
-    elif hasattr(value, "npartitions") and hasattr(value, "map_partitions"):
+    elif hasattr(value, "ndim") and hasattr(value, "map_partitions"):  # a bag has no dimensions
         lengths = None
-        n_columns = len(value.columns) if getattr(value, "ndim", 1) == 2 else None
+        n_columns = len(value.columns) if value.ndim == 2 else None
     else:
         raise TypeError(
             f"{name} is a {type(value).__module__}.{type(value).__qualname__}; allowed are dask arrays, "

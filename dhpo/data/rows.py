@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,9 @@ import scipy.sparse as sp
 __all__ = ["Rows", "as_target", "concatenate", "n_rows", "nbytes", "take"]
 
 
-class Rows(NamedTuple):
+# Not a tuple: len() of one is 3 for Dask, whose sizeof() fails where it is something else.
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
     """Aligned rows: what one `partial_fit` call sees.
 
     Parameters
@@ -28,6 +31,12 @@ class Rows(NamedTuple):
 
     def __len__(self) -> int:
         return n_rows(self.X)
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from (self.X, self.y, self.sample_weight)
+
+    def __sizeof__(self) -> int:
+        return self.nbytes  # what Dask takes into account
 
     @property
     def nbytes(self) -> int:

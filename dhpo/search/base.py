@@ -19,8 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks
 from dhpo.data.validation import default_test_size
-from dhpo.executor import Executor, Job
+from dhpo.executor import Executor
 from dhpo.history import History
+from dhpo.job import Job
 from dhpo.observers.base import Observers
 from dhpo.observers.terminal import make_terminal
 from dhpo.preparation import DataPlan
@@ -49,9 +50,6 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
     random_state: Any
     verbose: Any
 
-    # -- what subclasses decide
-    # -----------------------------------------------------------------------------------------
-
     @abstractmethod
     def _space(self) -> Space:
         """The space of parameters."""
@@ -67,9 +65,6 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
     @staticmethod
     def _model_id(trial: Trial) -> int | str:
         return trial.number
-
-    # -- before fit
-    # -----------------------------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
         """Tell what will run, before any work.
@@ -106,9 +101,6 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             "max_iter": plan.max_resource,
             "brackets": brackets,
         }
-
-    # -- fit
-    # ------------------------------------------------------------------------------------------------------------
 
     def fit(
         self,
@@ -275,9 +267,6 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
                     setattr(self, name, getattr(self.best_estimator_, name))
         return self
 
-    # -- after fit
-    # ------------------------------------------------------------------------------------------------------
-
     def summary(self) -> pd.DataFrame:
         """One row for each trial: see `History.summary`. Also while a search that was started runs.
 
@@ -315,7 +304,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         }
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "best_estimator_") or (hasattr(self, "_history") and not hasattr(self, "cv_results_"))
+        return hasattr(self, "best_estimator_")
 
 
 def _named(X: Any, y: Any, sample_weight: Any) -> list[tuple[str, Any]]:

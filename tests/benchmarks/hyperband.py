@@ -105,13 +105,16 @@ def show(ours: Sequence[Figures], theirs: Sequence[Figures], arguments: argparse
     rows = [
         row("models", "models", 1, ".0f", ratios=False),
         row("partial_fit calls", "calls", 1, ",.0f", ratios=False),
-        row("scores", "scores", 1, ",.0f", ratios=False),
+        row("calls of score", "scores", 1, ",.0f", ratios=False),
         row("tasks, all", "tasks", 1, ",.0f", held("tasks", 1, 200, "asked: at most 200")),
         row("wall, s", "wall", 1, ".2f", faster),
         row("CPU in partial_fit and scoring, s", "useful_cpu", 1, ".2f"),
         row("CPU of workers, s", "worker_cpu", 1, ".2f"),
         row("CPU of scheduler and client, s", "driver_cpu", 1, ".2f"),
-        row("overhead CPU for each call, ms", "overhead", 1e-3, ".2f", held("overhead", 1e-3, 0.5, "asked: at most 0.5")),
+        row("  an idle cluster takes in that time, s", "idle_cpu", 1, ".2f"),
+        row(
+            "overhead CPU for each call, ms", "overhead", 1e-3, ".2f", held("overhead", 1e-3, 0.5, "asked: at most 0.5")
+        ),
         row("useful share of all CPU", "useful_share", 1, ".2f", ratios=False),
         row("useful CPU / threads, s", "least", 1, ".2f"),
         row("wall / (useful CPU / threads)", "to_limit", 1, ".2f"),
@@ -139,8 +142,8 @@ def show(ours: Sequence[Figures], theirs: Sequence[Figures], arguments: argparse
     ]
     title = (
         f"HyperbandSearchCV(max_iter={arguments.max_iter}, aggressiveness=3), SGDClassifier, {arguments.rows:,} x "
-        f"{arguments.features} float64 in {arguments.blocks} chunks ({data / MB:.1f} MB), {arguments.workers} workers x 1 "
-        f"thread; medians of {len(ours)} rounds, ratios dask-ml / dhpo within each"
+        f"{arguments.features} float64 in {arguments.blocks} chunks ({data / MB:.1f} MB), {arguments.workers} workers "
+        f"x 1 thread; medians of {len(ours)} rounds, ratios dask-ml / dhpo within each"
     )
     measure.print_table(title, header, rows)
     for name, side in (("dhpo", ours), ("dask-ml", theirs)):

@@ -35,8 +35,8 @@ def run_once(search_class: Any, arguments: argparse.Namespace) -> dict[str, Any]
     Returns
     -------
     dict
-        See `measure.Meter.stop`; with `models`, `data` (its bytes), `score`, the blocks that were `drawn`, and
-        the `probe` of the machine's speed just before.
+        See `measure.Meter.stop`; with `models`, `data` (its bytes), `score`, the blocks that were `drawn`, the
+        `probe` of the machine's speed just before, and the `idle_cpu` that a cluster without work takes in that time.
     """
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-") as folder,
@@ -55,7 +55,7 @@ def run_once(search_class: Any, arguments: argparse.Namespace) -> dict[str, Any]
         log = Path(folder, "drawn")
         X, y = workload.drawn(arguments.rows, arguments.features, arguments.blocks, arguments.seed, str(log))
         search = _search(search_class, arguments, arguments.max_iter)
-        probe = measure.speed_probe()
+        probe, idle = measure.speed_probe(), measure.idle_cpu(client)
         meter = measure.Meter(cluster, client)
         meter.start()
         search.fit(X, y, classes=workload.CLASSES)
@@ -64,6 +64,7 @@ def run_once(search_class: Any, arguments: argparse.Namespace) -> dict[str, Any]
     return {
         **figures,
         "probe": probe,
+        "idle_cpu": idle * figures["wall"],
         "models": len(search.cv_results_["params"]),
         "data": X.nbytes + y.nbytes,
         "score": float(search.best_score_),

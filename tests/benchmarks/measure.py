@@ -5,6 +5,7 @@ Runs in dask-ml's own environment too, so it knows neither dhpo nor the releases
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -58,10 +59,10 @@ class Meter:
 
     Notes
     -----
-    CPU is `time.process_time` of every worker and of this process. Peaks of resident memory are the kernel's high-water mark,
-    set back at the start (Linux). Bytes moved are those that workers count as sent, to each other or on request to the
-    client; the bytes on the loopback device hold all else too (graphs, heartbeats, and other programs of the machine).
-    Nothing of it runs beside the search, apart from the counting of transitions in the scheduler.
+    CPU is `time.process_time` of every worker and of this process. Peaks of resident memory are the kernel's high-water
+    mark, set back at the start (Linux). Bytes moved are those that workers count as sent, to each other or on request
+    to the client; the bytes on the loopback device hold all else too: graphs, heartbeats, and other programs of the
+    machine. Nothing of it runs beside the search, apart from the counting of transitions in the scheduler.
     """
 
     def __init__(self, cluster: LocalCluster, client: Client) -> None:
@@ -97,7 +98,9 @@ class Meter:
             before = self._workers.get(address)
             same = before is not None and before["pid"] == snapshot["pid"]
             base: Mapping[str, Any] = before if same else Counter()
-            added = {name: snapshot[name] - base[name] for name in ("cpu", "sent", "spilled", "read_calls", "disk_read")}
+            added = {
+                name: snapshot[name] - base[name] for name in ("cpu", "sent", "spilled", "read_calls", "disk_read")
+            }
             peaks = {"rss_before": base["rss"], "rss_peak": snapshot["rss_peak"], "limit": snapshot["limit"]}
             workers.append({**added, **peaks, **snapshot["useful"], "restarted": not same})
         paused = sum("paused" in event.values() for event in self._status_changes()[self._events :])
@@ -131,12 +134,20 @@ class Meter:
         return [e for e in events if isinstance(e, dict) and e.get("action") == "worker-status-change"]
 
 
+def idle_cpu(client: Client, seconds: float = 3.0) -> float:
+    """CPU seconds that a cluster takes in each second for doing nothing: heartbeats, monitors, profilers."""
+    workers, driver, began = client.run(time.process_time), time.process_time(), time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        time.sleep(0.1)
+    after = client.run(time.process_time)
+    used = sum(after.values()) - sum(workers.values()) + time.process_time() - driver
+    return used / (time.perf_counter() - began)
+
+
 def _reset() -> None:
     USEFUL.reset()
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # VmHWM counts from here
-    except OSError:
-        pass
 
 
 def _snapshot(dask_worker: Any) -> dict[str, Any]:
@@ -173,7 +184,7 @@ def _loopback_bytes() -> int:
     return next((c.bytes_sent for name, c in counters.items() if name.startswith("lo")), 0)
 
 
-# -- many rounds --------------------------------------------------------------------------------------------------------
+# -- many rounds ------------------------------------------------------------------------------------------------------
 
 
 def median(rounds: Sequence[Mapping[str, Any]], name: str) -> float:
@@ -200,7 +211,7 @@ def speed_probe() -> float:
     return time.perf_counter() - began
 
 
-# -- tables -------------------------------------------------------------------------------------------------------------
+# -- tables -----------------------------------------------------------------------------------------------------------
 
 
 def verdict(holds: bool, limit: str) -> str:
@@ -228,8 +239,8 @@ def print_machine(*packages: str) -> None:
     memory = psutil.virtual_memory().total
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     print(
-        f"machine: {_processor()}, {os.cpu_count()} cores, {memory / 1e9:.0f} GB, {platform.system()} {platform.release()}; "
-        f"load before the start {load:.1f}"
+        f"machine: {_processor()}, {os.cpu_count()} cores, {memory / 1e9:.0f} GB, {platform.system()} "
+        f"{platform.release()}; load before the start {load:.1f}"
     )
     print("versions: " + versions(*packages))
 

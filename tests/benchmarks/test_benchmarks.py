@@ -1,6 +1,6 @@
 """Runs the benchmarks as scripts and prints their tables; only what is counted is asserted, never a time.
 
-    python -m pytest -m benchmarks -s tests/benchmarks
+python -m pytest -m benchmarks -s tests/benchmarks
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random candidates of a model that does nothing, one call each: dhpo, scikit-learn alone, and scikit-learn on Dask.
 
-    python tests/benchmarks/trials_per_second.py --candidates 1000 --rounds 3
+python tests/benchmarks/trials_per_second.py --candidates 1000 --rounds 3
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def show(rounds: dict[str, list[dict[str, Any]]], arguments: argparse.Namespace)
             ]
         )
     title = (
-        f"{arguments.candidates:,} random candidates of a model that does nothing, one call each, {arguments.workers} workers "
-        f"x 1 thread; medians of {arguments.rounds} rounds"
+        f"{arguments.candidates:,} random candidates of a model that does nothing, one call each, {arguments.workers} "
+        f"workers x 1 thread; medians of {arguments.rounds} rounds"
     )
     measure.print_table(title, ["", "trials / s", "each round", "tasks", "CPU each, ms", " "], rows)
 

@@ -88,7 +88,7 @@ def sgd_space() -> dict[str, Any]:
     return {"alpha": loguniform(1e-6, 1e-1), "penalty": ["l1", "l2", "elasticnet"]}
 
 
-# -- data that is drawn whenever it is asked for ------------------------------------------------------------------------
+# -- data that is drawn whenever it is asked for ----------------------------------------------------------------------
 
 
 def drawn(n_rows: int, n_features: int, n_blocks: int, seed: int, log: str | None = None) -> tuple[da.Array, da.Array]:
@@ -124,7 +124,7 @@ def label_rows(X: np.ndarray, seed: int) -> np.ndarray:
     return ((X @ weights > 0) ^ wrong).astype(np.int8)
 
 
-# -- data on disk -------------------------------------------------------------------------------------------------------
+# -- data on disk -----------------------------------------------------------------------------------------------------
 
 
 def write_npy(folder: Path, n_blocks: int, block_rows: int, n_features: int, seed: int) -> None:

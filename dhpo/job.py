@@ -1,0 +1,45 @@
+"""What a face hands to the executor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dhpo.preparation import DataPlan
+from dhpo.samplers.base import Sampler
+from dhpo.schedules.base import Schedule
+
+__all__ = ["Job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a search is, besides its cluster.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Never changed; cloned for each trial.
+    schedule : Schedule
+    sampler : Sampler
+    scoring : str, callable or None
+    data : DataPlan
+    fit_kwargs : dict
+        Extra arguments of `partial_fit`.
+    entropy : int
+        Seed of the estimators, the passes and the split.
+    step_seconds : float, default 2.0
+        How long a Dask task should last.
+    workers_timeout : float, default 60.0
+        Seconds without any worker after which the search gives up.
+    """
+
+    estimator: Any
+    schedule: Schedule
+    sampler: Sampler
+    scoring: Any
+    data: DataPlan
+    fit_kwargs: dict[str, Any]
+    entropy: int
+    step_seconds: float = 2.0
+    workers_timeout: float = 60.0

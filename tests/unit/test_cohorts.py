@@ -1,0 +1,369 @@
+"""Who trains what next: nobody twice, nobody too far, no thread idle for ever, and few reads."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dhpo.cohorts import Costs, Ready, UnderWay, plan_steps
+from dhpo.schedules import Hyperband
+from dhpo.trial import Report, Train
+
+
+def plan(ready, free, n_threads=None, under_way=(), costs=None, seconds=2.0, gather=False):
+    n_threads = len(free) + len(under_way) if n_threads is None else n_threads
+    return plan_steps(ready, free, n_threads, under_way, costs or Costs(), seconds=seconds, gather=gather)
+
+
+def measured(**seconds_of):
+    costs = Costs()
+    for name, seconds in seconds_of.items():
+        costs.measured(int(name.removeprefix("t")), 1, seconds, False, 0.0)
+    return costs
+
+
+# -- a search on a virtual clock
+
+
+@dataclass
+class Active:
+    target: int = 0
+    rung: int = 0
+    calls: int = 0
+    run_end: int = 0
+    home: str | None = None
+    busy: bool = False
+    waiting: bool = True
+
+
+@dataclass
+class Simulation:
+    """The executor and `run_step`, with costs that are made up and a clock that jumps."""
+
+    schedule: Hyperband
+    n_threads: int
+    gather: bool
+    seed: int = 0
+    seconds: float = 2.0
+    score_seconds: float = 0.0
+    call_seconds: tuple[float, float] = (0.001, 0.01)
+    now: float = 0.0
+    reads: Counter = field(default_factory=Counter)  # of the block of a call, by a thread
+    calls: Counter = field(default_factory=Counter)  # by trial
+    steps: int = 0
+    idle: float = 0.0
+
+    def run(self):
+        rng = random.Random(self.seed)
+        costs, active, under_way = Costs(), {}, []
+        free = [f"worker-{i}" for i in range(self.n_threads)]
+        cost = {n: rng.uniform(*self.call_seconds) for n in range(self.schedule.plan().n_trials)}
+        while True:
+            while (decision := self.schedule.ask()) is not None:
+                if isinstance(decision, Train):
+                    trial = active.setdefault(decision.trial, Active())
+                    trial.target, trial.rung = decision.resource, decision.rung
+                    trial.waiting = True
+                else:
+                    del active[decision.trial]
+            if self.schedule.done:
+                return self
+            ready = [
+                Ready(n, a.calls, a.target, a.rung, a.home, False, a.run_end)
+                for n, a in active.items()
+                if a.waiting and not a.busy
+            ]
+            running = [UnderWay(step[2], len(step[3].trials)) for step in under_way]
+            given = plan(ready, free, self.n_threads, running, costs, self.seconds, self.gather)
+            check_assignments(given, ready, free)
+            for assignment in given:
+                free.remove(assignment.worker)
+                for n in assignment.trials:
+                    active[n].busy, active[n].run_end = True, assignment.run_end
+                end = self.now + self.step(assignment, active, cost)
+                start = min(active[n].calls for n in assignment.trials)
+                heapq.heappush(under_way, (end, self.steps, start, assignment, self.outcome))
+                self.steps += 1
+            assert under_way, "nothing is under way and nothing was submitted: a deadlock"
+            end, _, _, assignment, outcome = heapq.heappop(under_way)
+            self.idle += (end - self.now) * len(free)
+            self.now = end
+            free.append(assignment.worker)
+            for n, (calls, scored) in outcome.items():
+                trial = active[n]
+                spent = calls - trial.calls
+                costs.measured(n, spent, spent * cost[n], scored, self.score_seconds)
+                self.calls[n] += spent
+                trial.calls, trial.home, trial.busy = calls, assignment.worker, False
+                if scored:
+                    trial.waiting = False
+                    self.schedule.tell(Report(n, calls, random.Random(self.seed * 1000 + n).random()))
+
+    def step(self, assignment, active, cost):
+        """Set what came of a step, as `run_step` would; return how long it takes."""
+        calls = {n: active[n].calls for n in assignment.trials}
+        elapsed, trained = 0.0, False
+        for call in range(min(calls.values()), assignment.until):
+            cohort = [n for n in calls if calls[n] == call < active[n].target]
+            if not cohort:
+                continue
+            self.reads[assignment.worker, call] += 1
+            for n in cohort:
+                elapsed += cost[n]
+                calls[n] += 1
+                trained = True
+                if elapsed > 2 * self.seconds:
+                    break
+            if elapsed > self.seconds:
+                break
+        due = [n for n in calls if calls[n] == active[n].target]
+        scored = []
+        while due and not (elapsed > self.seconds and (trained or scored)):
+            scored.append(due.pop(0))
+            elapsed += self.score_seconds
+        self.outcome = {n: (calls[n], n in scored) for n in calls}
+        return elapsed
+
+
+def check_assignments(given, ready, free):
+    by_number = {r.trial: r for r in ready}
+    assert not Counter(a.worker for a in given) - Counter(free), "more than one step for a free thread"
+    trials = [n for a in given for n in a.trials]
+    assert len(trials) == len(set(trials)) <= len(ready), "a trial is in two steps"
+    assert set(trials) <= by_number.keys()
+    for a in given:
+        works = [by_number[n] for n in a.trials]
+        assert works
+        assert len(works) == 1 or not any(w.alone for w in works)
+        training = [w for w in works if w.calls < w.target]
+        assert not training or len(training) == len(works), "one step trains some and only scores others"
+        for w in training:
+            assert w.calls < a.until <= w.target
+        assert a.rung == max(w.rung for w in works)
+
+
+@pytest.mark.parametrize("gather", [False, True])
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 8, 200])
+@pytest.mark.parametrize(
+    ("call_seconds", "score_seconds"),
+    [((0.001, 0.01), 0.0), ((0.001, 0.01), 0.3), ((0.05, 0.5), 0.1), ((0.001, 20.0), 5.0), ((0.0, 0.0), 0.0)],
+)
+def test_a_whole_search_comes_to_its_end(n_threads, gather, call_seconds, score_seconds):
+    schedule = Hyperband(27)
+    search = Simulation(schedule, n_threads, gather, call_seconds=call_seconds, score_seconds=score_seconds).run()
+    assert sum(search.calls.values()) == schedule.plan().partial_fit_calls
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("score_seconds", [0.0, 0.05])
+def test_gathered_trials_read_each_block_of_a_pass_once_in_each_thread(n_threads, score_seconds, seed):
+    # As long as there are several trials for each thread and all of them see a block within one step.
+    search = Simulation(Hyperband(81), n_threads, True, seed, score_seconds=score_seconds).run()
+    assert max(search.reads.values()) == 1
+    assert sum(search.reads.values()) <= 81 * n_threads
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("call_seconds", [(0.001, 0.01), (0.05, 0.5)])
+def test_a_search_reads_far_less_than_its_trials_would_alone(n_threads, call_seconds):
+    schedule = Hyperband(81)
+    search = Simulation(schedule, n_threads, True, call_seconds=call_seconds).run()
+    assert sum(search.reads.values()) <= 3 * 81 * n_threads
+    assert sum(search.reads.values()) < schedule.plan().partial_fit_calls
+
+
+def test_threads_have_work_while_there_is_some():
+    search = Simulation(Hyperband(81), 2, False, call_seconds=(0.05, 0.5)).run()
+    assert search.idle < 0.1 * search.now * 2
+
+
+# -- any state a search may be in
+
+
+@st.composite
+def states(draw):
+    n_threads = draw(st.integers(1, 6))
+    workers = [f"worker-{i // 2}" for i in range(n_threads)]
+    n_free = draw(st.integers(0, n_threads))
+    ready = []
+    for n in range(draw(st.integers(0, 40))):
+        target = draw(st.sampled_from([1, 3, 9, 27, 300]))
+        calls = draw(st.integers(0, target))
+        home = draw(st.sampled_from([None, "gone", *workers]))
+        ready.append(
+            Ready(
+                n, calls, target, draw(st.integers(0, 3)), home, draw(st.integers(0, 9)) == 0, draw(st.integers(0, 9))
+            )
+        )
+    under_way = [
+        UnderWay(draw(st.integers(0, 27)), draw(st.integers(1, 9)))
+        for _ in range(draw(st.integers(0, n_threads - n_free)))
+    ]
+    costs = Costs()
+    for n in draw(st.sets(st.integers(0, 40))):
+        costs.measured(n, draw(st.integers(0, 3)), draw(st.floats(0, 10)), draw(st.booleans()), draw(st.floats(0, 3)))
+    return ready, workers[:n_free], n_threads, under_way, costs
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(states(), st.booleans(), st.sampled_from([0.01, 2.0]))
+def test_any_plan_is_sound(state, gather, seconds):
+    ready, free, n_threads, under_way, costs = state
+    before = list(free)
+    given = plan(ready, free, n_threads, under_way, costs, seconds, gather)
+    check_assignments(given, ready, free)
+    assert free == before  # it is the caller's
+    assert given == plan(ready, free, n_threads, under_way, costs, seconds, gather)
+    if ready and free and not under_way:
+        assert given, "work, a free thread, and nothing under way that would change that: a deadlock"
+    if any(r.alone or r.calls == r.target for r in ready) and free:
+        assert given, "nobody has to wait to be scored, or alone"
+    for a in given:
+        assert a.until <= a.run_end or a.until == 0
+
+
+# -- single decisions
+
+
+def together(n, calls=0, target=9, **kwargs):
+    return [Ready(i, calls, target, **kwargs) for i in range(n)]
+
+
+def test_no_thread_or_no_trial_is_no_step():
+    assert plan(together(4), [], n_threads=2, under_way=[UnderWay(0, 1), UnderWay(0, 1)]) == []
+    assert plan([], ["a", "b"]) == []
+
+
+def test_trials_are_split_evenly_over_all_threads():
+    steps = plan(together(20), ["a", "b", "c", "d"])
+    assert sorted(a.worker for a in steps) == ["a", "b", "c", "d"]
+    assert [len(a.trials) for a in steps] == [5, 5, 5, 5]
+    assert {(a.until, a.run_end) for a in steps} == {(9, 9)}
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.floats(0.001, 1.0), min_size=16, max_size=40), st.integers(1, 4))
+def test_loads_differ_by_less_than_the_dearest_trial(call_seconds, n_threads):
+    costs = measured(**{f"t{i}": seconds for i, seconds in enumerate(call_seconds)})
+    steps = plan(together(len(call_seconds)), [f"w{i}" for i in range(n_threads)], costs=costs, seconds=1e6)
+    assert sorted(n for a in steps for n in a.trials) == list(range(len(call_seconds)))
+    loads = [sum(call_seconds[n] for n in a.trials) for a in steps]
+    assert len(loads) == n_threads
+    assert max(loads) - min(loads) <= 1.1 * max(call_seconds) + 1e-9
+
+
+def test_a_trial_goes_to_the_worker_that_holds_its_model():
+    homes = ["b", "a", "b", "a", "a", "b", "a", "b"]
+    ready = [Ready(i, 1, 9, home=home) for i, home in enumerate(homes)]
+    for a in plan(ready, ["a", "b"]):
+        assert {homes[n] for n in a.trials} == {a.worker}
+
+
+def test_a_thread_that_is_busy_gets_its_share_later():
+    steps = plan(together(20), ["a"], n_threads=2, under_way=[UnderWay(5, 10)])
+    assert [len(a.trials) for a in steps] == [10]
+
+
+def test_those_furthest_behind_go_first_and_catch_up():
+    ready = together(8, calls=0) + [Ready(i, 4, 9) for i in range(8, 16)] + [Ready(i, 5, 5 + 4) for i in range(16, 20)]
+    (step,) = plan(ready, ["a"])
+    assert step.until == 9
+    assert set(step.trials) == set(range(20))
+
+
+def test_trials_stop_where_the_first_of_them_is_due():
+    ready = [Ready(i, 1, 3) for i in range(5)] + [Ready(i, 1, 27) for i in range(5, 10)]
+    (step,) = plan(ready, ["a"])
+    assert (step.until, step.run_end, len(step.trials)) == (3, 3, 10)
+
+
+def test_a_step_is_cut_to_its_time():
+    costs = measured(**{f"t{i}": 0.1 for i in range(8)})
+    (step,) = plan(together(8, target=1000), ["a"], costs=costs, seconds=2.0)
+    assert len(step.trials) == 8
+    assert 3 <= step.until <= 5  # a block takes 0.8 s
+    assert step.run_end == 1000
+    (step,) = plan(together(8, target=1000), ["a"], costs=costs, seconds=0.35)
+    assert step.trials == (0, 1, 2)
+    (step,) = plan(together(8, target=1000), ["a"], costs=costs, seconds=0.01)
+    assert step.trials == (0,)  # one at least
+    assert step.until >= 1
+
+
+def test_a_step_does_not_carry_the_graphs_of_all_blocks():
+    (step,) = plan(together(8, target=100_000), ["a"], costs=measured(t0=0.0))
+    assert 1 <= step.until <= 128
+    (step,) = plan(together(8, target=100_000), ["a"])
+    assert 1 <= step.until <= 128
+
+
+def test_who_is_further_along_than_the_step_comes_is_not_in_it():
+    costs = measured(t0=1.0)
+    ready = [*together(8, target=27), *(Ready(i, 20, 27) for i in range(8, 12))]
+    (step,) = plan(ready, ["a"], costs=costs, seconds=20.0)
+    assert step.until <= 20
+    assert set(step.trials) == set(range(8))
+
+
+def test_those_that_only_lack_their_score_go_first_and_in_steps_of_their_own():
+    ready = [*together(8), Ready(8, 9, 9, 2), Ready(9, 9, 9, 1)]
+    (step,) = plan(ready, ["a"])
+    assert (step.trials, step.rung) == ((8, 9), 2)
+    costs = Costs()
+    costs.measured(8, 0, 0.0, True, 1.5)
+    (step,) = plan(ready, ["a"], costs=costs, seconds=2.0)
+    assert step.trials == (8,)  # a score takes 1.5 s
+
+
+def test_a_trial_whose_step_failed_is_alone():
+    ready = [*together(8), Ready(8, 3, 9, alone=True), Ready(9, 9, 9, alone=True)]
+    first, second, third = plan(ready, ["a", "b", "c"])
+    assert [first.trials, second.trials] == [(8,), (9,)]
+    assert first.until == 9
+    assert set(third.trials) <= set(range(8))
+
+
+def test_with_few_trials_the_longest_chains_go_first():
+    ready = [Ready(0, 0, 3), Ready(1, 0, 81), Ready(2, 0, 81), Ready(3, 0, 27)]
+    steps = plan(ready, ["a", "b"])
+    assert sorted(a.trials for a in steps) == [(1,), (2,)]
+    assert {a.run_end for a in steps} == {81}
+
+
+def test_who_would_run_ahead_waits_for_those_behind_if_the_data_is_read_again_and_again():
+    ready = [Ready(i, 3, 9) for i in range(10)]
+    behind = [UnderWay(1, 10)]
+    assert plan(ready, ["a"], 2, behind, gather=True) == []
+    assert plan(ready, ["a"], 2, [UnderWay(3, 10)], gather=True) == []  # as far behind at its start
+    assert len(plan(ready, ["a"], 2, behind, gather=False)) == 1
+    assert len(plan(ready, ["a"], 2, [UnderWay(4, 10)], gather=True)) == 1
+    assert sum(len(a.trials) for a in plan(ready, ["a", "b"], 2, gather=True)) == 10
+
+
+def test_a_cohort_in_the_midst_of_its_run_goes_on_where_it_was():
+    mine = [Ready(i, 3, 9, home="a", run_end=9) for i in range(6)]
+    others = [Ready(i, 3, 9, home="b", run_end=9) for i in range(6, 12)]
+    (step,) = plan(mine + others, ["a"], 2, [UnderWay(0, 6)], gather=True)
+    assert set(step.trials) == set(range(6))
+    ended = [Ready(i, 3, 9, home="a", run_end=3) for i in range(12)]
+    assert plan(ended, ["a"], 2, [UnderWay(0, 6)], gather=True) == []
+
+
+def test_costs_are_those_measured_and_the_mean_for_the_others():
+    costs = Costs()
+    assert costs.call(0) is None
+    assert costs.score == 0.0
+    costs.measured(0, 2, 1.0, True, 0.5)
+    costs.measured(1, 2, 3.0, False, 0.0)
+    costs.measured(2, 0, 0.0, True, 1.5)
+    assert (costs.call(0), costs.call(1), costs.call(2)) == (0.5, 1.5, 1.0)
+    assert costs.score == 1.0
+    costs.measured(0, 1, 2.0, False, 0.0)
+    assert costs.call(0) == 2.0  # the latest

@@ -1,0 +1,173 @@
+"""How a worker gets the rows of a block, and what the first look at it finds out."""
+
+from __future__ import annotations
+
+import operator
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dhpo.data import reader
+from dhpo.data.blocks import Block, Piece
+from dhpo.data.reader import BlockSpec, Split, load_training, load_validation, prepare
+from dhpo.data.rows import Rows
+from dhpo.data.validation import split_rows
+
+X = np.arange(20.0).reshape(10, 2)
+Y = np.array(list("abcabcabca"))
+MANY = 1e9  # reads: copying pays
+
+
+def block(index=3, X=X, y=Y):
+    return Block(index, {"x": X, "y": y}, ((Piece("x"),), (Piece("y"),), None))
+
+
+def spec(**kwargs):
+    return BlockSpec(3, data=block(**kwargs).dumps())
+
+
+def look(spec, split, reads=0.0, with_classes=True, free=0.0, supplied=None):
+    return prepare(
+        spec, split, with_classes=with_classes, reads=reads, free_bytes_needed_per_byte=free, supplied=supplied
+    )
+
+
+def assert_rows(rows, where):
+    np.testing.assert_array_equal(rows.X, X[where])
+    np.testing.assert_array_equal(rows.y, Y[where])
+
+
+@pytest.fixture
+def split(tmp_path):
+    return Split(0.3, 5, str(tmp_path))
+
+
+def test_rows_are_split_as_the_seed_and_the_number_of_the_block_say():
+    training, validation = split_rows(10, 0.3, 5, 3)
+    split = Split(0.3, 5)
+    assert_rows(load_training(spec(), split), training)
+    assert_rows(load_validation(spec(), split), validation)
+
+
+def test_all_rows_are_trained_on_and_scored_on_where_validation_data_is_given():
+    split = Split(None, 5)
+    assert_rows(load_training(spec(), split), slice(None))
+    assert_rows(load_validation(spec(), split), slice(None))
+
+
+def test_the_first_look_finds_the_facts(split):
+    facts, training, validation = look(spec(), Split(0.3, 5))
+    assert (facts.index, facts.n_training, facts.n_validation) == (3, len(training), len(validation))
+    assert facts.n_training + facts.n_validation == 10
+    assert (facts.nbytes, facts.validation_nbytes) == (training.nbytes, validation.nbytes)
+    assert (facts.materialised, facts.n_features, facts.feature_names, facts.error) == (False, 2, None, None)
+    assert facts.classes.tolist() == ["a", "b", "c"]
+    assert_rows(training, split_rows(10, 0.3, 5, 3)[0])
+    assert look(spec(), split, with_classes=False)[0].classes is None
+
+
+def test_classes_are_those_of_all_rows():
+    y = np.array([0] * 9 + [1])
+    for entropy in range(20):
+        assert look(spec(y=y), Split(0.3, entropy))[0].classes.tolist() == [0, 1]
+
+
+def test_the_names_of_the_features_are_found():
+    assert look(spec(X=pd.DataFrame(X, columns=["a", "b"])), Split(0.3, 5))[0].feature_names == ("a", "b")
+
+
+def test_a_mismatch_is_a_fact_and_no_exception(split):
+    facts, training, validation = look(spec(y=Y[:4]), split, reads=MANY)
+    assert "block 3 of X has 10 rows and of y 4" in facts.error
+    assert (len(training), len(validation), facts.materialised) == (0, 0, False)
+
+
+def test_nothing_is_held_out_where_validation_data_is_given(tmp_path):
+    facts, training, validation = look(spec(), Split(None, 5, str(tmp_path)), reads=MANY)
+    assert (facts.n_training, facts.n_validation, len(validation)) == (10, 0, 0)
+    assert_rows(training, slice(None))
+    assert not list(tmp_path.glob("valid*"))
+
+
+def test_a_block_that_is_dear_to_compute_is_copied_and_read_from_the_copy(split, tmp_path):
+    facts, training, validation = look(spec(), split, reads=MANY)
+    assert facts.materialised
+    for rows, expected in (
+        (load_training(BlockSpec(3), split), training),
+        (load_validation(BlockSpec(3), split), validation),
+    ):
+        np.testing.assert_array_equal(rows.X, expected.X)
+        np.testing.assert_array_equal(rows.y, expected.y)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".joblib"}
+
+
+def test_a_block_that_is_never_read_again_is_not_copied_but_for_its_validation_rows(split, tmp_path):
+    assert not look(spec(), split, reads=0.0)[0].materialised
+    assert [path.name for path in tmp_path.iterdir()] == ["valid-000003.joblib"]
+    assert_rows(load_validation(BlockSpec(3), split), split_rows(10, 0.3, 5, 3)[1])
+
+
+def test_a_disk_without_room_gets_no_copy(split, monkeypatch):
+    usage = namedtuple("usage", "free")
+    nbytes = look(spec(), split)[1].nbytes
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(nbytes * 8))
+    assert not look(spec(), split, reads=MANY, free=8.0)[0].materialised
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(nbytes * 8 + 1))
+    assert look(spec(), split, reads=MANY, free=8.0)[0].materialised
+
+
+def test_data_on_the_cluster_is_supplied_and_copied(split):
+    made = Block(3, {"x": (operator.add, "there", 1.0)}, ((Piece("x"),), None, None))
+    lent = BlockSpec(3, data=made.dumps(), supplied=("there",))
+    facts, _, _ = look(lent, split, reads=0.0, supplied={"there": X - 1})
+    assert facts.materialised
+    np.testing.assert_array_equal(load_training(BlockSpec(3), split).X, X[split_rows(10, 0.3, 5, 3)[0]])
+    np.testing.assert_array_equal(load_training(lent, Split(None, 5), {"there": X - 1}).X, X)
+
+
+def test_validation_rows_that_come_with_the_task_are_taken():
+    rows = Rows(X)
+    assert load_validation(BlockSpec(3), Split(0.3, 5), {("valid", 3): rows}) is rows
+
+
+def test_a_copy_of_the_training_data_is_not_taken_for_validation_data(tmp_path):
+    split = Split(None, 5, str(tmp_path))
+    reader._dump(Rows(X * 0), split.file("valid", 3))  # of another kind of split
+    assert_rows(load_validation(spec(), split), slice(None))
+
+
+def test_a_graph_can_come_by_file(tmp_path):
+    path = tmp_path / "block"
+    path.write_bytes(block().dumps())
+    assert_rows(BlockSpec(3, path=str(path)).load(), slice(None))
+
+
+def test_a_block_without_a_graph_is_named():
+    with pytest.raises(ValueError, match="block 3 came without its graph"):
+        load_training(BlockSpec(3), Split(0.3, 5))
+
+
+def test_a_copy_is_there_whole_or_not_at_all(split, tmp_path, monkeypatch):
+    def fail(rows, path):
+        path.write_bytes(b"half of it")
+        assert load_training(spec(), split).X.shape[0] == split_rows(10, 0.3, 5, 3)[0].size  # others see no copy yet
+        raise OSError("disk full")
+
+    monkeypatch.setattr(reader.joblib, "dump", fail)
+    with pytest.raises(OSError, match="disk full"):
+        look(spec(), split, reads=MANY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_block_can_be_looked_at(split):
+    facts, training, validation = look(spec(X=X[:0], y=Y[:0]), split, reads=MANY)
+    assert (facts.n_training, facts.n_validation, facts.error) == (0, 0, None)
+    assert facts.classes.tolist() == []
+    assert len(training) == len(validation) == 0
+
+
+def test_there_are_no_copies_without_a_shared_folder():
+    assert Split(0.3, 5).file("train", 3) is None

@@ -1,0 +1,60 @@
+"""The rows held out of a block: every row is on one side, and the share is right on average."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dhpo.data.validation import default_test_size, split_rows
+
+shares = st.floats(0.0, 1.0)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.integers(0, 200), shares, st.integers(0, 2**64), st.integers(0, 10_000))
+def test_every_row_is_on_one_side(n_rows, test_size, entropy, block):
+    training, validation = split_rows(n_rows, test_size, entropy, block)
+    assert sorted([*training, *validation]) == list(range(n_rows))
+    assert (np.diff(training) > 0).all()
+    assert (np.diff(validation) > 0).all()
+    assert abs(len(validation) - n_rows * test_size) < 1 or n_rows == 0
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.integers(1, 50), shares, st.integers(0, 2**64), st.integers(0, 10_000))
+def test_the_split_is_seeded(n_rows, test_size, entropy, block):
+    for one, two in zip(*(split_rows(n_rows, test_size, entropy, block) for _ in range(2)), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_blocks_and_seeds_differ():
+    splits = {tuple(split_rows(20, 0.5, entropy, block)[1]) for entropy in range(10) for block in range(10)}
+    assert len(splits) == 100
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 7, 10])
+@pytest.mark.parametrize("test_size", [0.05, 0.15, 0.2, 0.5])
+def test_small_blocks_give_their_share_on_average(n_rows, test_size):
+    n_blocks = 4000
+    held_out = sum(len(split_rows(n_rows, test_size, 1, block)[1]) for block in range(n_blocks))
+    deviation = 0.5 * np.sqrt(n_blocks)  # of a number that is rounded up or down
+    assert abs(held_out - n_blocks * n_rows * test_size) < 4 * deviation
+
+
+def test_every_row_of_a_block_has_the_same_chance():
+    counts = np.zeros(5)
+    for block in range(4000):
+        counts[split_rows(5, 0.4, 2, block)[1]] += 1
+    assert np.abs(counts - 1600).max() < 4 * np.sqrt(4000 * 0.4 * 0.6)
+
+
+def test_nothing_and_everything_can_be_held_out():
+    assert [len(part) for part in split_rows(7, 0.0, 0, 0)] == [7, 0]
+    assert [len(part) for part in split_rows(7, 1.0, 0, 0)] == [0, 7]
+
+
+@pytest.mark.parametrize(("n_blocks", "share"), [(1, 0.2), (5, 0.2), (6, 1 / 6), (100, 0.01)])
+def test_about_one_block_is_held_out_by_default(n_blocks, share):
+    assert default_test_size(n_blocks) == share
