@@ -74,10 +74,20 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A step that runs now: where its trial furthest behind stood at its start, and how many trials they are."""
+    """A step that runs now.
+
+    Parameters
+    ----------
+    start : int
+        Calls of the trial of it that was furthest behind.
+    n_trials : int
+    run_end : int
+        As that of its assignment.
+    """
 
     start: int
     n_trials: int
+    run_end: int
 
 
 class Costs:
@@ -168,7 +178,8 @@ def _next_group(
     """The trials to train now, and the calls at which the first of them are due."""
     if not ready:
         return [], 0
-    if len(ready) + sum(step.n_trials for step in under_way) < _FEW_TRIALS_PER_THREAD * n_threads:
+    few = 1 if gather else _FEW_TRIALS_PER_THREAD
+    if len(ready) + sum(step.n_trials for step in under_way) < few * n_threads:
         longest = min(ready, key=lambda r: (r.calls - r.target, r.calls, r.trial))
         until = longest.target
         group = [r for r in ready if r.calls == longest.calls and r.target == until]
@@ -179,7 +190,7 @@ def _next_group(
         if behind.calls < behind.run_end and behind.home in free:
             # A cohort between two steps of one run goes on as it is, where its models and blocks are.
             return [r for r in group if r.home in free and r.calls < r.run_end], until
-        if gather and any(step.start <= behind.calls for step in under_way):
+        if gather and any(step.start <= behind.calls and step.run_end <= behind.calls for step in under_way):
             return [], until
     # Threads that are busy now want their share of the group when they come back.
     share = len(group) if not under_way else math.ceil(len(group) * len(free) / n_threads)
@@ -216,5 +227,5 @@ def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, secon
         until = min(until, calls + _LONGEST_RUN_OF_BLOCKS)
         share = [r for r in share if r.calls < until]  # others are further along than this step comes
     elif costs.score:
-        share = share[: max(1, int(seconds / costs.score))]
+        share = share[: max(1, int(min(seconds / costs.score, len(share))))]
     return Assignment(worker, tuple(r.trial for r in share), until, max(r.rung for r in share), run_end)

@@ -208,7 +208,9 @@ class Executor:
         free = self._workers.free
         if not free:
             return
-        under_way = [UnderWay(sent.start, len(sent.assignment.trials)) for sent in self._steps.values()]
+        under_way = [
+            UnderWay(sent.start, len(sent.assignment.trials), sent.assignment.run_end) for sent in self._steps.values()
+        ]
         for assignment in plan_steps(
             list(self._ledger.ready()),
             free,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dask.typing import Key
@@ -131,25 +132,41 @@ class _Run:
 
     def _train(self) -> None:
         first = min((c.work.start for c in self._candidates), default=0)
-        ahead: Key | None = None
+        ahead: int | None = None
+        blocks_done = 0
         for call in range(first, self._step.until):
             cohort = [c for c in self._candidates if c.alive and c.outcome.calls == call < c.work.target]
             if not cohort:
-                if ahead is not None:  # those who wanted it have failed
-                    self._state.cache.settle(ahead)
-                    ahead = None
+                self._settle(ahead)  # those who wanted it have failed
+                ahead = None
                 continue
-            block = self._context.order.block_at(call)
-            rows = self._training_rows(block, call)
-            ahead = self._read_ahead(call + 1)
+            rows = self._training_rows(call)
+            ahead = call + 1 if self._goes_on(call + 1, blocks_done) else None
+            if ahead is not None:
+                block = self._context.order.block_at(ahead)
+                self._state.cache.read_ahead(("train", block), self._loader(block))
             for candidate in cohort:
                 self._advance(candidate, rows)
                 if self._time_is_over(times=2):
                     break  # in the midst of a block, for a cohort that is far slower than was thought
+            blocks_done += 1
             if self._time_is_over():
                 break
-        if ahead is not None:
-            self._state.cache.settle(ahead)
+        self._settle(ahead)
+
+    def _goes_on(self, call: int, blocks_done: int) -> bool:
+        """Whether this step will come to the block of `call`, as far as can be told."""
+        if call >= self._step.until or not any(c.alive and call < c.work.target for c in self._candidates):
+            return False
+        return not blocks_done or self._elapsed() * (blocks_done + 1) / blocks_done < self._step.seconds
+
+    def _settle(self, call: int | None) -> None:
+        """End a read ahead that the step did not come to."""
+        if call is None:
+            return
+        nbytes = self._state.cache.settle(("train", self._context.order.block_at(call)), needed_at=call)
+        self._meter.blocks_read += nbytes > 0
+        self._meter.bytes_read += nbytes
 
     def _advance(self, candidate: _Candidate, rows: Rows) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
@@ -163,14 +180,11 @@ class _Run:
         self._meter.fit_seconds += seconds
         candidate.outcome.fit_seconds += seconds
 
-    def _training_rows(self, block: int, call: int) -> Rows:
+    def _training_rows(self, call: int) -> Rows:
         started = time.perf_counter()
-        spec = self._step.blocks[block]
-        found = self._state.cache.get(
-            ("train", block),
-            lambda: load_training(spec, self._context.split, self._supplied),
-            needed_at=self._context.order.next_use(block, call + 1),
-        )
+        order, block = self._context.order, self._context.order.block_at(call)
+        self._state.use_block(("train", block), order.next_use(block, call + 1))
+        found = self._state.cache.get(("train", block), self._loader(block), needed_at=call, pin=True)
         self._meter.load_seconds += time.perf_counter() - started
         if found.read:
             self._meter.blocks_read += 1
@@ -179,14 +193,8 @@ class _Run:
             self._meter.blocks_cached += 1
         return found.rows
 
-    def _read_ahead(self, call: int) -> Key | None:
-        if call >= self._step.until or not any(c.alive and call < c.work.target for c in self._candidates):
-            return None
-        block = self._context.order.block_at(call)
-        spec = self._step.blocks[block]
-        key = ("train", block)
-        self._state.cache.read_ahead(key, lambda: load_training(spec, self._context.split, self._supplied))
-        return key
+    def _loader(self, block: int) -> Callable[[], Rows]:
+        return partial(load_training, self._step.blocks[block], self._context.split, self._supplied)
 
     def _score(self) -> None:
         due = [c for c in self._candidates if c.due]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,7 @@ class WorkerState:
         self.cache = BlockCache(memory_limit)
         self.over = False
         self._context: Context | None = None
+        self._in_use: dict[int, tuple[Hashable, float]] = {}
         self._models: dict[int, tuple[int, Any, int]] = {}
         self._models_allowed = memory_limit // 10
         self._models_held = 0
@@ -47,6 +49,18 @@ class WorkerState:
                 self._context = cloudpickle.loads(pickled)
             return self._context
 
+    def use_block(self, key: Hashable, next_use: float) -> None:
+        """Note which training block this thread uses; the cache may drop the one it used before.
+
+        The last block of a step stays in use until the next step: other trials may have to catch up with it.
+        """
+        with self._lock:
+            before = self._in_use.get(threading.get_ident())
+            self._in_use[threading.get_ident()] = (key, next_use)
+            still_in_use = {used for used, _ in self._in_use.values()}
+        if before is not None and before[0] not in still_in_use:
+            self.cache.release(*before)
+
     def take_model(self, trial: int, calls: int) -> Any | None:
         """The live model, if it is here just as it was after `calls` calls. It is the caller's alone from then on."""
         with self._lock:
@@ -58,12 +72,15 @@ class WorkerState:
             return model
 
     def keep_model(self, trial: int, calls: int, model: Any, size: int) -> None:
-        """Keep a live model for the next step, as far as a tenth of the worker's memory reaches."""
+        """Keep a live model for the next step, in place of the oldest where a tenth of the worker's memory is full."""
         with self._lock:
             self._models_held -= self._models.pop(trial, (0, None, 0))[2]
-            if self._models_held + size <= self._models_allowed:
-                self._models[trial] = (calls, model, size)
-                self._models_held += size
+            if size > self._models_allowed:
+                return
+            while self._models_held + size > self._models_allowed:
+                self._models_held -= self._models.pop(next(iter(self._models)))[2]
+            self._models[trial] = (calls, model, size)
+            self._models_held += size
 
 
 _states: dict[str, WorkerState] = {}
@@ -101,19 +118,22 @@ class _SingleThreaded:
         self._lock = threading.Lock()
         self._inside = 0
         self._limits: Any = None
-        self._controller: ThreadpoolController | None = None
+        self._controller: Any = None
+        self._modules_seen = 0
         self._pinner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dhpo-pin-blas")
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
-            if self._controller is None:
-                self._controller = ThreadpoolController()
             if self._inside == 0:
+                if self._controller is None or self._modules_seen != len(sys.modules):
+                    # Modules imported since the last step may have brought libraries along.
+                    self._controller, self._modules_seen = ThreadpoolController(), len(sys.modules)
                 self._limits = self._pinner.submit(self._controller.limit, limits=1, user_api="blas").result()
             self._inside += 1
+            controller = self._controller
         try:
-            with self._controller.limit(limits=1, user_api="openmp"):
+            with controller.limit(limits=1, user_api="openmp"):
                 yield
         finally:
             with self._lock:

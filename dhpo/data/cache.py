@@ -14,6 +14,8 @@ from dhpo.data.rows import Rows
 __all__ = ["CACHE_SHARE", "BlockCache", "Lookup"]
 
 CACHE_SHARE = 0.6
+# Without room for it below this share of the memory limit, no block is read ahead.
+_MOST_SHARE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class _Read:
         self._load = load
         self._lock = threading.Lock()
         self._started = False
+        self.wanted = False
         self._done: Future[Rows] = Future()
 
     def run(self) -> None:
@@ -42,6 +45,14 @@ class _Read:
             self._done.set_result(self._load())
         except BaseException as error:
             self._done.set_exception(error)
+
+    def give_up(self) -> bool:
+        """Keep the read from starting; whether it had started."""
+        with self._lock:
+            started, self._started = self._started, True
+        if not started:
+            self._done.cancel()
+        return started
 
     def result(self) -> Rows:
         self.run()
@@ -76,6 +87,8 @@ class BlockCache:
         self, memory_limit: int, share: float = CACHE_SHARE, resident: Callable[[], int] | None = None
     ) -> None:
         self._allowed = int(memory_limit * share)
+        self._most = int(memory_limit * max(share, _MOST_SHARE))
+        self._largest = 0
         self._resident = resident or _resident_bytes
         self._entries: dict[Hashable, _Entry] = {}
         self._reads: dict[Hashable, _Read] = {}
@@ -90,7 +103,7 @@ class BlockCache:
     def __contains__(self, key: Hashable) -> bool:
         return key in self._entries
 
-    def get(self, key: Hashable, load: Callable[[], Rows], needed_at: float) -> Lookup:
+    def get(self, key: Hashable, load: Callable[[], Rows], needed_at: float, *, pin: bool = False) -> Lookup:
         """The rows under `key`, loaded by this thread unless they are here, or on their way.
 
         Parameters
@@ -99,7 +112,9 @@ class BlockCache:
         load : callable
             Loads the rows; what it raises is raised here.
         needed_at : float
-            When the block is needed next after this use; the highest is evicted first.
+            When the block is needed next; the highest is evicted first.
+        pin : bool, default False
+            Whether to keep the block even if there is no room, until `release`: it is in use now.
         """
         with self._lock:
             entry = self._entries.get(key)
@@ -107,6 +122,8 @@ class BlockCache:
                 entry.needed_at = needed_at
                 return Lookup(entry.rows, read=False)
             read = self._reads.setdefault(key, _Read(load))
+            read.wanted = True
+            self._make_room(needed_at)
         try:
             rows = read.result()
         except BaseException:
@@ -116,7 +133,7 @@ class BlockCache:
         with self._lock:
             # Threads that wait for one read together count it once: for the first that comes back here. It is kept
             # before it is forgotten, lest a thread that comes in between reads it again.
-            self._put(key, rows, needed_at)
+            self._put(key, rows, needed_at, pin)
             first = self._forget(key, read)
         return Lookup(rows, read=first)
 
@@ -124,43 +141,74 @@ class BlockCache:
         """Whether this read was still known."""
         return self._reads.get(key) is read and self._reads.pop(key) is read
 
+    def release(self, key: Hashable, needed_at: float) -> None:
+        """A block is no longer in use, and is needed next at `needed_at`; drop it if there is no room for it."""
+        with self._lock:
+            if key in self._entries:
+                self._entries[key].needed_at = needed_at
+                self._make_room(needed_at - 1)
+
     def read_ahead(self, key: Hashable, load: Callable[[], Rows]) -> None:
-        """Start to load `key` in a thread of the cache's own; `get` waits for it, `settle` gives it up."""
+        """Start to load `key` in a thread of the cache's own, if memory allows; end it with `get` or `settle`."""
         with self._lock:
             if self._closed or key in self._entries or key in self._reads:
+                return
+            if self._resident() + 2 * self._largest > self._most:
                 return
             read = self._reads[key] = _Read(load)
             self._ahead.submit(read.run)
 
-    def settle(self, key: Hashable) -> None:
-        """Forget a read ahead that nobody will ask for."""
+    def settle(self, key: Hashable, needed_at: float) -> int:
+        """End a read ahead that nobody has asked for yet: keep the rows if there is room.
+
+        Returns
+        -------
+        int
+            Bytes that were read, 0 where the read had not begun.
+        """
         with self._lock:
-            self._reads.pop(key, None)
+            read = self._reads.get(key)
+            if read is None or read.wanted:
+                return 0
+            del self._reads[key]
+        if not read.give_up():
+            return 0
+        try:
+            rows = read.result()
+        except Exception:
+            return 0  # whoever needs the block will see the error
+        self.put(key, rows, needed_at)
+        return rows.nbytes
 
     def put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
         """Keep rows if there is room for them, or room can be made from blocks that are needed later."""
         with self._lock:
-            return self._put(key, rows, needed_at)
+            return self._put(key, rows, needed_at, pin=False)
 
-    def _put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
+    def _put(self, key: Hashable, rows: Rows, needed_at: float, pin: bool) -> bool:
         if self._closed:
             return False
         if key in self._entries:
             self._entries[key].needed_at = needed_at
             return True
-        # What the process holds besides the cache; the rows at hand are counted in it already.
+        nbytes = rows.nbytes
+        self._largest = max(self._largest, nbytes)
+        if not self._make_room(needed_at) and not pin:
+            return False
+        self._entries[key] = _Entry(rows, nbytes, needed_at)
+        self.nbytes += nbytes
+        return True
+
+    def _make_room(self, needed_at: float) -> bool:
+        """Evict blocks that are needed after `needed_at` while too much is held; whether that was enough."""
+        # What the process holds besides the cache; rows at hand are counted in it.
         others = self._resident() - self.nbytes
         while self._entries and others + self.nbytes > self._allowed:
             last = max(self._entries, key=lambda k: self._entries[k].needed_at)
             if self._entries[last].needed_at <= needed_at:
                 break
             self._evict(last)
-        if others + self.nbytes > self._allowed:
-            return False
-        nbytes = rows.nbytes
-        self._entries[key] = _Entry(rows, nbytes, needed_at)
-        self.nbytes += nbytes
-        return True
+        return others + self.nbytes <= self._allowed
 
     def _evict(self, key: Hashable) -> None:
         self.nbytes -= self._entries.pop(key).nbytes

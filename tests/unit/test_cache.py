@@ -298,7 +298,7 @@ def test_what_a_read_ahead_raises_is_raised_where_the_block_is_used(memory):
     assert memory.get(1, needed_at=0)
 
 
-def test_a_read_ahead_that_is_given_up_leaves_nothing(memory):
+def test_a_read_ahead_that_is_given_up_is_counted_and_kept_where_there_is_room(memory):
     loaded = threading.Event()
 
     def load():
@@ -307,12 +307,40 @@ def test_a_read_ahead_that_is_given_up_leaves_nothing(memory):
 
     memory.cache.read_ahead(1, load)
     assert loaded.wait(TIMEOUT)
-    memory.cache.settle(1)
+    assert memory.cache.settle(1, needed_at=0) == KB
+    assert not memory.cache.get(1, pytest.fail, 0).read
+    assert memory.cache.settle(1, needed_at=0) == 0  # no harm to what is kept
+    assert memory.cache.settle(2, needed_at=0) == 0
+    assert not memory.cache.get(1, pytest.fail, 0).read
+
+
+def test_a_read_ahead_that_is_given_up_leaves_nothing_where_there_is_no_room(memory):
+    loaded = threading.Event()
+
+    def load():
+        loaded.set()
+        return block()
+
+    memory.cache.read_ahead(1, load)
+    assert loaded.wait(TIMEOUT)
+    memory.besides = 9 * KB
+    assert memory.cache.settle(1, needed_at=0) == KB
     assert (len(memory.cache), memory.cache.nbytes) == (0, 0)
-    assert memory.get(1, needed_at=0)  # it is read anew
-    memory.cache.settle(1)  # no harm to what is kept
-    memory.cache.settle(2)
-    assert not memory.get(1, needed_at=0)
+    memory.cache.read_ahead(2, pytest.fail)  # no room to read ahead at all
+    assert memory.get(2, needed_at=0)
+
+
+def test_a_pinned_block_stays_until_it_is_released(memory):
+    memory.besides = 9 * KB
+    found = memory.cache.get(1, block, 0, pin=True)
+    assert found.read
+    assert not memory.cache.get(1, pytest.fail, 0, pin=True).read
+    memory.cache.release(1, needed_at=7)
+    assert len(memory.cache) == 0
+    memory.besides = 0
+    memory.cache.get(1, block, 0, pin=True)
+    memory.cache.release(1, needed_at=7)
+    assert 1 in memory.cache
 
 
 def test_a_closed_cache_still_serves_the_step_that_runs_but_keeps_nothing(memory):

@@ -79,7 +79,7 @@ class Simulation:
                 for n, a in active.items()
                 if a.waiting and not a.busy
             ]
-            running = [UnderWay(step[2], len(step[3].trials)) for step in under_way]
+            running = [UnderWay(step[2], len(step[3].trials), step[3].run_end) for step in under_way]
             given = plan(ready, free, self.n_threads, running, costs, self.seconds, self.gather)
             check_assignments(given, ready, free)
             for assignment in given:
@@ -161,7 +161,7 @@ def test_a_whole_search_comes_to_its_end(n_threads, gather, call_seconds, score_
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_threads", [1, 2, 4, 8])
 @pytest.mark.parametrize("score_seconds", [0.0, 0.05])
 def test_gathered_trials_read_each_block_of_a_pass_once_in_each_thread(n_threads, score_seconds, seed):
     # As long as there are several trials for each thread and all of them see a block within one step.
@@ -203,7 +203,7 @@ def states(draw):
             )
         )
     under_way = [
-        UnderWay(draw(st.integers(0, 27)), draw(st.integers(1, 9)))
+        UnderWay(draw(st.integers(0, 27)), draw(st.integers(1, 9)), draw(st.integers(0, 81)))
         for _ in range(draw(st.integers(0, n_threads - n_free)))
     ]
     costs = Costs()
@@ -237,7 +237,7 @@ def together(n, calls=0, target=9, **kwargs):
 
 
 def test_no_thread_or_no_trial_is_no_step():
-    assert plan(together(4), [], n_threads=2, under_way=[UnderWay(0, 1), UnderWay(0, 1)]) == []
+    assert plan(together(4), [], n_threads=2, under_way=[UnderWay(0, 1, 3), UnderWay(0, 1, 3)]) == []
     assert plan([], ["a", "b"]) == []
 
 
@@ -267,7 +267,7 @@ def test_a_trial_goes_to_the_worker_that_holds_its_model():
 
 
 def test_a_thread_that_is_busy_gets_its_share_later():
-    steps = plan(together(20), ["a"], n_threads=2, under_way=[UnderWay(5, 10)])
+    steps = plan(together(20), ["a"], n_threads=2, under_way=[UnderWay(5, 10, 9)])
     assert [len(a.trials) for a in steps] == [10]
 
 
@@ -339,21 +339,22 @@ def test_with_few_trials_the_longest_chains_go_first():
 
 def test_who_would_run_ahead_waits_for_those_behind_if_the_data_is_read_again_and_again():
     ready = [Ready(i, 3, 9) for i in range(10)]
-    behind = [UnderWay(1, 10)]
+    behind = [UnderWay(1, 10, 3)]
     assert plan(ready, ["a"], 2, behind, gather=True) == []
-    assert plan(ready, ["a"], 2, [UnderWay(3, 10)], gather=True) == []  # as far behind at its start
+    assert plan(ready, ["a"], 2, [UnderWay(3, 10, 0)], gather=True) == []  # being scored there
+    assert len(plan(ready, ["a"], 2, [UnderWay(3, 10, 9)], gather=True)) == 1  # it runs ahead itself
     assert len(plan(ready, ["a"], 2, behind, gather=False)) == 1
-    assert len(plan(ready, ["a"], 2, [UnderWay(4, 10)], gather=True)) == 1
+    assert len(plan(ready, ["a"], 2, [UnderWay(4, 10, 9)], gather=True)) == 1
     assert sum(len(a.trials) for a in plan(ready, ["a", "b"], 2, gather=True)) == 10
 
 
 def test_a_cohort_in_the_midst_of_its_run_goes_on_where_it_was():
     mine = [Ready(i, 3, 9, home="a", run_end=9) for i in range(6)]
     others = [Ready(i, 3, 9, home="b", run_end=9) for i in range(6, 12)]
-    (step,) = plan(mine + others, ["a"], 2, [UnderWay(0, 6)], gather=True)
+    (step,) = plan(mine + others, ["a"], 2, [UnderWay(0, 6, 3)], gather=True)
     assert set(step.trials) == set(range(6))
     ended = [Ready(i, 3, 9, home="a", run_end=3) for i in range(12)]
-    assert plan(ended, ["a"], 2, [UnderWay(0, 6)], gather=True) == []
+    assert plan(ended, ["a"], 2, [UnderWay(0, 6, 3)], gather=True) == []
 
 
 def test_costs_are_those_measured_and_the_mean_for_the_others():

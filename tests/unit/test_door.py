@@ -1,4 +1,4 @@
-"""Bad input is refused before a cluster is even looked for, naming the parameter, what was given and what is allowed."""
+"""Bad input is refused before a cluster is looked for, naming the parameter, what was given and what is allowed."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn.cluster import MiniBatchKMeans
@@ -17,7 +19,7 @@ CUTS = [0, 7, 8, 90, 200]
 
 
 def blocks(X, y):
-    return [Rows(X[a:b], None if y is None else y[a:b]) for a, b in zip(CUTS, CUTS[1:], strict=False)]
+    return [Rows(X[a:b], None if y is None else y[a:b]) for a, b in itertools.pairwise(CUTS)]
 
 
 def score_blockwise(model, scoring, X, y):
@@ -107,7 +109,7 @@ def test_custom_scorers_see_the_outputs_of_the_model(binary):
     assert score_blockwise(model, two_methods, X, y) == pytest.approx(two_methods(model, X, y))
 
 
-def test_a_scorer_that_looks_into_X_is_refused(binary):
+def test_a_scorer_that_looks_into_the_features_is_refused(binary):
     model, X, y = binary
     with pytest.raises(TypeError, match="changes X before it asks the model"):
         score_blockwise(model, lambda estimator, X, y: float(np.mean(estimator.predict(X[::2]) == y[::2])), X, y)
