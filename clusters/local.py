@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import dask
 from dask.system import CPU_COUNT
 from dask.utils import format_bytes, parse_bytes
 from distributed import LocalCluster
@@ -13,6 +14,13 @@ from distributed.system import MEMORY_LIMIT
 __all__ = ["local"]
 
 _LOOPBACK = "127.0.0.1"
+# How often the processes of a cluster look at themselves, for the dashboard. By default Dask does so a hundred times a
+# second, which takes some 7 % of a core for each process, whether it works or not. The second is for tasks of seconds.
+_CALM = {
+    "distributed.worker.profile.interval": ("10ms", "100ms"),
+    "distributed.admin.tick.interval": ("20ms", "200ms"),
+    "distributed.admin.system-monitor.interval": ("500ms", "2s"),
+}
 _OWN_NAMES = {
     "n_workers": "workers",
     "threads_per_worker": "threads",
@@ -91,14 +99,28 @@ def local(
     _check_address(dashboard)
     # Also for workers in this process: over inproc:// each opens an HTTP port on every interface.
     loopback = {"host": _LOOPBACK, "protocol": "tcp://"}
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=threads,
-        processes=processes,
-        memory_limit=limit if processes else workers * limit,
-        dashboard_address=dashboard,
-        **{**loopback, **options},
-    )
+    calm = _calm_configuration()
+    if processes:
+        # The nannies hand it to workers, also to those that come later, by scale() or adapt().
+        options["config"] = {**calm, **options.get("config", {})}
+    with dask.config.set(calm):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=threads,
+            processes=processes,
+            memory_limit=limit if processes else workers * limit,
+            dashboard_address=dashboard,
+            **{**loopback, **options},
+        )
+
+
+def _calm_configuration() -> dict[str, str]:
+    """The settings of `_CALM` that the user has not set to something else than Dask itself does."""
+    ours = {}
+    for name, (default, calm) in _CALM.items():
+        if dask.config.get(name, default) == default:
+            ours[name] = calm
+    return ours
 
 
 def _check_count(name: str, value: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from dhpo.data.cache import CACHE_SHARE
 from dhpo.workspace import holds_token
 
 __all__ = ["Workers"]
+
+_LOOKS_AT_DETAILS = 5
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,8 @@ class Workers:
         self._client = client
         self._workers: dict[str, _Worker] = {}
         self._busy: Counter[str] = Counter()
+        self._present: Set[str] = frozenset()
+        self._looks = -1
         self._token: tuple[str, str] | None = None
         self._sees_folder: dict[str, bool] = {}
 
@@ -74,7 +79,16 @@ class Workers:
         self._busy[address] -= 1
 
     async def refresh(self) -> None:
-        """Ask the scheduler who is there now."""
+        """Ask the scheduler who is there now.
+
+        The details of all workers are a long answer from a large cluster; they are asked for only when a worker has
+        come or gone, and now and then, because workers may be paused.
+        """
+        threads = await self._client.nthreads()
+        self._looks += 1
+        if threads.keys() == self._present and self._looks % _LOOKS_AT_DETAILS:
+            return
+        self._present = threads.keys()
         identity = await self._client.scheduler.identity(n_workers=-1)
         found = identity["workers"]
         if self._token is not None:

@@ -170,9 +170,10 @@ class Executor:
         )
 
     async def _wait_for_workers(self) -> None:
+        await self._check_workers(at_once=True)
         while not len(self._workers) and not self._stop.is_set():
-            await self._check_workers(at_once=True)
             await asyncio.wait({self._stopping}, timeout=_REFRESH_SECONDS / 4)
+            await self._check_workers(at_once=True)
 
     async def _check_workers(self, at_once: bool = False) -> None:
         """See who is there, now and then; raise WorkersLost when nobody is for too long."""

@@ -80,8 +80,7 @@ def resolve_scoring(estimator: Any, scoring: Any) -> Scorer:
     if not (scoring is None or isinstance(scoring, str)):
         raise TypeError(
             f"scoring={scoring!r} of type {type(scoring).__name__} is not supported; allowed are None, the "
-            f"name of a scorer, "
-            "or a callable (estimator, X, y) -> float."
+            "name of a scorer, or a callable (estimator, X, y) -> float."
         )
     if scoring is None and not hasattr(estimator, "fit"):
         return _own_score  # check_scoring() refuses an estimator that can only partial_fit

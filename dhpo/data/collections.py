@@ -17,7 +17,10 @@ from dask.typing import Key
 
 from dhpo.data.rows import n_rows
 
-__all__ = ["Chunks", "as_chunks", "chunk_lengths", "is_future"]
+__all__ = ["Chunks", "as_chunks", "as_chunks_together", "chunk_lengths", "is_future"]
+
+
+_ALLOWED = "dask arrays, dask dataframes and series, NumPy arrays, scipy.sparse matrices, pandas objects and lists"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,33 @@ class Chunks:
         return replace(self, lengths=tuple(lengths))
 
 
-def as_chunks(name: str, value: Any) -> Chunks:
+def as_chunks_together(**collections: Any) -> list[Chunks | None]:
+    """Take collections apart that are computed block by block together; None stays None.
+
+    What several dask arrays have in common, such as the rows that both X and y are cut from, is computed once for a
+    block and not once for each.
+
+    Parameters
+    ----------
+    **collections
+        X, y and sample_weight; as for `as_chunks`.
+    """
+    arrays = {
+        name: _in_whole_rows(value)
+        for name, value in collections.items()
+        if isinstance(value, da.Array) and not _has_futures(value)
+    }
+    # Fusing tasks would copy what is in common into each chain again, and saves little outside of a distributed
+    # scheduler.
+    with dask.config.set({"optimization.fuse.active": False}):
+        optimized = dict(zip(arrays, dask.optimize(*arrays.values()), strict=True))
+    return [
+        None if value is None else as_chunks(name, optimized.get(name, value), optimized=name in optimized)
+        for name, value in collections.items()
+    ]
+
+
+def as_chunks(name: str, value: Any, *, optimized: bool = False) -> Chunks:
     """Take a collection apart.
 
     Parameters
@@ -66,6 +95,8 @@ def as_chunks(name: str, value: Any) -> Chunks:
         What the caller calls it, for messages.
     value : dask.array.Array, dask.dataframe.DataFrame or Series, ndarray, scipy.sparse array or matrix, pandas object
     or list
+    optimized : bool, default False
+        Whether its graph is to be taken as it is.
 
     Raises
     ------
@@ -74,7 +105,7 @@ def as_chunks(name: str, value: Any) -> Chunks:
     ValueError
         If it holds no rows, or is not two-dimensional where it is X.
     """
-    chunks = _from_dask(name, value) if is_dask_collection(value) else _from_memory(name, value)
+    chunks = _from_dask(name, value, optimized) if is_dask_collection(value) else _from_memory(name, value)
     if chunks.n_rows == 0 or not chunks.keys:
         raise ValueError(
             f"{name} is empty: it has 0 rows, and at least 2 are needed (one to train on, one to score on)."
@@ -82,12 +113,11 @@ def as_chunks(name: str, value: Any) -> Chunks:
     return chunks
 
 
-def _from_dask(name: str, value: Any) -> Chunks:
+def _from_dask(name: str, value: Any, optimized: bool) -> Chunks:
     if hasattr(value, "ndim") and value.ndim not in ((2,) if name == "X" else (1, 2)):
         raise ValueError(_wrong_shape(name, value.ndim))
     if isinstance(value, da.Array):
-        if value.ndim == 2 and value.numblocks[1] > 1:
-            value = value.rechunk({1: -1})
+        value = _in_whole_rows(value)
         rows = value.chunks[0]
         lengths = None if any(np.isnan(n) for n in rows) else tuple(int(n) for n in rows)
         n_columns = None if value.ndim == 1 or np.isnan(value.shape[1]) else int(value.shape[1])
@@ -95,24 +125,20 @@ def _from_dask(name: str, value: Any) -> Chunks:
         lengths = None
         n_columns = len(value.columns) if value.ndim == 2 else None
     else:
-        raise TypeError(
-            f"{name} is a {type(value).__module__}.{type(value).__qualname__}; allowed are dask arrays, "
-            f"dask dataframes and "
-            "series, NumPy arrays, scipy.sparse matrices, pandas objects and lists."
-        )
-    graph, keys = _graph_and_keys(value)
-    return Chunks(name, graph, keys, lengths, n_columns)
+        raise TypeError(f"{name} is a {type(value).__module__}.{type(value).__qualname__}; allowed are {_ALLOWED}.")
+    if not optimized and not _has_futures(value):
+        # dask.optimize() on a dataframe returns keys that its graph computes as something else (seen with 2026.8).
+        value = value.optimize() if hasattr(value, "map_partitions") else dask.optimize(value)[0]
+    return Chunks(name, dict(value.__dask_graph__()), tuple(_flat(value.__dask_keys__())), lengths, n_columns)
 
 
-def _graph_and_keys(value: Any) -> tuple[dict[Key, Any], tuple[Key, ...]]:
-    plain = dict(value.__dask_graph__())
-    if any(is_future(node) for node in plain.values()):
-        # Optimising would fuse the futures of a persisted collection into tasks, where they cannot be exchanged for
-        # data.
-        return plain, tuple(_flat(value.__dask_keys__()))
-    # dask.optimize() on a dataframe returns keys that its graph computes as something else (seen with 2026.8).
-    optimized = value.optimize() if hasattr(value, "map_partitions") else dask.optimize(value)[0]
-    return dict(optimized.__dask_graph__()), tuple(_flat(optimized.__dask_keys__()))
+def _in_whole_rows(array: da.Array) -> da.Array:
+    return array.rechunk({1: -1}) if array.ndim == 2 and array.numblocks[1] > 1 else array
+
+
+def _has_futures(value: Any) -> bool:
+    # Optimising would fuse the futures of a persisted collection into tasks, where they cannot be exchanged for data.
+    return any(is_future(node) for node in dict(value.__dask_graph__()).values())
 
 
 def chunk_lengths(chunks: Chunks) -> list[int]:
@@ -133,11 +159,7 @@ def is_future(node: Any) -> bool:
 def _from_memory(name: str, value: Any) -> Chunks:
     if not (isinstance(value, np.ndarray | pd.DataFrame | pd.Series) or sp.issparse(value)):
         if isinstance(value, str | bytes | Mapping) or not (hasattr(value, "__len__") or hasattr(value, "__array__")):
-            raise TypeError(
-                f"{name} is a {type(value).__qualname__}; allowed are dask arrays, dask dataframes and "
-                f"series, NumPy arrays, "
-                "scipy.sparse matrices, pandas objects and lists."
-            )
+            raise TypeError(f"{name} is a {type(value).__qualname__}; allowed are {_ALLOWED}.")
         value = np.asarray(value)
     if value.ndim not in ((2,) if name == "X" else (1, 2)):
         raise ValueError(_wrong_shape(name, value.ndim))

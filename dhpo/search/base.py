@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from dhpo.data.blocks import check_lengths
-from dhpo.data.collections import as_chunks
+from dhpo.data.collections import as_chunks_together
 from dhpo.data.validation import default_test_size
 from dhpo.executor import Executor
 from dhpo.history import History
@@ -214,15 +214,13 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         for name, value in fit_params.items():
             if is_dask_collection(value):
                 raise TypeError(
-                    f"{name} is a dask collection; of the arguments of partial_fit, sample_weight alone is "
-                    f"cut into blocks. "
-                    f"Pass {name} as a value in memory."
+                    f"{name} is a dask collection; of the arguments of partial_fit, sample_weight alone is cut into "
+                    f"blocks. Pass {name} as a value in memory."
                 )
-        chunks = [None if value is None else as_chunks(name, value) for name, value in _named(X, y, sample_weight)]
-        X_chunks, y_chunks, weights = chunks
+        X_chunks, y_chunks, weights = as_chunks_together(X=X, y=y, sample_weight=sample_weight)
         if X_chunks is None:
             raise TypeError("X is None; allowed are dask and NumPy arrays, dataframes and sparse matrices.")
-        check_lengths(*chunks)
+        check_lengths(X_chunks, y_chunks, weights)
         validation = _checked_validation(validation_data, y is not None, X_chunks.n_columns)
         fit_kwargs = dict(fit_params)
         if classes is not None:
@@ -307,10 +305,6 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         return hasattr(self, "best_estimator_")
 
 
-def _named(X: Any, y: Any, sample_weight: Any) -> list[tuple[str, Any]]:
-    return [("X", X), ("y", y), ("sample_weight", sample_weight)]
-
-
 def _check_estimator(estimator: Any) -> None:
     missing = [name for name in ("partial_fit", "set_params") if not callable(getattr(estimator, name, None))]
     if missing or isinstance(estimator, type):
@@ -353,9 +347,7 @@ def _checked_validation(validation_data: Any, with_y: bool, n_columns: int | Non
         return None
     if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
         raise ValueError(f"validation_data must be a pair (X, y); given was a {type(validation_data).__name__}.")
-    X, y = (
-        None if value is None else as_chunks(name, value) for name, value in zip("Xy", validation_data, strict=True)
-    )
+    X, y = as_chunks_together(X=validation_data[0], y=validation_data[1])
     if X is None or (y is None) == with_y:
         raise ValueError("validation_data must be a pair (X, y) with a y if, and only if, fit is given one.")
     check_lengths(X, y)

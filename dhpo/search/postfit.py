@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from dhpo.data.blocks import align, check_lengths, needs_lengths
-from dhpo.data.collections import as_chunks, chunk_lengths
+from dhpo.data.collections import as_chunks_together, chunk_lengths
 from dhpo.scoring import make_block_scorer
 
 __all__ = ["PredictsWithBest"]
@@ -98,7 +98,9 @@ class PredictsWithBest:
         return float(self.scorer_(self.best_estimator_, X) if y is None else self.scorer_(self.best_estimator_, X, y))
 
     def _score_blocks(self, X: Any, y: Any) -> float:
-        X_chunks, y_chunks = as_chunks("X", X), None if y is None else as_chunks("y", y)
+        X_chunks, y_chunks = as_chunks_together(X=X, y=y)
+        if X_chunks is None:
+            raise TypeError("X is None")
         check_lengths(X_chunks, y_chunks)
         known = {c.name: c.with_lengths(chunk_lengths(c)) for c in needs_lengths(X_chunks, y_chunks)}
         X_chunks = known.get("X", X_chunks)

@@ -35,18 +35,31 @@ FORWARDED = ("rows", "features", "blocks", "max_iter", "workers", "seed")
 Figures = dict[str, Any]
 
 
+def our_cluster(workers: int) -> Any:
+    """Make the cluster that dhpo's users are told to make."""
+    import clusters
+
+    return clusters.local(workers=workers, memory="2GB", dashboard=None)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     hyperband_once.add_arguments(parser)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each library (%(default)s)")
     parser.add_argument("--venv", type=Path, default=default_venv(), help="dask-ml's environment (%(default)s)")
     parser.add_argument("--no-rival", action="store_true", help="measure dhpo alone")
+    parser.add_argument(
+        "--plain-cluster",
+        action="store_true",
+        help="run dhpo on distributed.LocalCluster as Dask makes it too, instead of on clusters.local",
+    )
     parser.add_argument("--once", action="store_true", help="measure dhpo once, in this process, and print JSON alone")
     arguments = parser.parse_args()
     if arguments.once:
         from dhpo import HyperbandSearchCV
 
-        measure.print_json(hyperband_once.run_once(HyperbandSearchCV, arguments))
+        make_cluster = hyperband_once.plain_cluster if arguments.plain_cluster else our_cluster
+        measure.print_json(hyperband_once.run_once(HyperbandSearchCV, arguments, make_cluster))
         return
 
     measure.print_machine("dhpo", "dask", "distributed", "scikit-learn", "numpy")
@@ -54,7 +67,8 @@ def main() -> None:
     ours: list[Figures] = []
     theirs: list[Figures] = []
     for _ in range(arguments.rounds):
-        ours.append(run([sys.executable, str(HERE / "hyperband.py"), "--once"], arguments))
+        plain = ["--plain-cluster"] if arguments.plain_cluster else []
+        ours.append(run([sys.executable, str(HERE / "hyperband.py"), "--once", *plain], arguments))
         if rival is not None:
             theirs.append(run([str(rival), str(HERE / "rival_dask_ml.py")], arguments, without_our_packages()))
     if theirs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the data and the search (%(default)s)")
 
 
-def run_once(search_class: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+def plain_cluster(workers: int) -> LocalCluster:
+    """A cluster as Dask itself makes it."""
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        memory_limit="2GB",
+        host="127.0.0.1",
+        protocol="tcp://",
+        dashboard_address=None,
+    )
+
+
+def run_once(
+    search_class: Any, arguments: argparse.Namespace, make_cluster: Callable[[int], LocalCluster] = plain_cluster
+) -> dict[str, Any]:
     """Fit once on a new cluster.
 
     Parameters
@@ -31,6 +46,8 @@ def run_once(search_class: Any, arguments: argparse.Namespace) -> dict[str, Any]
         `HyperbandSearchCV` of either library.
     arguments : Namespace
         See `add_arguments`.
+    make_cluster : callable, optional
+        Makes the cluster with so many workers.
 
     Returns
     -------
@@ -40,14 +57,7 @@ def run_once(search_class: Any, arguments: argparse.Namespace) -> dict[str, Any]
     """
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-") as folder,
-        LocalCluster(
-            n_workers=arguments.workers,
-            threads_per_worker=1,
-            memory_limit="2GB",
-            host="127.0.0.1",
-            protocol="tcp://",
-            dashboard_address=None,
-        ) as cluster,
+        make_cluster(arguments.workers) as cluster,
         Client(cluster) as client,
     ):
         # The workers import what they need, which is no part of a search.
