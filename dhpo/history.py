@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,14 +162,20 @@ class History:
 
     Parameters
     ----------
-    model_id : callable, optional
-        Maps a `Trial` to the `model_id` that dask-ml's attributes carry. Default: the number of the trial.
+    first_of_bracket : mapping of int to int, optional
+        The number of the first trial of each bracket. With it, `model_id` is "bracket=4-0", as in dask-ml's Hyperband;
+        else it is the number of the trial.
     """
 
-    def __init__(self, model_id: Callable[[Trial], int | str] | None = None) -> None:
+    def __init__(self, first_of_bracket: Mapping[int, int] | None = None) -> None:
         self.events: list[Event] = []
         self._rows: dict[int, _Row] = {}
-        self._model_id = model_id or (lambda trial: trial.number)
+        self._first_of_bracket = first_of_bracket
+
+    def _model_id(self, trial: Trial) -> int | str:
+        if self._first_of_bracket is None:
+            return trial.number
+        return f"bracket={trial.bracket}-{trial.number - self._first_of_bracket[trial.bracket]}"
 
     def append(self, event: Event) -> None:
         """Add one event; nothing else changes a history."""

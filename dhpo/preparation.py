@@ -276,7 +276,7 @@ def load_blocks(
                 supplied=supplied,
             )
             found.append(facts)
-            if facts.error is None:
-                cache.put(("train", spec.index), training, order.next_use(spec.index, 0))
+            if facts.error is None and cache.has_room(facts.nbytes):
+                cache.put(("train", spec.index), training(), order.next_use(spec.index, 0))
             del training
     return (found, validation) if return_validation else found

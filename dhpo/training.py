@@ -164,9 +164,12 @@ class _Run:
         """End a read ahead that the step did not come to."""
         if call is None:
             return
-        nbytes = self._state.cache.settle(("train", self._context.order.block_at(call)), needed_at=call)
-        self._meter.blocks_read += nbytes > 0
-        self._meter.bytes_read += nbytes
+        order, block = self._context.order, self._context.order.block_at(call)
+        nbytes = self._state.cache.settle(("train", block), needed_at=call)
+        if nbytes:
+            self._state.use_next(("train", block), order.next_use(block, call))
+            self._meter.blocks_read += 1
+            self._meter.bytes_read += nbytes
 
     def _advance(self, candidate: _Candidate, rows: Rows) -> None:
         started, cpu = time.perf_counter(), time.thread_time()

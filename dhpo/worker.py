@@ -36,7 +36,7 @@ class WorkerState:
         self.cache = BlockCache(memory_limit)
         self.over = False
         self._context: Context | None = None
-        self._in_use: dict[int, tuple[Hashable, float]] = {}
+        self._in_use: dict[int, dict[Hashable, float]] = {}
         self._models: dict[int, tuple[int, Any, int]] = {}
         self._models_allowed = memory_limit // 10
         self._models_held = 0
@@ -50,16 +50,22 @@ class WorkerState:
             return self._context
 
     def use_block(self, key: Hashable, next_use: float) -> None:
-        """Note which training block this thread uses; the cache may drop the one it used before.
+        """Note which training block this thread uses now; the cache may drop those that it used before.
 
         The last block of a step stays in use until the next step: other trials may have to catch up with it.
         """
         with self._lock:
-            before = self._in_use.get(threading.get_ident())
-            self._in_use[threading.get_ident()] = (key, next_use)
-            still_in_use = {used for used, _ in self._in_use.values()}
-        if before is not None and before[0] not in still_in_use:
-            self.cache.release(*before)
+            before = self._in_use.get(threading.get_ident(), {})
+            self._in_use[threading.get_ident()] = {key: next_use}
+            in_use = {used for blocks in self._in_use.values() for used in blocks}
+        for used, needed_at in before.items():
+            if used not in in_use:
+                self.cache.release(used, needed_at)
+
+    def use_next(self, key: Hashable, next_use: float) -> None:
+        """Note that the next step of this thread will most likely begin with a block that was read ahead."""
+        with self._lock:
+            self._in_use.setdefault(threading.get_ident(), {})[key] = next_use
 
     def take_model(self, trial: int, calls: int) -> Any | None:
         """The live model, if it is here just as it was after `calls` calls. It is the caller's alone from then on."""

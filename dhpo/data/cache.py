@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import psutil
 
@@ -159,7 +160,7 @@ class BlockCache:
             self._ahead.submit(read.run)
 
     def settle(self, key: Hashable, needed_at: float) -> int:
-        """End a read ahead that nobody has asked for yet: keep the rows if there is room.
+        """End a read ahead that nobody has asked for yet: keep the rows, until `release`.
 
         Returns
         -------
@@ -177,8 +178,14 @@ class BlockCache:
             rows = read.result()
         except Exception:
             return 0  # whoever needs the block will see the error
-        self.put(key, rows, needed_at)
+        with self._lock:
+            self._put(key, rows, needed_at, pin=True)
         return rows.nbytes
+
+    def has_room(self, nbytes: int) -> bool:
+        """Whether rows that are yet to be made would fit, without evicting others."""
+        with self._lock:
+            return not self._closed and self._resident() + nbytes <= self._allowed
 
     def put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
         """Keep rows if there is room for them, or room can be made from blocks that are needed later."""
@@ -223,5 +230,10 @@ class BlockCache:
             self.nbytes = 0
 
 
+@cache
+def _this_process() -> psutil.Process:
+    return psutil.Process()
+
+
 def _resident_bytes() -> int:
-    return int(psutil.Process().memory_info().rss)
+    return int(_this_process().memory_info().rss)

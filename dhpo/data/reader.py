@@ -6,8 +6,9 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +78,21 @@ class Split:
         """Where the copy of the "train" or "valid" rows of a block is, or would be."""
         return None if self.scratch is None else Path(self.scratch) / f"{kind}-{index:06d}.joblib"
 
+    def positions(self, n_rows: int, index: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Where the training and the validation rows of a block are; None for all rows."""
+        if self.test_size is None:
+            return None, None
+        return split_rows(n_rows, self.test_size, self.entropy, index)
+
     def training(self, rows: Rows, index: int) -> Rows:
         """The rows of a block that models are trained on."""
-        if self.test_size is None:
-            return rows
-        return rows.take(split_rows(len(rows), self.test_size, self.entropy, index)[0])
+        where = self.positions(len(rows), index)[0]
+        return rows if where is None else rows.take(where)
 
     def validation(self, rows: Rows, index: int) -> Rows:
         """The rows of a block that models are scored on."""
-        if self.test_size is None:
-            return rows
-        return rows.take(split_rows(len(rows), self.test_size, self.entropy, index)[1])
+        where = self.positions(len(rows), index)[1]
+        return rows if where is None else rows.take(where)
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class BlockFacts:
     n_training, n_validation : int
         Rows.
     nbytes : int
-        Bytes of the training rows in memory.
+        Bytes of the training rows in memory, nearly.
     validation_nbytes : int
         Bytes of the validation rows in memory.
     seconds : float
@@ -136,7 +141,7 @@ def prepare(
     reads: float,
     free_bytes_needed_per_byte: float,
     supplied: Mapping[Key, Any] | None = None,
-) -> tuple[BlockFacts, Rows, Rows]:
+) -> tuple[BlockFacts, Callable[[], Rows], Rows]:
     """Load a block for the first time, hold its validation rows out, and copy to scratch space what is worth it.
 
     Parameters
@@ -155,25 +160,28 @@ def prepare(
     Returns
     -------
     facts : BlockFacts
-    training, validation : Rows
+    training : callable
+        Makes the training rows; most of a large data set is only looked at.
+    validation : Rows
     """
     start = time.perf_counter()
     try:
         rows = spec.load(supplied)
     except BlockMismatch as mismatch:
-        return BlockFacts(spec.index, error=str(mismatch)), Rows(np.empty((0, 0))), Rows(np.empty((0, 0)))
+        empty = Rows(np.empty((0, 0)))
+        return BlockFacts(spec.index, error=str(mismatch)), lambda: empty, empty
     seconds = time.perf_counter() - start
-    training, validation = split.training(rows, spec.index), split.validation(rows, spec.index)
-    if split.test_size is None:
-        validation = rows.take(np.arange(0))
+    held_out = split.positions(len(rows), spec.index)[1]
+    validation = rows.take(np.arange(0) if held_out is None else held_out)
+    training = cache(partial(split.training, rows, spec.index))
+    nbytes = rows.nbytes - validation.nbytes
     materialised = False
     path = split.file("train", spec.index)
     if path is not None:
-        nbytes = training.nbytes
         saved = reads * (seconds - nbytes / _READ_BYTES_PER_SECOND)
         worth_it = bool(spec.supplied) or saved > nbytes / _WRITE_BYTES_PER_SECOND
         if worth_it and shutil.disk_usage(path.parent).free > nbytes * free_bytes_needed_per_byte:
-            _dump(training, path)
+            _dump(training(), path)
             materialised = True
         validation_path = split.file("valid", spec.index)
         if validation_path is not None and split.test_size is not None:
@@ -181,9 +189,9 @@ def prepare(
     names = tuple(rows.X.columns) if hasattr(rows.X, "columns") else None
     facts = BlockFacts(
         spec.index,
-        n_training=len(training),
+        n_training=len(rows) - len(validation),
         n_validation=len(validation),
-        nbytes=training.nbytes,
+        nbytes=nbytes,
         validation_nbytes=validation.nbytes,
         seconds=seconds,
         materialised=materialised,

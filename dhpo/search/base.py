@@ -33,7 +33,6 @@ from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.run import Run
 from dhpo.seeds import entropy_of, seed_for
 from dhpo.space import Space
-from dhpo.trial import Trial
 
 __all__ = ["BlockSearchCV"]
 
@@ -62,9 +61,9 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
     def _sampler(self, space: Space, entropy: int) -> Sampler:
         """A new sampler."""
 
-    @staticmethod
-    def _model_id(trial: Trial) -> int | str:
-        return trial.number
+    def _first_of_bracket(self, plan: Plan) -> dict[int, int] | None:
+        """The number of the first trial of each bracket, where models are named by brackets, as dask-ml does."""
+        return None
 
     def plan(self) -> Plan:
         """Tell what will run, before any work.
@@ -185,7 +184,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         entropy = entropy_of(self.random_state)
         job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy)
         client, close = _current_client()
-        history = History(self._model_id)
+        history = History(self._first_of_bracket(job.schedule.plan()))
         terminal = make_terminal(self.verbose)
         observers = Observers([] if terminal is None else [terminal])
         executor = Executor(client, job, history, observers)

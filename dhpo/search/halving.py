@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import accumulate
 from typing import Any
 
 from dhpo.samplers.base import Sampler
@@ -10,10 +11,9 @@ from dhpo.samplers.random import RandomSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.halving import SuccessiveHalving
 from dhpo.schedules.hyperband import Hyperband
-from dhpo.schedules.rungs import checked_int
+from dhpo.schedules.rungs import Plan, checked_int
 from dhpo.search.incremental import _InitialParameters
 from dhpo.space import Space
-from dhpo.trial import Trial
 
 __all__ = ["HyperbandSearchCV", "SuccessiveHalvingSearchCV"]
 
@@ -152,10 +152,6 @@ class HyperbandSearchCV(_InitialParameters):
     def _sampler(self, space: Space, entropy: int) -> Sampler:
         return RandomSampler(space, entropy)
 
-    def _model_id(self, trial: Trial) -> int | str:  # type: ignore[override]
-        first = 0
-        for bracket in Hyperband(self.max_iter, self.aggressiveness).plan().brackets:
-            if bracket.bracket == trial.bracket:
-                break
-            first += bracket.n_trials
-        return f"bracket={trial.bracket}-{trial.number - first}"
+    def _first_of_bracket(self, plan: Plan) -> dict[int, int]:
+        starts = accumulate((bracket.n_trials for bracket in plan.brackets), initial=0)
+        return {bracket.bracket: start for bracket, start in zip(plan.brackets, starts, strict=False)}

@@ -314,7 +314,7 @@ def test_a_read_ahead_that_is_given_up_is_counted_and_kept_where_there_is_room(m
     assert not memory.cache.get(1, pytest.fail, 0).read
 
 
-def test_a_read_ahead_that_is_given_up_leaves_nothing_where_there_is_no_room(memory):
+def test_a_read_ahead_that_is_given_up_is_kept_until_it_is_released(memory):
     loaded = threading.Event()
 
     def load():
@@ -325,6 +325,8 @@ def test_a_read_ahead_that_is_given_up_leaves_nothing_where_there_is_no_room(mem
     assert loaded.wait(TIMEOUT)
     memory.besides = 9 * KB
     assert memory.cache.settle(1, needed_at=0) == KB
+    assert 1 in memory.cache
+    memory.cache.release(1, needed_at=7)
     assert (len(memory.cache), memory.cache.nbytes) == (0, 0)
     memory.cache.read_ahead(2, pytest.fail)  # no room to read ahead at all
     assert memory.get(2, needed_at=0)

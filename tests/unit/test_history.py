@@ -14,9 +14,9 @@ from dhpo.trial import Drop, Report, Trial
 NAN = float("nan")
 
 
-def history_of(*trials, model_id=None):
+def history_of(*trials, first_of_bracket=None):
     """Each trial is (params, reports, reason); a report is (calls, score) or a `Report`."""
-    history = History(model_id)
+    history = History(first_of_bracket)
     for number, (params, reports, reason) in enumerate(trials):
         history.append(TrialStarted(Trial(number, params, bracket=number % 2), 0.0))
         for report in reports:
@@ -120,11 +120,11 @@ def test_cv_results_are_of_reported_trials_and_their_last_score():
         ({"a": 1}, [(1, 0.5), Report(0, 3, 0.7, fit_time=3.0, score_time=0.75)], "finished"),
         ({"a": 2}, [], None),
         ({"a": 3}, [(1, 0.6)], "not promoted"),
-        model_id=lambda trial: f"{trial.bracket}-{trial.number}",
+        first_of_bracket={0: 0, 1: 1},
     )
     results = history.cv_results()
     assert {len(column) for column in results.values()} == {2}
-    assert results["model_id"].tolist() == ["0-0", "0-2"]
+    assert results["model_id"].tolist() == ["bracket=0-0", "bracket=0-2"]
     assert results["partial_fit_calls"].tolist() == [3, 1]
     assert results["mean_partial_fit_time"].tolist() == [2.0, 1.0]
     assert results["std_partial_fit_time"].tolist() == [1.0, 0.0]
@@ -188,12 +188,10 @@ def test_the_first_error_is_the_first_that_came():
 
 
 def test_records_have_the_words_of_dask_ml():
-    history = history_of(
-        ({"a": 1}, [(1, 0.5), (3, 0.7)], None), ({"a": 2}, [], None), model_id=lambda t: f"m{t.number}"
-    )
+    history = history_of(({"a": 1}, [(1, 0.5), (3, 0.7)], None), ({"a": 2}, [], None), first_of_bracket={0: 0, 1: 1})
     first, second = history.records()
     assert first == {
-        "model_id": "m0",
+        "model_id": "bracket=0-0",
         "params": {"a": 1},
         "bracket": 0,
         "partial_fit_calls": 1,
@@ -203,7 +201,7 @@ def test_records_have_the_words_of_dask_ml():
         "elapsed_wall_time": 1.0,
         "error": None,
     }
-    assert history.model_records() == {"m0": [first, second], "m1": []}
+    assert history.model_records() == {"bracket=0-0": [first, second], "bracket=1-0": []}
 
 
 def test_who_changes_a_view_does_not_change_the_history():

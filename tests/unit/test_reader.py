@@ -30,9 +30,10 @@ def spec(**kwargs):
 
 
 def look(spec, split, reads=0.0, with_classes=True, free=0.0, supplied=None):
-    return prepare(
+    facts, training, validation = prepare(
         spec, split, with_classes=with_classes, reads=reads, free_bytes_needed_per_byte=free, supplied=supplied
     )
+    return facts, training(), validation
 
 
 def assert_rows(rows, where):
