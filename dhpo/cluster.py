@@ -50,6 +50,16 @@ class Workers:
         return len(self._workers)
 
     @property
+    def addresses(self) -> list[str]:
+        """The workers that can be used."""
+        return list(self._workers)
+
+    @property
+    def some_see_no_folder(self) -> bool:
+        """Whether there are workers besides that cannot, where the others share a folder with the driver."""
+        return self._token is not None and not all(self._sees_folder.values())
+
+    @property
     def n_threads(self) -> int:
         """Threads of all workers."""
         return sum(worker.threads for worker in self._workers.values())
@@ -107,7 +117,7 @@ class Workers:
         """
         self._token = token
         await self._probe(list(self._workers))
-        if not all(self._sees_folder.values()):
+        if not self._sees_folder or not all(self._sees_folder.values()):
             self._token = None
         return self._token is not None
 

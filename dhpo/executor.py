@@ -23,7 +23,7 @@ from dhpo.job import Job
 from dhpo.ledger import Ledger
 from dhpo.models import KeptModels
 from dhpo.observers.base import Observers
-from dhpo.preparation import look_at_data
+from dhpo.preparation import Data, look_at_data
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
 from dhpo.steps import Context, Step, StepResult
@@ -77,6 +77,7 @@ class Executor:
         self._shared = False
         self._gather = False
         self._context = b""
+        self._prepared: Data | None = None
 
     def stop(self) -> None:
         """End the search as soon as possible; to be called in the thread of the event loop."""
@@ -106,12 +107,15 @@ class Executor:
             reason = "stopped"
         finally:
             self._stopping.cancel()
-            await self._cancel_steps()
-            self._append(Stopped(reason, self._now()))
-            self._observers.stop()
-            self._take_best_model()
-            await self._forget()
-            self._workspace.remove()
+            try:
+                await self._cancel_steps()
+                self._append(Stopped(reason, self._now()))
+                self._observers.stop()
+                self._take_best_model()
+            finally:
+                await self._forget()
+                await asyncio.to_thread(self._workspace.remove)
+                self._prepared = None
         if self._history.best is None and reason == "done":
             error = self._history.first_error or "every score was nan or infinite"
             raise SearchFailed(
@@ -143,7 +147,7 @@ class Executor:
                 await self._check_workers()
         finally:
             looking.cancel()
-        data = self._prepared = await looking
+        self._prepared = data = await looking
         fit_kwargs = dict(job.fit_kwargs)
         if job.data.with_classes:
             fit_kwargs["classes"] = data.classes
@@ -154,13 +158,14 @@ class Executor:
             scorer=make_block_scorer(job.estimator, job.scoring, fit_kwargs.get("classes")),
             order=data.order,
             split=data.split,
+            entropy=job.entropy,
             store=self._workspace.models if self._shared else None,
         )
         self._context = cloudpickle.dumps(context, protocol=5)
         self._gather = not self._workers.cache_holds(data.nbytes)
         self._append(
             DataPrepared(
-                n_blocks=len(data.facts),
+                n_blocks=data.order.n_blocks,
                 n_training=sum(f.n_training for f in data.facts),
                 n_validation=sum(f.n_validation for f in data.facts),
                 nbytes=data.nbytes,
@@ -180,7 +185,10 @@ class Executor:
         now = self._now()
         if now - self._refreshed < _REFRESH_SECONDS and not at_once:
             return
-        await self._workers.refresh()
+        try:
+            await self._workers.refresh()
+        except OSError:
+            logger.info("could not ask the scheduler for its workers; trying again", exc_info=True)
         self._refreshed = now
         if len(self._workers):
             self._workers_seen = now
@@ -224,7 +232,7 @@ class Executor:
             self._submit(assignment)
 
     def _submit(self, assignment: Assignment) -> None:
-        data = self._prepared
+        data = self._data
         works = [self._ledger.work(number, with_model=not self._shared) for number in assignment.trials]
         start = min(work.start for work in works)
         blocks = {data.order.block_at(call) for call in range(start, assignment.until)}
@@ -249,8 +257,10 @@ class Executor:
             list(futures),
             list(futures.values()),
             key=f"{kind}-{self._workspace.run}-{self._n_steps}",
-            workers=[assignment.worker],
-            allow_other_workers=True,
+            # Loosely, so that Dask can run it elsewhere when the worker is gone.
+            workers=self._workers.addresses if self._workers.some_see_no_folder else [assignment.worker],
+            allow_other_workers=not self._workers.some_see_no_folder,
+            retries=2,
             priority=assignment.rung,
             pure=False,
         )
@@ -259,6 +269,12 @@ class Executor:
         task = asyncio.create_task(self._result_of(future))
         self._steps[task] = _Sent(assignment, start, future)
         self._ledger.sent(assignment)
+
+    @property
+    def _data(self) -> Data:
+        if self._prepared is None:
+            raise RuntimeError("the data was not looked at yet")
+        return self._prepared
 
     async def _result_of(self, future: Any) -> StepResult:
         result: StepResult = (await self._client.gather([future], asynchronous=True))[0]

@@ -120,7 +120,7 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The search ended: "done", "stopped" by the user, or the name of an error."""
+    """The search ended: "done", "stopped" by the user, or "failed" with an error."""
 
     reason: str
     time: float

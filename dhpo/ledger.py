@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from dhpo.cohorts import Assignment, Costs, Ready
 from dhpo.history import Dropped, Event, Reported, TrialStarted
 from dhpo.job import Job
 from dhpo.models import KeptModels
-from dhpo.seeds import seed_for
 from dhpo.steps import Outcome, Work
 from dhpo.trial import Drop, Report, Train, Trial
 
@@ -63,11 +61,6 @@ class Ledger:
         self._append = append
         self._now = now
         self._active: dict[int, _Active] = {}
-        self._seeds = [
-            name
-            for name, value in job.estimator.get_params(deep=True).items()
-            if value is None and (name == "random_state" or name.endswith("__random_state"))
-        ]
 
     def take_decisions(self) -> None:
         """Ask the schedule until it has nothing more to say."""
@@ -103,11 +96,8 @@ class Ledger:
         """
         active = self._active[number]
         checkpoint = self._models.latest(number)
-        params: dict[str, Any] = dict(active.trial.params)
-        for name in self._seeds:
-            params.setdefault(name, seed_for(self._job.entropy, number, name))
         model = self._models.read(checkpoint) if with_model and checkpoint is not None else None
-        return Work(number, params, active.calls, active.target, checkpoint, model)
+        return Work(number, dict(active.trial.params), active.calls, active.target, checkpoint, model)
 
     def sent(self, assignment: Assignment) -> None:
         """A step was submitted."""

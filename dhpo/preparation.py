@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import cloudpickle
 import dask
 import numpy as np
 from dask.optimization import cull
@@ -132,7 +133,7 @@ async def look_at_data(
     split = Split(test_size, plan.entropy, str(workspace.scratch) if shared else None)
     specs = [_spec(block, workspace, shared, "block") for block in blocks]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
-    data = Data(specs, futures, [], {}, split, PassOrder(len(blocks), order_entropy))
+    data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
     await _load_all(client, workers, workspace, data, plan.with_classes, max_resource)
     if plan.validation is not None:
         own = await _blocks(client, *plan.validation, None)
@@ -144,8 +145,11 @@ async def look_at_data(
             f"larger test_size, or "
             "validation_data=(X, y)."
         )
-    if not sum(f.n_training for f in data.facts):
+    with_rows = [f.index for f in data.facts if f.n_training]
+    if not with_rows:
         raise ValueError(f"X is empty: it has no rows to train on (test_size={test_size}).")
+    # A call that sees no rows would leave its models as they were, and count as training.
+    data.order = PassOrder(with_rows, order_entropy)
     return data
 
 
@@ -165,11 +169,13 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
 def _submit_with(client: Any, function: Any, graph: Mapping[Key, Any], key: Key) -> Any:
     """Submit a function of a graph, whose futures go along as dependencies."""
     futures = {k: node for k, node in graph.items() if is_future(node)}
-    rest = {k: node for k, node in graph.items() if k not in futures}
+    # As bytes: Dask would take the references inside a graph for dependencies of the task.
+    rest = cloudpickle.dumps({k: node for k, node in graph.items() if k not in futures}, protocol=5)
     return client.submit(function, rest, key, list(futures), list(futures.values()), pure=False)
 
 
-def _count(graph: Mapping[Key, Any], key: Key, names: Sequence[Key], values: Sequence[Any]) -> int:
+def _count(pickled: bytes, key: Key, names: Sequence[Key], values: Sequence[Any]) -> int:
+    graph = cloudpickle.loads(pickled)
     return n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
 
 
@@ -202,18 +208,21 @@ async def _load_all(
         free_bytes_needed_per_byte=2.0 * len(data.specs),
         return_validation=not shared,
     )
+    where = workers.addresses if workers.some_see_no_folder else None
     tasks = []
     for number, indices in enumerate(batches):
         specs = [data.specs[i] for i in indices]
         names = [key for spec in specs for key in spec.supplied]
         values = [data.futures[key] for key in names]
         key = f"load-{workspace.run}-{number}"
-        tasks.append(client.submit(load, specs, names, values, key=key, pure=False))
-    if shared:
-        results = await client.gather(tasks, asynchronous=True)
-    else:
-        heads = [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
+        tasks.append(client.submit(load, specs, names, values, key=key, workers=where, pure=False))
+    heads = tasks if shared else [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
+    try:
         results = await client.gather(heads, asynchronous=True)
+    except BaseException:
+        await client.cancel(tasks, asynchronous=True, force=True)
+        raise
+    if not shared:
         rows = [client.submit(operator.itemgetter(1), task, pure=False) for task in tasks]
         data.validation_futures = {("valid", batch[0]): row for batch, row in zip(batches, rows, strict=True)}
     data.facts = sorted((facts for result in results for facts in result), key=lambda f: f.index)
@@ -264,9 +273,11 @@ def load_blocks(
     supplied = dict(zip(names, values, strict=True))
     found: list[BlockFacts] = []
     validation = Rows(None)
-    cache = worker_state(run, memory_limit).cache
+    state = worker_state(run, memory_limit)
     with single_threaded():
         for spec in specs:
+            if state.over:
+                break
             facts, training, validation = prepare(
                 spec,
                 split,
@@ -276,7 +287,7 @@ def load_blocks(
                 supplied=supplied,
             )
             found.append(facts)
-            if facts.error is None and cache.has_room(facts.nbytes):
-                cache.put(("train", spec.index), training(), order.next_use(spec.index, 0))
+            if facts.error is None and state.cache.has_room(facts.nbytes):
+                state.cache.put(("train", spec.index), training(), order.next_use(spec.index, 0))
             del training
     return (found, validation) if return_validation else found

@@ -105,7 +105,7 @@ def make_block_scorer(estimator: Any, scoring: Any, classes: Sequence[Any] | np.
     """
     name = _default_score(estimator) if scoring is None else scoring
     if isinstance(name, str) and name in _MEANS:
-        return MeanScorer(name, None if classes is None else np.asarray(classes))
+        return MeanScorer(name, None if name != "neg_log_loss" or classes is None else np.asarray(classes))
     if name == "r2":
         return R2Scorer()
     if name is None:
@@ -296,6 +296,8 @@ class _CollectingTally:
             # anyway.
             if not spy.asked:
                 raise
+        if not spy.asked:
+            raise TypeError(f"this scorer asks the model for none of its outputs; {_OUTPUTS_ONLY}")
         return list(dict.fromkeys(spy.asked))
 
     def _call(self, model: Any, X: Any, y: Any) -> float:
@@ -305,8 +307,28 @@ class _CollectingTally:
         outputs = {name: np.concatenate(parts) for name, parts in self._outputs.items()}
         y = np.concatenate(self._targets) if self._targets else None
         n_rows = len(y) if y is not None else len(next(iter(outputs.values())))
-        X = np.broadcast_to(np.float64(np.nan), (n_rows, self._n_features))  # takes no memory
+        X = _NoRows((n_rows, self._n_features))
         return self._call(_Replay(self._model, outputs, X), X, y)
+
+
+_OUTPUTS_ONLY = f"over blocks, a scorer sees X only through the outputs of the model ({', '.join(_OUTPUTS)})"
+
+
+class _NoRows:
+    """Has the shape of the validation rows, and nothing else: they are never brought together."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.shape = shape
+        self.ndim = 2
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"this scorer reads X itself; {_OUTPUTS_ONLY}")
+
+    def __getitem__(self, item: Any) -> Any:
+        raise TypeError(f"this scorer reads X itself; {_OUTPUTS_ONLY}")
 
 
 class _StandIn:
@@ -318,6 +340,8 @@ class _StandIn:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_dhpo"):
             raise AttributeError(name)
+        if name == "score":
+            raise TypeError(f"this scorer calls the score method of the model, as scoring=None does; {_OUTPUTS_ONLY}")
         value = getattr(self._dhpo_model, name)
         if name not in _OUTPUTS:
             return value
@@ -360,11 +384,7 @@ class _Replay(_StandIn):
     def _dhpo_output(self, name: str, method: Any) -> Any:
         def output(X: Any) -> Any:
             if X is not self._dhpo_X:
-                raise TypeError(
-                    "this scorer changes X before it asks the model; over blocks, a scorer sees X only "
-                    "through the outputs "
-                    f"of the model ({', '.join(_OUTPUTS)})"
-                )
+                raise TypeError(f"this scorer changes X before it asks the model; {_OUTPUTS_ONLY}")
             return self._dhpo_outputs[name]
 
         return output

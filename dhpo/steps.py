@@ -30,6 +30,8 @@ class Context:
     scorer : BlockScorer
     order : PassOrder
     split : Split
+    entropy : int
+        Seed of the estimators.
     store : ModelStore or None
         None where workers and driver share no folder; models then travel with the steps.
     """
@@ -40,6 +42,7 @@ class Context:
     scorer: BlockScorer
     order: PassOrder
     split: Split
+    entropy: int
     store: ModelStore | None
 
 
@@ -51,7 +54,7 @@ class Work:
     ----------
     trial : int
     params : dict
-        Parameters of the trial, with its seeds.
+        Parameters of the trial.
     start : int
         Calls that its model has seen.
     target : int

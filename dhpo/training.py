@@ -21,6 +21,7 @@ from dhpo.data.reader import BlockSpec, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.history import StepStats
 from dhpo.scoring import Tally
+from dhpo.seeds import seed_for
 from dhpo.steps import Context, Outcome, Step, StepResult, Work
 from dhpo.store import dumps_model, loads_model
 from dhpo.worker import WorkerState, single_threaded, worker_state
@@ -31,9 +32,15 @@ __all__ = ["new_model", "run_step"]
 _FIRST_SCORED = 8
 
 
-def new_model(estimator: Any, params: Mapping[str, Any]) -> Any:
-    """An unfitted model with the parameters of a trial."""
-    return clone(estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
+def new_model(estimator: Any, params: Mapping[str, Any], entropy: int, trial: int) -> Any:
+    """An unfitted model with the parameters of a trial, and a seed of its own wherever its `random_state` is None."""
+    model = clone(estimator, safe=False).set_params(**{name: clone(v, safe=False) for name, v in params.items()})
+    seeds = {
+        name: seed_for(entropy, trial, name)
+        for name, value in model.get_params(deep=True).items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    }
+    return model.set_params(**seeds) if seeds else model
 
 
 def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()) -> StepResult:
@@ -110,15 +117,19 @@ class _Run:
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began
 
-    def _time_is_over(self, times: float = 1.0) -> bool:
-        return self._state.over or self._elapsed() > times * self._step.seconds
+    def _time_is_over(self) -> bool:
+        return self._state.over or self._elapsed() > self._step.seconds
+
+    def _far_too_slow(self) -> bool:
+        # Without the time that blocks take to load: the next step would have to load them again.
+        return self._state.over or self._elapsed() - self._meter.load_seconds > 2 * self._step.seconds
 
     def _candidate(self, work: Work) -> _Candidate:
         outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint)
         candidate = _Candidate(work, None, outcome)
         if work.start == 0:
             with _failures_of(outcome):
-                candidate.model = new_model(self._context.estimator, work.params)
+                candidate.model = new_model(self._context.estimator, work.params, self._context.entropy, work.trial)
             return candidate
         candidate.model = self._state.take_model(work.trial, work.start)
         if candidate.model is None:
@@ -147,7 +158,7 @@ class _Run:
                 self._state.cache.read_ahead(("train", block), self._loader(block))
             for candidate in cohort:
                 self._advance(candidate, rows)
-                if self._time_is_over(times=2):
+                if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
             blocks_done += 1
             if self._time_is_over():

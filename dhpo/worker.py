@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -90,12 +91,21 @@ class WorkerState:
 
 
 _states: dict[str, WorkerState] = {}
+_forgotten: deque[str] = deque(maxlen=1000)
 _states_lock = threading.Lock()
 
 
 def worker_state(run: str, memory_limit: int) -> WorkerState:
-    """The state of this process for a search, made at its first task here."""
+    """The state of this process for a search, made at its first task here.
+
+    Raises
+    ------
+    RuntimeError
+        If the search is over: its task was cancelled, and nobody will ask for the result.
+    """
     with _states_lock:
+        if run in _forgotten:
+            raise RuntimeError(f"search {run} is over")
         if run not in _states:
             _states[run] = WorkerState(memory_limit)
         return _states[run]
@@ -104,6 +114,7 @@ def worker_state(run: str, memory_limit: int) -> WorkerState:
 def forget_run(run: str) -> None:
     """Free what this process holds for a search, and end its steps at their next call."""
     with _states_lock:
+        _forgotten.append(run)
         state = _states.pop(run, None)
     if state is not None:
         state.over = True

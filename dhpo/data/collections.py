@@ -93,8 +93,8 @@ def as_chunks(name: str, value: Any, *, optimized: bool = False) -> Chunks:
     ----------
     name : str
         What the caller calls it, for messages.
-    value : dask.array.Array, dask.dataframe.DataFrame or Series, ndarray, scipy.sparse array or matrix, pandas object
-    or list
+    value : collection
+        A dask array, dask dataframe or series, ndarray, scipy.sparse array or matrix, pandas object or list.
     optimized : bool, default False
         Whether its graph is to be taken as it is.
 

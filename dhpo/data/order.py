@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from math import inf
 
 import numpy as np
 
@@ -18,28 +19,38 @@ class PassOrder:
 
     Parameters
     ----------
-    n_blocks : int
-        Number of training blocks.
+    blocks : iterable of int
+        Numbers of the training blocks, ascending; those that hold no rows are left out.
     entropy : int
         Seed of all passes.
+
+    Attributes
+    ----------
+    n_blocks : int
+        Calls that one pass takes.
     """
 
-    def __init__(self, n_blocks: int, entropy: int) -> None:
-        self.n_blocks = n_blocks
+    def __init__(self, blocks: Iterable[int], entropy: int) -> None:
+        self.blocks = tuple(blocks)
+        self.n_blocks = len(self.blocks)
         self.entropy = entropy
+        self._index = {block: index for index, block in enumerate(self.blocks)}
 
     def block_at(self, call: int) -> int:
         """The block that `partial_fit` call number `call`, counted from 0, sees."""
         number, position = divmod(call, self.n_blocks)
-        return _permutation(self.entropy, self.n_blocks, number)[0][position]
+        return self.blocks[_permutation(self.entropy, self.n_blocks, number)[0][position]]
 
-    def next_use(self, block: int, call: int) -> int:
-        """The first call from `call` on that sees `block`."""
+    def next_use(self, block: int, call: int) -> float:
+        """The first call from `call` on that sees `block`; infinity for a block that none sees."""
+        index = self._index.get(block)
+        if index is None:
+            return inf
         number, position = divmod(call, self.n_blocks)
-        where = _permutation(self.entropy, self.n_blocks, number)[1][block]
+        where = _permutation(self.entropy, self.n_blocks, number)[1][index]
         if where >= position:
             return number * self.n_blocks + where
-        return (number + 1) * self.n_blocks + _permutation(self.entropy, self.n_blocks, number + 1)[1][block]
+        return (number + 1) * self.n_blocks + _permutation(self.entropy, self.n_blocks, number + 1)[1][index]
 
 
 @lru_cache(maxsize=32)

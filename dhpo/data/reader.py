@@ -108,14 +108,10 @@ class BlockFacts:
         Bytes of the training rows in memory, nearly.
     validation_nbytes : int
         Bytes of the validation rows in memory.
-    seconds : float
-        It took to load the block.
     materialised : bool
         Whether the training rows were copied to scratch space.
     classes : ndarray, optional
         The distinct targets.
-    n_features : int or None
-    feature_names : list of str, optional
     error : str, optional
         Why the block cannot be used.
     """
@@ -125,11 +121,8 @@ class BlockFacts:
     n_validation: int = 0
     nbytes: int = 0
     validation_nbytes: int = 0
-    seconds: float = 0.0
     materialised: bool = False
     classes: np.ndarray | None = None
-    n_features: int | None = None
-    feature_names: tuple[Any, ...] | None = None
     error: str | None = None
 
 
@@ -167,9 +160,10 @@ def prepare(
     start = time.perf_counter()
     try:
         rows = spec.load(supplied)
-    except BlockMismatch as mismatch:
+        classes = _classes(rows.y) if with_classes else None
+    except (BlockMismatch, NotLabels) as error:
         empty = Rows(np.empty((0, 0)))
-        return BlockFacts(spec.index, error=str(mismatch)), lambda: empty, empty
+        return BlockFacts(spec.index, error=f"{error} (block {spec.index})"), lambda: empty, empty
     seconds = time.perf_counter() - start
     held_out = split.positions(len(rows), spec.index)[1]
     validation = rows.take(np.arange(0) if held_out is None else held_out)
@@ -186,20 +180,34 @@ def prepare(
         validation_path = split.file("valid", spec.index)
         if validation_path is not None and split.test_size is not None:
             _dump(validation, validation_path)
-    names = tuple(rows.X.columns) if hasattr(rows.X, "columns") else None
     facts = BlockFacts(
         spec.index,
         n_training=len(rows) - len(validation),
         n_validation=len(validation),
         nbytes=nbytes,
         validation_nbytes=validation.nbytes,
-        seconds=seconds,
         materialised=materialised,
-        classes=np.unique(rows.y) if with_classes and rows.y is not None else None,
-        n_features=int(rows.X.shape[1]) if getattr(rows.X, "ndim", 1) == 2 else None,
-        feature_names=names,
+        classes=classes,
     )
     return facts, training, validation
+
+
+class NotLabels(ValueError):
+    """The targets are nothing that a classifier can learn."""
+
+
+def _classes(y: Any) -> np.ndarray | None:
+    if y is None:
+        return None
+    if y.ndim != 1:
+        raise NotLabels(f"y has {y.ndim} dimensions: pass classes=, as partial_fit of the estimator wants them")
+    try:
+        classes: np.ndarray = np.unique(y)
+    except TypeError as error:
+        raise NotLabels(f"y mixes types or has missing values, so classes cannot be told: {error}") from error
+    if classes.dtype.kind == "f" and not (np.isfinite(classes).all() and (classes == np.floor(classes)).all()):
+        raise NotLabels("y has missing or continuous values, and the estimator is a classifier: it needs labels")
+    return classes
 
 
 def load_training(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] | None = None) -> Rows:

@@ -93,6 +93,8 @@ def as_target(part: Any) -> Any:
     """Targets or weights as an ndarray; a frame with one column is one target."""
     if part is None:
         return None
+    if sp.issparse(part):
+        part = part.toarray()
     if isinstance(part, pd.DataFrame | pd.Series):
         part = part.to_numpy()
     part = np.asarray(part)

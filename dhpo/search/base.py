@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import numbers
 import os
+import weakref
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import distributed
-import numpy as np
 import pandas as pd
 from dask.base import is_dask_collection
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from dhpo.data.blocks import check_lengths
@@ -48,6 +50,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
     test_size: float | None
     random_state: Any
     verbose: Any
+    _run: weakref.ref[Run]
 
     @abstractmethod
     def _space(self) -> Space:
@@ -118,8 +121,9 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         X : dask array or dataframe, ndarray, scipy.sparse matrix or pandas DataFrame of shape (n_samples, n_features)
             Each row chunk is one block, and each `partial_fit` call sees one block. Data in memory is a single block,
             unless y has chunks.
-        y : dask array, series or dataframe, ndarray or pandas object of shape (n_samples,) or (n_samples, n_outputs),
-        optional sample_weight : dask array or series, ndarray or list of shape (n_samples,), optional
+        y : dask array, series or dataframe, ndarray or pandas object, optional
+            Of shape (n_samples,) or (n_samples, n_outputs).
+        sample_weight : dask array or series, ndarray or list of shape (n_samples,), optional
             Passed to `partial_fit`, block by block. Scores are not weighted.
         classes : array-like of shape (n_classes,), optional
             All class labels. If not given, a classifier gets those found in the first pass over y.
@@ -136,6 +140,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         ------
         ValueError, TypeError
             Before any task, if an argument or a parameter is not allowed.
+        RuntimeError
+            If this very search is running already.
         SearchFailed
             If no trial was scored.
         WorkersLost
@@ -150,7 +156,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             **fit_params,
         )
         if run.asynchronous:
-            return run
+            return run.finished()
         try:
             return run.result()
         except KeyboardInterrupt:
@@ -181,17 +187,26 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             With `summary()` and `best` at any moment, `stop()`, and `result()`, which waits and returns this search,
             fitted.
         """
+        before: Run | None = self._run() if hasattr(self, "_run") else None
+        if before is not None and not before.done:
+            raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
         entropy = entropy_of(self.random_state)
         job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy)
-        client, close = _current_client()
-        history = History(self._first_of_bracket(job.schedule.plan()))
         terminal = make_terminal(self.verbose)
-        observers = Observers([] if terminal is None else [terminal])
-        executor = Executor(client, job, history, observers)
-        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
-            delattr(self, name)
-        self._history = history
-        return Run(client, executor, history, self._adopt, close)
+        history = History(self._first_of_bracket(job.schedule.plan()))
+        client, close = _current_client()
+        try:
+            executor = Executor(client, job, history, Observers([] if terminal is None else [terminal]))
+            for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+                delattr(self, name)
+            self._history, self._planned = history, self.metadata
+            run = Run(client, executor, history, self._adopt, close)
+        except BaseException:
+            if close is not None:
+                close()
+            raise
+        self._run = weakref.ref(run)
+        return run
 
     def _job(
         self,
@@ -223,9 +238,9 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         validation = _checked_validation(validation_data, y is not None, X_chunks.n_columns)
         fit_kwargs = dict(fit_params)
         if classes is not None:
-            fit_kwargs["classes"] = np.asarray(classes)
+            fit_kwargs["classes"] = classes.compute() if is_dask_collection(classes) else classes
         return Job(
-            estimator=self.estimator,
+            estimator=clone(self.estimator, safe=False),  # what becomes of the user's is nothing to a run
             schedule=schedule,
             sampler=self._sampler(space, entropy),
             scoring=self.scoring,
@@ -242,9 +257,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             entropy=entropy,
         )
 
-    def _adopt(self, executor: Executor) -> Any:
+    def _adopt(self, executor: Executor, history: History) -> Any:
         """Take over what a run has found, also one that ended early."""
-        history = self._history
         self.history_ = history.records()
         self.model_history_ = history.model_records()
         self.scorer_ = resolve_scoring(self.estimator, self.scoring)
@@ -280,7 +294,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         """What did run: `metadata` with the real numbers, and the totals of `summary().attrs`."""
         check_is_fitted(self, "history_")
         frame = self._history.summary()
-        planned = self.metadata
+        planned = self._planned
         brackets = []
         for bracket in planned["brackets"]:
             rows = frame[frame["bracket"] == bracket["bracket"]]
@@ -303,9 +317,24 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "best_estimator_")
 
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_run"}
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        if hasattr(self.estimator, "__sklearn_tags__"):
+            inner = get_tags(self.estimator)
+            tags.estimator_type = inner.estimator_type
+            tags.classifier_tags = deepcopy(inner.classifier_tags)
+            tags.regressor_tags = deepcopy(inner.regressor_tags)
+            tags.input_tags.sparse = inner.input_tags.sparse
+        return tags
+
 
 def _check_estimator(estimator: Any) -> None:
-    missing = [name for name in ("partial_fit", "set_params") if not callable(getattr(estimator, name, None))]
+    needed = ("partial_fit", "get_params", "set_params")
+    missing = [name for name in needed if not callable(getattr(estimator, name, None))]
     if missing or isinstance(estimator, type):
         given = f"the class {estimator.__name__}" if isinstance(estimator, type) else f"a {type(estimator).__name__}"
         needs = "an instance" if isinstance(estimator, type) else f"{' and '.join(missing)}"
@@ -355,7 +384,7 @@ def _checked_validation(validation_data: Any, with_y: bool, n_columns: int | Non
     return X, y
 
 
-def _current_client() -> tuple[Any, Callable[[], None]]:
+def _current_client() -> tuple[Any, Callable[[], None] | None]:
     """The current client, or one of our own and the way to close it."""
     try:
         client = distributed.default_client()
@@ -381,4 +410,4 @@ def _current_client() -> tuple[Any, Callable[[], None]]:
             f"the current client is {client.status}: {client!r}. Start a new distributed.Client, or close this one's "
             "`as_current` block to search on a cluster of this machine."
         )
-    return client, lambda: None
+    return client, None

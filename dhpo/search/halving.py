@@ -35,9 +35,10 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
     aggressiveness : int, default 3
         The reduction factor, eta in the literature.
 
-    References ---------- .. [1] Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and
-    hyperparameter optimization.
-       AISTATS. https://arxiv.org/abs/1502.07943
+    References
+    ----------
+    .. [1] Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and
+       hyperparameter optimization. AISTATS. https://arxiv.org/abs/1502.07943
     """
 
     def __init__(
@@ -89,6 +90,8 @@ class HyperbandSearchCV(_InitialParameters):
     ----------
     estimator, parameters, test_size, tol, random_state, scoring, verbose, prefix
         See `IncrementalSearchCV`.
+    predict_meta, predict_proba_meta, transform_meta
+        See `IncrementalSearchCV`.
     max_iter : int, default 81
         Most `partial_fit` calls of one trial; R in the paper.
     aggressiveness : int, default 3
@@ -116,6 +119,9 @@ class HyperbandSearchCV(_InitialParameters):
         scoring: Any = None,
         verbose: Any = True,
         prefix: str = "",
+        predict_meta: Any = None,
+        predict_proba_meta: Any = None,
+        transform_meta: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -128,6 +134,9 @@ class HyperbandSearchCV(_InitialParameters):
         self.scoring = scoring
         self.verbose = verbose
         self.prefix = prefix
+        self.predict_meta = predict_meta
+        self.predict_proba_meta = predict_proba_meta
+        self.transform_meta = transform_meta
 
     def _schedule(self) -> Schedule:
         schedule = Hyperband(self.max_iter, self.aggressiveness)
@@ -151,6 +160,20 @@ class HyperbandSearchCV(_InitialParameters):
 
     def _sampler(self, space: Space, entropy: int) -> Sampler:
         return RandomSampler(space, entropy)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What will run, as dask-ml tells it; each bracket with the parameters of its `SuccessiveHalvingSearchCV`."""
+        metadata = super().metadata
+        own = self.get_params(deep=False)
+        same = ("aggressiveness", "max_iter", "patience", "random_state", "scoring", "test_size", "tol")
+        for bracket in metadata["brackets"]:
+            bracket["SuccessiveHalvingSearchCV params"] = {
+                "n_initial_parameters": bracket["n_models"],
+                "n_initial_iter": bracket["decisions"][0],
+                **{name: own[name] for name in same},
+            }
+        return metadata
 
     def _first_of_bracket(self, plan: Plan) -> dict[int, int]:
         starts = accumulate((bracket.n_trials for bracket in plan.brackets), initial=0)

@@ -85,6 +85,10 @@ class IncrementalSearchCV(_InitialParameters):
         Show progress if the output is a terminal.
     prefix : str, default ""
         Accepted for compatibility.
+    scores_per_fit : None
+        The former name of `fits_per_score`.
+    predict_meta, predict_proba_meta, transform_meta : ndarray or pandas object, optional
+        An empty result of the method, where it cannot be found out by calling it on one row of ones.
 
     Attributes
     ----------
@@ -117,6 +121,10 @@ class IncrementalSearchCV(_InitialParameters):
         scoring: Any = None,
         verbose: Any = True,
         prefix: str = "",
+        scores_per_fit: int | None = None,
+        predict_meta: Any = None,
+        predict_proba_meta: Any = None,
+        transform_meta: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -131,10 +139,16 @@ class IncrementalSearchCV(_InitialParameters):
         self.scoring = scoring
         self.verbose = verbose
         self.prefix = prefix
+        self.scores_per_fit = scores_per_fit
+        self.predict_meta = predict_meta
+        self.predict_proba_meta = predict_proba_meta
+        self.transform_meta = transform_meta
 
     def _schedule(self) -> Schedule:
         if self.decay_rate is not None:
             raise ValueError(f"decay_rate={self.decay_rate!r} is not allowed here: use InverseDecaySearchCV.")
+        if self.scores_per_fit is not None:
+            raise ValueError(f"scores_per_fit={self.scores_per_fit!r} was renamed: use fits_per_score.")
         schedule = Incremental(self._n_trials(), self.max_iter, self.fits_per_score)
         return self._with_patience(schedule, self.patience, self.fits_per_score)
 
@@ -149,7 +163,7 @@ class InverseDecaySearchCV(_InitialParameters):
     ----------
     estimator, parameters, n_initial_parameters, test_size, patience, tol, fits_per_score, max_iter
         See `IncrementalSearchCV`.
-    random_state, scoring, verbose, prefix
+    random_state, scoring, verbose, prefix, predict_meta, predict_proba_meta, transform_meta
         See `IncrementalSearchCV`.
     decay_rate : float, default 1.0
         Higher drops candidates sooner; 0 drops none.
@@ -170,6 +184,9 @@ class InverseDecaySearchCV(_InitialParameters):
         verbose: Any = True,
         prefix: str = "",
         decay_rate: float = 1.0,
+        predict_meta: Any = None,
+        predict_proba_meta: Any = None,
+        transform_meta: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -184,6 +201,9 @@ class InverseDecaySearchCV(_InitialParameters):
         self.verbose = verbose
         self.prefix = prefix
         self.decay_rate = decay_rate
+        self.predict_meta = predict_meta
+        self.predict_proba_meta = predict_proba_meta
+        self.transform_meta = transform_meta
 
     def _schedule(self) -> Schedule:
         schedule = InverseDecay(self._n_trials(), self.max_iter, self.decay_rate, self.fits_per_score)

@@ -79,6 +79,11 @@ class PredictsWithBest:
         """Undo `transform` with the best model; see `predict`."""
         return self._blockwise("inverse_transform", X)
 
+    @available_if(_best_has("score_samples"))
+    def score_samples(self, X: Any) -> Any:
+        """Score each row with the best model, as a density or an anomaly detector does; see `predict`."""
+        return self._blockwise("score_samples", X)
+
     def score(self, X: Any, y: Any = None) -> float:
         """Score the best model with the scorer of the search.
 
@@ -90,7 +95,7 @@ class PredictsWithBest:
         Returns
         -------
         float
-            Of dask collections too: they are scored block by block, and X is never brought together.
+            Of dask collections too: they are scored block by block in this process, and X is never brought together.
         """
         check_is_fitted(self, "best_estimator_")
         if is_dask_collection(X) or is_dask_collection(y):
@@ -126,11 +131,15 @@ class PredictsWithBest:
         else:
             row = meta_nonempty(X._meta).iloc[:1]
             lengths = (np.nan,) * X.npartitions
-        meta = _output(model, method, row)
+        given = getattr(self, f"{method}_meta", None)
+        meta = _output(model, method, row) if given is None else given
+        # The model is one node of the graph, and not a part of each task.
+        lazy = dask.delayed(_output, pure=True)
+        shared = dask.delayed(model, pure=True)
         if hasattr(meta, "iloc"):  # set_output(transform="pandas")
-            return dd.from_delayed([_lazy(model, method, part) for part in _parts(X)], meta=meta.iloc[:0])
+            return dd.from_delayed([lazy(shared, method, part) for part in _parts(X)], meta=meta.iloc[:0])
         blocks = [
-            da.from_delayed(_lazy(model, method, part), shape=(length, *meta.shape[1:]), meta=meta[:0])
+            da.from_delayed(lazy(shared, method, part), shape=(length, *meta.shape[1:]), meta=meta[:0])
             for length, part in zip(lengths, _parts(X), strict=True)
         ]
         return da.concatenate(blocks, allow_unknown_chunksizes=True)
@@ -142,7 +151,3 @@ def _parts(X: Any) -> list[Any]:
 
 def _output(model: Any, method: str, X: Any) -> Any:
     return getattr(model, method)(X)
-
-
-def _lazy(model: Any, method: str, part: Any) -> Any:
-    return dask.delayed(_output, pure=True)(model, method, part)

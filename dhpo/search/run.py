@@ -29,18 +29,25 @@ class Run:
     """
 
     def __init__(
-        self, client: Any, executor: Executor, history: History, adopt: Callable[[Any], Any], close: Callable[[], None]
+        self,
+        client: Any,
+        executor: Executor,
+        history: History,
+        adopt: Callable[[Executor, History], Any],
+        close: Callable[[], None] | None,
     ) -> None:
         self.history = history
         self.asynchronous: bool = client.asynchronous
         self._executor = executor
         self._adopt = adopt
         self._close = close
-        self._closed = threading.Lock()
+        self._search: Any = None
+        self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
         self._future: Future[None] = asyncio.run_coroutine_threadsafe(executor.run(), self._loop)
-        # A cluster of our own goes with the search, also if nobody asks for the result. Its thread cannot close itself.
-        self._future.add_done_callback(lambda _: threading.Thread(target=self._close_once, daemon=True).start())
+        if close is not None:
+            # A cluster of our own goes with the search, also if nobody asks for the result. Its loop cannot end itself.
+            self._future.add_done_callback(lambda _: threading.Thread(target=self._close_once, daemon=True).start())
 
     @property
     def best(self) -> Best | None:
@@ -79,27 +86,38 @@ class Run:
             If the search goes on after `timeout`.
         SearchFailed, WorkersLost, ValueError
             What ended the search early. What was scored before is there all the same, as attributes of the search.
+        RuntimeError
+            If the client is asynchronous: await the run.
         """
+        if self.asynchronous and not self.done:
+            raise RuntimeError("the client is asynchronous: await the run instead of asking for its result()")
         try:
             self._future.result(timeout)
         finally:
             if self.done:
-                search = self._adopt(self._executor)
+                search = self._adopt_once()
                 self._close_once()
         return search
 
-    async def _finished(self) -> Any:
-        """The same for a client that is used asynchronously."""
+    async def finished(self) -> Any:
+        """Await the end, with a client that is used asynchronously; the same as awaiting the run itself."""
         try:
             await asyncio.wrap_future(self._future)
         finally:
-            search = self._adopt(self._executor)
+            search = self._adopt_once()
         return search
 
     def __await__(self) -> Any:
-        return self._finished().__await__()
+        return self.finished().__await__()
+
+    def _adopt_once(self) -> Any:
+        with self._lock:
+            if self._search is None:
+                self._search = self._adopt(self._executor, self.history)
+            return self._search
 
     def _close_once(self) -> None:
-        with self._closed:
-            close, self._close = self._close, lambda: None
-            close()
+        with self._lock:
+            close, self._close = self._close, None
+            if close is not None:
+                close()

@@ -152,7 +152,7 @@ def reads_of_belady(requests, room):
 
 @pytest.mark.parametrize(("n_blocks", "room"), [(6, 2), (8, 5), (10, 9)])
 def test_repeated_passes_that_do_not_fit_are_read_as_rarely_as_can_be(n_blocks, room):
-    order = PassOrder(n_blocks, 0)
+    order = PassOrder(range(n_blocks), 0)
     n_calls = 8 * n_blocks
     requests = [order.block_at(call) for call in range(n_calls)]
     memory = Memory((room + 1) * KB)  # with the block at hand

@@ -7,7 +7,6 @@ import shutil
 from collections import namedtuple
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from dhpo.data import reader
@@ -64,7 +63,7 @@ def test_the_first_look_finds_the_facts(split):
     assert (facts.index, facts.n_training, facts.n_validation) == (3, len(training), len(validation))
     assert facts.n_training + facts.n_validation == 10
     assert (facts.nbytes, facts.validation_nbytes) == (training.nbytes, validation.nbytes)
-    assert (facts.materialised, facts.n_features, facts.feature_names, facts.error) == (False, 2, None, None)
+    assert (facts.materialised, facts.error) == (False, None)
     assert facts.classes.tolist() == ["a", "b", "c"]
     assert_rows(training, split_rows(10, 0.3, 5, 3)[0])
     assert look(spec(), split, with_classes=False)[0].classes is None
@@ -76,8 +75,19 @@ def test_classes_are_those_of_all_rows():
         assert look(spec(y=y), Split(0.3, entropy))[0].classes.tolist() == [0, 1]
 
 
-def test_the_names_of_the_features_are_found():
-    assert look(spec(X=pd.DataFrame(X, columns=["a", "b"])), Split(0.3, 5))[0].feature_names == ("a", "b")
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.array([1.0, 2.0, np.nan] * 3 + [1.0]), "missing or continuous values"),
+        (np.arange(10) / 3, "missing or continuous values"),
+        (np.array(["a", None] * 5, dtype=object), "mixes types or has missing values"),
+        (np.zeros((10, 2)), "y has 2 dimensions: pass classes="),
+    ],
+)
+def test_targets_that_are_no_labels_are_a_fact_and_no_exception(y, words):
+    facts = look(spec(y=y), Split(0.3, 5))[0]
+    assert words in facts.error
+    assert look(spec(y=y), Split(0.3, 5), with_classes=False)[0].error is None
 
 
 def test_a_mismatch_is_a_fact_and_no_exception(split):

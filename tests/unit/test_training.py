@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import SGDClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -22,6 +23,7 @@ from dhpo.data.cache import BlockCache
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockSpec, Split
 from dhpo.scoring import make_block_scorer
+from dhpo.seeds import seed_for
 from dhpo.steps import Context, Step, Work
 from dhpo.store import ModelStore, dumps_model, loads_model
 from dhpo.training import new_model, run_step
@@ -73,7 +75,7 @@ class Search:
             Block(i, {"x": X[cut], "y": y[cut]}, ((Piece("x"),), (Piece("y"),), None)) for i, cut in enumerate(cuts)
         ]
         self.specs = {block.index: BlockSpec(block.index, data=block.dumps()) for block in self.blocks}
-        self.order = PassOrder(len(self.blocks), 0)
+        self.order = PassOrder(range(len(self.blocks)), 0)
         self.context = Context(
             run=self.run,
             estimator=estimator,
@@ -81,6 +83,7 @@ class Search:
             scorer=scorer or make_block_scorer(estimator, None, (fit_kwargs or {}).get("classes")),
             order=self.order,
             split=split or Split(0.2, 0),
+            entropy=0,
             store=store,
         )
         self.pickled = cloudpickle.dumps(self.context)
@@ -98,7 +101,9 @@ class Search:
         return loads_model(outcome.model if outcome.model is not None else self.context.store.read(outcome.checkpoint))
 
     def forget(self):
+        """As if the worker were another one."""
         forget_run(self.run)
+        self.run = uuid.uuid4().hex
 
 
 @pytest.fixture
@@ -139,7 +144,7 @@ def assert_same_bits(search, outcomes, expected):
 def expected():
     """Coefficients and scores after 6 calls, made with scikit-learn alone."""
     X, y = data()
-    split, order = Split(0.2, 0), PassOrder(N_BLOCKS, 0)
+    split, order = Split(0.2, 0), PassOrder(range(N_BLOCKS), 0)
     blocks = [
         Block(
             i,
@@ -464,9 +469,18 @@ def test_a_new_model_is_a_clone_with_the_parameters_of_its_trial():
     inner = StandardScaler()
     pipeline = make_pipeline(inner, SGDClassifier())
     scaler = StandardScaler(with_mean=False)
-    model = new_model(pipeline, {"standardscaler": scaler, "sgdclassifier__alpha": 0.5})
+    model = new_model(pipeline, {"standardscaler": scaler, "sgdclassifier__alpha": 0.5}, 1, 2)
     assert model.named_steps["sgdclassifier"].alpha == 0.5
     assert model.named_steps["standardscaler"].with_mean is False
     assert model.named_steps["standardscaler"] is not scaler  # trials must not share it
     assert pipeline.named_steps["standardscaler"] is inner
-    assert new_model(Log(), {"trouble": ["a list"]}).trouble == ["a list"]
+    assert new_model(Log(), {"trouble": ["a list"]}, 0, 0).trouble == ["a list"]
+
+
+def test_a_new_model_is_seeded_wherever_it_has_no_seed():
+    base = make_pipeline(StandardScaler(), GaussianNB())
+    model = new_model(base, {"gaussiannb": SGDClassifier()}, 1, 2)  # a nested estimator that is itself a candidate
+    assert model.get_params()["gaussiannb__random_state"] == seed_for(1, 2, "gaussiannb__random_state")
+    assert new_model(SGDClassifier(), {}, 1, 2).random_state == seed_for(1, 2, "random_state")
+    assert new_model(SGDClassifier(random_state=7), {}, 1, 2).random_state == 7
+    assert new_model(make_pipeline(SGDClassifier()), {"sgdclassifier": GaussianNB()}, 1, 2)
