@@ -19,7 +19,7 @@ from dhpo.cluster import Workers
 from dhpo.cohorts import Assignment, UnderWay, plan_steps
 from dhpo.errors import SearchFailed, WorkersLost
 from dhpo.history import DataPrepared, Event, History, StepDone, Stopped
-from dhpo.job import Job
+from dhpo.job import Job, has_optional_classes
 from dhpo.ledger import Ledger
 from dhpo.models import KeptModels
 from dhpo.observers.base import Observers
@@ -155,6 +155,7 @@ class Executor:
             run=self._workspace.run,
             estimator=job.estimator,
             fit_kwargs=fit_kwargs,
+            classes_once=has_optional_classes(job.estimator),
             scorer=make_block_scorer(job.estimator, job.scoring, fit_kwargs.get("classes")),
             order=data.order,
             split=data.split,

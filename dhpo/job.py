@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from dhpo.preparation import DataPlan
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 
-__all__ = ["Job"]
+__all__ = ["Job", "has_optional_classes", "takes_classes"]
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,21 @@ class Job:
     entropy: int
     step_seconds: float = 2.0
     workers_timeout: float = 60.0
+
+
+def takes_classes(estimator: Any) -> bool:
+    """Whether `partial_fit` has an argument `classes`."""
+    return _classes_argument(estimator) is not None
+
+
+def has_optional_classes(estimator: Any) -> bool:
+    """Whether `partial_fit` can be called without `classes`."""
+    argument = _classes_argument(estimator)
+    return argument is not None and argument.default is not inspect.Parameter.empty
+
+
+def _classes_argument(estimator: Any) -> inspect.Parameter | None:
+    try:
+        return inspect.signature(estimator.partial_fit).parameters.get("classes")
+    except (TypeError, ValueError):  # compiled, and without a signature
+        return None

@@ -186,7 +186,7 @@ class _Run:
         started, cpu = time.perf_counter(), time.thread_time()
         with _failures_of(candidate.outcome):
             if len(rows):
-                _partial_fit(candidate.model, rows, self._context.fit_kwargs)
+                _partial_fit(candidate.model, rows, self._fit_kwargs(candidate.outcome.calls))
             candidate.outcome.calls += 1
         seconds = time.perf_counter() - started
         self._meter.useful_cpu += time.thread_time() - cpu
@@ -206,6 +206,11 @@ class _Run:
         else:
             self._meter.blocks_cached += 1
         return found.rows
+
+    def _fit_kwargs(self, calls: int) -> dict[str, Any]:
+        if calls and self._context.classes_once:
+            return {name: value for name, value in self._context.fit_kwargs.items() if name != "classes"}
+        return self._context.fit_kwargs
 
     def _loader(self, block: int) -> Callable[[], Rows]:
         return partial(load_training, self._step.blocks[block], self._context.split, self._supplied)

@@ -1,8 +1,8 @@
 """Tune a classifier on data on disk that is ten times larger than what the workers may hold.
 
-    python examples/larger_than_memory.py --size 8GB --workers 2
+    python examples/larger_than_memory.py --size 10GB --workers 2
 
-writes 8 GB of synthetic data, block by block, and starts two workers that may hold 400 MB each.
+writes 10 GB of synthetic data, block by block, and starts two workers that may hold 500 MB each.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from dhpo import HyperbandSearchCV
 
 N_FEATURES = 64
 ROW_BYTES = N_FEATURES * np.dtype(np.float32).itemsize
-# Python with scikit-learn and Dask holds about 200 MB before it loads the first block.
-LEAST_WORKER_MEMORY = 400_000_000
+# Python with scikit-learn and Dask holds about 250 MB before it loads the first block.
+LEAST_WORKER_MEMORY = 500_000_000
 
 Rows = tuple[np.ndarray, np.ndarray]
 
@@ -130,7 +130,7 @@ def peak_memory() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--size", type=parse_bytes, default="4GB", help="size of the data (%(default)s)")
+    parser.add_argument("--size", type=parse_bytes, default="5GB", help="size of the data (%(default)s)")
     parser.add_argument("--memory", type=parse_bytes, help="limit of all workers together (a tenth of --size)")
     parser.add_argument("--workers", type=int, default=1, help="worker processes (%(default)s)")
     parser.add_argument("--block", type=parse_bytes, default="16MB", help="size of a block (%(default)s)")

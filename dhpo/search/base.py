@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import numbers
 import os
 import weakref
@@ -14,7 +13,7 @@ from typing import Any
 import distributed
 import pandas as pd
 from dask.base import is_dask_collection
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,7 +22,7 @@ from dhpo.data.collections import as_chunks_together
 from dhpo.data.validation import default_test_size
 from dhpo.executor import Executor
 from dhpo.history import History
-from dhpo.job import Job
+from dhpo.job import Job, takes_classes
 from dhpo.observers.base import Observers
 from dhpo.observers.terminal import make_terminal
 from dhpo.preparation import DataPlan
@@ -251,7 +250,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
                 validation,
                 test_size,
                 seed_for(entropy, 0, "split"),
-                with_classes=classes is None and y is not None and _wants_classes(self.estimator),
+                with_classes=classes is None and y is not None and takes_classes(self.estimator),
             ),
             fit_kwargs=fit_kwargs,
             entropy=entropy,
@@ -343,22 +342,6 @@ def _check_estimator(estimator: Any) -> None:
             f"estimators with partial_fit, "
             "such as SGDClassifier, SGDRegressor, MLPClassifier, MiniBatchKMeans or GaussianNB."
         )
-
-
-def _wants_classes(estimator: Any) -> bool:
-    """Whether `partial_fit` has an argument `classes`."""
-    try:
-        parameters = inspect.signature(estimator.partial_fit).parameters
-    except (TypeError, ValueError):
-        return _is_classifier(estimator)
-    return "classes" in parameters
-
-
-def _is_classifier(estimator: Any) -> bool:
-    try:
-        return bool(is_classifier(estimator))
-    except AttributeError:  # no tags: not a scikit-learn estimator
-        return False
 
 
 def _checked_test_size(test_size: Any) -> Callable[[int], float]:

@@ -31,7 +31,7 @@ def test_quickstart() -> None:
 
 @pytest.mark.parametrize("kind", ["npy", "zarr"])
 def test_larger_than_memory(kind: str, tmp_path: Path) -> None:
-    arguments = ["--size=20MB", "--block=1MB", "--memory=800MB", "--workers=2", "--max-iter=9"]
+    arguments = ["--size=20MB", "--block=1MB", "--memory=1GB", "--workers=2", "--max-iter=9"]
     done = run("larger_than_memory.py", *arguments, f"--format={kind}", f"--path={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "best score: 0.9" in done.stdout
@@ -42,8 +42,8 @@ def test_larger_than_memory(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--size=2GB", "--memory=100MB"], "Say --memory 400MB, or for a tenth of the data --size 4GB"),
-        (["--size=4GB", "--workers=2"], "Say --memory 800MB, or for a tenth of the data --size 8GB"),
+        (["--size=2GB", "--memory=100MB"], "Say --memory 500MB, or for a tenth of the data --size 5GB"),
+        (["--size=4GB", "--workers=2"], "Say --memory 1000MB, or for a tenth of the data --size 10GB"),
         (["--workers=0"], "--workers 0: at least 1"),
         (["--block=10"], "from one row of 256 bytes to --size"),
     ],

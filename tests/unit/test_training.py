@@ -80,6 +80,7 @@ class Search:
             run=self.run,
             estimator=estimator,
             fit_kwargs=fit_kwargs or {},
+            classes_once=True,
             scorer=scorer or make_block_scorer(estimator, None, (fit_kwargs or {}).get("classes")),
             order=self.order,
             split=split or Split(0.2, 0),
