@@ -67,8 +67,8 @@ def tune(X: da.Array, y: da.Array, max_iter: int, seed: int) -> HyperbandSearchC
 def show(search: HyperbandSearchCV, client: Client) -> None:
     print(search.summary().sort_values("rank").head().to_string(), end="\n\n")
     print(f"best score: {search.best_score_:.4f} of {search.best_params_}")
-    for name, value in search.metadata_.items():
-        print(f"{name}: {value}")
+    for name in ("partial_fit_calls", "tasks", "n_blocks", "blocks_read", "passes"):
+        print(f"{name}: {search.metadata_[name]:,}")
     for worker, peak in client.run(peak_memory).items():
         print(f"peak memory of {worker}: {format_bytes(peak)}")
 
