@@ -18,7 +18,8 @@ from dask.typing import Key
 from dhpo.cluster import Workers
 from dhpo.cohorts import Assignment, UnderWay, plan_steps
 from dhpo.errors import SearchFailed, WorkersLost
-from dhpo.history import DataPrepared, Event, History, StepDone, Stopped
+from dhpo.events import DataPrepared, Event, StepDone, Stopped
+from dhpo.history import History
 from dhpo.job import Job, has_optional_classes
 from dhpo.ledger import Ledger
 from dhpo.models import KeptModels

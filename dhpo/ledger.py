@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dhpo.cohorts import Assignment, Costs, Ready
-from dhpo.history import Dropped, Event, Reported, TrialStarted
+from dhpo.events import Dropped, Event, Reported, TrialStarted
 from dhpo.job import Job
 from dhpo.models import KeptModels
 from dhpo.steps import Outcome, Work

@@ -8,7 +8,7 @@ from typing import Any
 
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockSpec, Split
-from dhpo.history import StepStats
+from dhpo.events import StepStats
 from dhpo.scoring import BlockScorer
 from dhpo.store import Checkpoint, ModelStore
 

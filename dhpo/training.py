@@ -19,7 +19,7 @@ from sklearn.base import clone
 
 from dhpo.data.reader import BlockSpec, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
-from dhpo.history import StepStats
+from dhpo.events import StepStats
 from dhpo.scoring import Tally
 from dhpo.seeds import seed_for
 from dhpo.steps import Context, Outcome, Step, StepResult, Work

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from dhpo.history import Event, History
+from dhpo.events import Event
+from dhpo.history import History
 
 if TYPE_CHECKING:
     from dhpo.schedules.rungs import Plan

@@ -14,7 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dhpo.history import Best, DataPrepared, Dropped, Event, History, Reported, StepDone, Stopped, TrialStarted
+from dhpo.events import DataPrepared, Dropped, Event, Reported, StepDone, Stopped, TrialStarted
+from dhpo.history import Best, History
 from dhpo.observers.base import Observer
 from dhpo.trial import Params
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 import weakref
 from abc import ABCMeta, abstractmethod
@@ -19,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
-from dhpo.data.validation import default_test_size
 from dhpo.executor import Executor
 from dhpo.history import History
 from dhpo.job import Job, takes_classes
@@ -30,6 +28,7 @@ from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.rungs import Plan
 from dhpo.scoring import resolve_scoring
+from dhpo.search.door import check_estimator, checked_test_size, checked_validation
 from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.run import Run
 from dhpo.seeds import entropy_of, seed_for
@@ -218,12 +217,12 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         entropy: int,
     ) -> Job:
         """Check everything that can be checked before a task runs."""
-        _check_estimator(self.estimator)
+        check_estimator(self.estimator)
         space = self._space()
         space.validate_for(self.estimator)
         schedule = self._schedule()
         resolve_scoring(self.estimator, self.scoring)
-        test_size = _checked_test_size(self.test_size)
+        test_size = checked_test_size(self.test_size)
         for name, value in fit_params.items():
             if is_dask_collection(value):
                 raise TypeError(
@@ -234,7 +233,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         if X_chunks is None:
             raise TypeError("X is None; allowed are dask and NumPy arrays, dataframes and sparse matrices.")
         check_lengths(X_chunks, y_chunks, weights)
-        validation = _checked_validation(validation_data, y is not None, X_chunks.n_columns)
+        validation = checked_validation(validation_data, y is not None, X_chunks.n_columns)
         fit_kwargs = dict(fit_params)
         if classes is not None:
             fit_kwargs["classes"] = classes.compute() if is_dask_collection(classes) else classes
@@ -329,42 +328,6 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             tags.regressor_tags = deepcopy(inner.regressor_tags)
             tags.input_tags.sparse = inner.input_tags.sparse
         return tags
-
-
-def _check_estimator(estimator: Any) -> None:
-    needed = ("partial_fit", "get_params", "set_params")
-    missing = [name for name in needed if not callable(getattr(estimator, name, None))]
-    if missing or isinstance(estimator, type):
-        given = f"the class {estimator.__name__}" if isinstance(estimator, type) else f"a {type(estimator).__name__}"
-        needs = "an instance" if isinstance(estimator, type) else f"{' and '.join(missing)}"
-        raise TypeError(
-            f"estimator is {given}, and lacks {needs}: this search trains block by block and takes "
-            f"estimators with partial_fit, "
-            "such as SGDClassifier, SGDRegressor, MLPClassifier, MiniBatchKMeans or GaussianNB."
-        )
-
-
-def _checked_test_size(test_size: Any) -> Callable[[int], float]:
-    if test_size is None:
-        return default_test_size
-    if isinstance(test_size, bool) or not isinstance(test_size, numbers.Real) or not 0 < float(test_size) < 1:
-        raise ValueError(f"test_size={test_size!r} is not allowed: give a share of the rows between 0 and 1, or None.")
-    share = float(test_size)
-    return lambda n_blocks: share
-
-
-def _checked_validation(validation_data: Any, with_y: bool, n_columns: int | None) -> Any:
-    if validation_data is None:
-        return None
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        raise ValueError(f"validation_data must be a pair (X, y); given was a {type(validation_data).__name__}.")
-    X, y = as_chunks_together(X=validation_data[0], y=validation_data[1])
-    if X is None or (y is None) == with_y:
-        raise ValueError("validation_data must be a pair (X, y) with a y if, and only if, fit is given one.")
-    check_lengths(X, y)
-    if None not in (n_columns, X.n_columns) and X.n_columns != n_columns:
-        raise ValueError(f"validation_data has {X.n_columns} columns where X has {n_columns}.")
-    return X, y
 
 
 def _current_client() -> tuple[Any, Callable[[], None] | None]:

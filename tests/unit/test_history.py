@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhpo.history import DataPrepared, Dropped, History, Reported, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.events import DataPrepared, Dropped, Reported, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.history import History
 from dhpo.trial import Drop, Report, Trial
 
 NAN = float("nan")

@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from dhpo.history import Event, History, Stopped
+from dhpo.events import Event, Stopped
+from dhpo.history import History
 from dhpo.observers.base import Observer, Observers
 from dhpo.schedules.rungs import Plan
 

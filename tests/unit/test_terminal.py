@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from dhpo.history import DataPrepared, Dropped, Event, History, Reported, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.events import DataPrepared, Dropped, Event, Reported, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.history import History
 from dhpo.observers.base import Observer
 from dhpo.observers.terminal import Picture, Terminal, make_terminal
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung

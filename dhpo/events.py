@@ -1,0 +1,112 @@
+"""What can happen in a search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dhpo.trial import Drop, Report, Trial
+
+__all__ = ["DataPrepared", "Dropped", "Event", "Reported", "StepDone", "StepStats", "Stopped", "TrialStarted"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataPrepared:
+    """Every block was looked at once: validation rows held out, classes found, rows copied where that pays.
+
+    Parameters
+    ----------
+    n_blocks, n_training, n_validation : int
+        Blocks; rows to train on; rows to score on.
+    nbytes : int
+        Bytes of the training rows in memory.
+    materialised : int
+        Blocks whose training rows were copied to scratch space.
+    time : float
+        Seconds since the search began, here and in the other events.
+    """
+
+    n_blocks: int
+    n_training: int
+    n_validation: int
+    nbytes: int
+    materialised: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """A schedule asked for a new trial, and a sampler gave it its parameters."""
+
+    trial: Trial
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A trial was scored, or failed."""
+
+    report: Report
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A schedule gave up a trial, or is done with it."""
+
+    drop: Drop
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepStats:
+    """What one step cost.
+
+    Parameters
+    ----------
+    calls : int
+        `partial_fit` calls made.
+    blocks_read : int
+        Training blocks loaded from their source or from scratch space, not from the cache of the worker.
+    blocks_cached : int
+        Training blocks found in the cache.
+    bytes_read : int
+        Bytes of all blocks loaded, training and validation.
+    validation_blocks_read : int
+        Validation blocks loaded, not from the cache.
+    fit_seconds, score_seconds, load_seconds, store_seconds, seconds : float
+        Thread seconds in `partial_fit`, scoring, waiting for blocks and writing models; wall seconds of the step.
+    useful_cpu : float
+        CPU seconds of the step's own thread in `partial_fit` and scoring.
+    """
+
+    calls: int = 0
+    blocks_read: int = 0
+    blocks_cached: int = 0
+    bytes_read: int = 0
+    validation_blocks_read: int = 0
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+    load_seconds: float = 0.0
+    store_seconds: float = 0.0
+    seconds: float = 0.0
+    useful_cpu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One Dask task came back; `progress` holds the calls that each of its trials has seen now."""
+
+    progress: dict[int, int]
+    stats: StepStats
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The search ended: "done", "stopped" by the user, or "failed" with an error."""
+
+    reason: str
+    time: float
+
+
+Event = DataPrepared | TrialStarted | Reported | Dropped | StepDone | Stopped

@@ -1,0 +1,21 @@
+"""scikit-learn's scorers over blocks: exact, and X is never brought together.
+
+A score that is a mean over rows adds up block by block (`sums`). For every other scorer the outputs of the model are
+collected over the blocks (`collecting`).
+"""
+
+from dhpo.scoring.base import BlockScorer, Tally
+from dhpo.scoring.collecting import CollectingScorer
+from dhpo.scoring.resolve import make_block_scorer, resolve_scoring
+from dhpo.scoring.sums import MeanScorer, OwnScorer, R2Scorer
+
+__all__ = [
+    "BlockScorer",
+    "CollectingScorer",
+    "MeanScorer",
+    "OwnScorer",
+    "R2Scorer",
+    "Tally",
+    "make_block_scorer",
+    "resolve_scoring",
+]

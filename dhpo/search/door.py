@@ -1,0 +1,52 @@
+"""What can be checked before any work is submitted."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+from dhpo.data.blocks import check_lengths
+from dhpo.data.collections import as_chunks_together
+from dhpo.data.validation import default_test_size
+
+__all__ = ["check_estimator", "checked_test_size", "checked_validation"]
+
+
+def check_estimator(estimator: Any) -> None:
+    """Raise TypeError if this is nothing that can be trained block by block."""
+    needed = ("partial_fit", "get_params", "set_params")
+    missing = [name for name in needed if not callable(getattr(estimator, name, None))]
+    if missing or isinstance(estimator, type):
+        given = f"the class {estimator.__name__}" if isinstance(estimator, type) else f"a {type(estimator).__name__}"
+        needs = "an instance" if isinstance(estimator, type) else f"{' and '.join(missing)}"
+        raise TypeError(
+            f"estimator is {given}, and lacks {needs}: this search trains block by block and takes "
+            f"estimators with partial_fit, "
+            "such as SGDClassifier, SGDRegressor, MLPClassifier, MiniBatchKMeans or GaussianNB."
+        )
+
+
+def checked_test_size(test_size: Any) -> Callable[[int], float]:
+    """Return what maps the number of blocks to the share of rows held out, or raise ValueError."""
+    if test_size is None:
+        return default_test_size
+    if isinstance(test_size, bool) or not isinstance(test_size, numbers.Real) or not 0 < float(test_size) < 1:
+        raise ValueError(f"test_size={test_size!r} is not allowed: give a share of the rows between 0 and 1, or None.")
+    share = float(test_size)
+    return lambda n_blocks: share
+
+
+def checked_validation(validation_data: Any, with_y: bool, n_columns: int | None) -> Any:
+    """Return the chunks of the user's X and y to score on, None for None, or raise ValueError."""
+    if validation_data is None:
+        return None
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        raise ValueError(f"validation_data must be a pair (X, y); given was a {type(validation_data).__name__}.")
+    X, y = as_chunks_together(X=validation_data[0], y=validation_data[1])
+    if X is None or (y is None) == with_y:
+        raise ValueError("validation_data must be a pair (X, y) with a y if, and only if, fit is given one.")
+    check_lengths(X, y)
+    if None not in (n_columns, X.n_columns) and X.n_columns != n_columns:
+        raise ValueError(f"validation_data has {X.n_columns} columns where X has {n_columns}.")
+    return X, y
