@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dhpo.trial import Drop, Report, Trial
 
-__all__ = ["DataPrepared", "Dropped", "Event", "Reported", "StepDone", "StepStats", "Stopped", "TrialStarted"]
+__all__ = [
+    "DataPrepared",
+    "Dropped",
+    "Event",
+    "Reported",
+    "SplitScores",
+    "StepDone",
+    "StepStats",
+    "Stopped",
+    "TrialStarted",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +53,44 @@ class TrialStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SplitScores:
+    """What came of a trial on one split of the data: the hold-out, or one fold of a cross-validation.
+
+    Parameters
+    ----------
+    test : mapping of str to float
+        The score by metric; the only metric of a search is called "score". Not a number where the trial failed.
+    train : mapping of str to float, optional
+        The same on the training rows, where it was asked for.
+    fit_time, score_time : float
+        Seconds.
+    error : str, optional
+        The traceback, if the trial failed on this split.
+    """
+
+    test: Mapping[str, float]
+    train: Mapping[str, float] | None = None
+    fit_time: float = 0.0
+    score_time: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
-    """A trial was scored, or failed."""
+    """A trial was scored, or failed.
+
+    Parameters
+    ----------
+    report : Report
+        Its score is the mean over the splits of the metric that decides.
+    time : float
+    splits : tuple of SplitScores
+        One for each split of the data; none where the trial failed before it came to any.
+    """
 
     report: Report
     time: float
+    splits: tuple[SplitScores, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

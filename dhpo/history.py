@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from dhpo.events import DataPrepared, Dropped, Event, Reported, StepDone, TrialStarted
+from dhpo.events import DataPrepared, Dropped, Event, Reported, SplitScores, StepDone, TrialStarted
+from dhpo.results import objects, param_columns, score_columns
 from dhpo.trial import Drop, Report, Trial
 
 __all__ = ["Best", "History"]
@@ -146,7 +147,7 @@ class History:
         )
         for name, values in _columns(rows).items():
             # Missing where a trial does not have the parameter.
-            frame["param_" + name] = pd.Series(values.filled(np.nan).tolist(), index=frame.index)
+            frame["param_" + name] = pd.Series(values.astype(object).filled(np.nan).tolist(), index=frame.index)
         errors = [None if r.last is None or not r.last.error else r.last.error.strip().splitlines()[-1] for r in rows]
         frame["error"] = pd.Series(errors, index=frame.index, dtype=object)
         frame.attrs.update(self.costs())
@@ -211,12 +212,13 @@ class History:
         Returns
         -------
         dict of str to ndarray, each of shape (n_trials,)
-            `param_...` columns are masked arrays, masked where a trial does not have the parameter.
+            `split0_test_...`, `mean_test_...`, `std_test_...` and `rank_test_...` for each metric, the only one being
+            called "score"; that one is in `test_score` as well, as dask-ml has it. `param_...` columns are masked
+            arrays, masked where a trial does not have the parameter.
         """
         rows = [row for row in self._sorted() if row.reports]
         fit_times = [[e.report.fit_time for e in r.reports] for r in rows]
         score_times = [[e.report.score_time for e in r.reports] for r in rows]
-        scores = np.array([np.nan if r.reports[-1].report.failed else r.reports[-1].report.score for r in rows])
         results: dict[str, Any] = {
             "mean_partial_fit_time": np.array([np.mean(t) for t in fit_times]),
             "std_partial_fit_time": np.array([np.std(t) for t in fit_times]),
@@ -225,16 +227,24 @@ class History:
             "model_id": np.array([self._model_id(r.trial) for r in rows]),
             "bracket": np.array([r.trial.bracket for r in rows], dtype=int),
             "partial_fit_calls": np.array([r.reports[-1].report.resource for r in rows], dtype=int),
-            "params": _objects([dict(r.trial.params) for r in rows]),
+            "params": objects([dict(r.trial.params) for r in rows]),
         }
         results.update(("param_" + name, values) for name, values in _columns(rows).items())
-        results["test_score"] = scores
-        results["mean_test_score"] = scores.copy()
-        results["std_test_score"] = np.zeros(len(rows))
-        results["split0_test_score"] = scores.copy()
-        filled = np.where(np.isfinite(scores), scores, -np.inf)
-        results["rank_test_score"] = rankdata(-filled, method="min").astype(np.int32)
+        splits = [r.reports[-1].splits or _one_split(r.reports[-1].report) for r in rows]
+        metrics = next((list(e.splits[0].test) for e in self._scored() if e.splits), ["score"])
+        scores = score_columns(splits, "test", metrics)
+        if metrics == ["score"]:
+            results["test_score"] = scores["mean_test_score"].copy()
+        results.update(scores)
         return results
+
+    def _scored(self) -> list[Reported]:
+        """The reports that are no failures, in the order of their arrival."""
+        return [e for e in list(self.events) if isinstance(e, Reported) and not e.report.failed]
+
+
+def _one_split(report: Report) -> tuple[SplitScores, ...]:
+    return (SplitScores({} if report.failed else {"score": report.score}),)
 
 
 def _ranks(scores: np.ndarray) -> list[int | None]:
@@ -245,18 +255,5 @@ def _ranks(scores: np.ndarray) -> list[int | None]:
     return ranks
 
 
-def _objects(values: list[Any]) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):  # array[:] = values would broadcast lists of equal length
-        array[i] = value
-    return array
-
-
 def _columns(rows: list[_Row]) -> dict[str, np.ma.MaskedArray[Any, Any]]:
-    names = dict.fromkeys(name for row in rows for name in row.trial.params)
-    columns = {}
-    for name in names:
-        mask = [name not in row.trial.params for row in rows]
-        data = _objects([row.trial.params.get(name) for row in rows])
-        columns[name] = np.ma.MaskedArray(data, mask=mask)
-    return columns
+    return param_columns([row.trial.params for row in rows])
