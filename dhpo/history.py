@@ -147,7 +147,7 @@ class History:
         )
         for name, values in _columns(rows).items():
             # Missing where a trial does not have the parameter.
-            frame["param_" + name] = pd.Series(values.astype(object).filled(np.nan).tolist(), index=frame.index)
+            frame["param_" + name] = pd.Series(np.ma.filled(values.astype(object), np.nan).tolist(), index=frame.index)
         errors = [None if r.last is None or not r.last.error else r.last.error.strip().splitlines()[-1] for r in rows]
         frame["error"] = pd.Series(errors, index=frame.index, dtype=object)
         frame.attrs.update(self.costs())
