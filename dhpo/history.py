@@ -53,10 +53,13 @@ class History:
     first_of_bracket : mapping of int to int, optional
         The number of the first trial of each bracket. With it, `model_id` is "bracket=4-0", as in dask-ml's Hyperband;
         else it is the number of the trial.
+    by_fits : bool, default False
+        Whether what is counted are fits on splits of the data, and not calls of `partial_fit`.
     """
 
-    def __init__(self, first_of_bracket: Mapping[int, int] | None = None) -> None:
+    def __init__(self, first_of_bracket: Mapping[int, int] | None = None, by_fits: bool = False) -> None:
         self.events: list[Event] = []
+        self._counted = "fits" if by_fits else "partial_fit_calls"
         self._rows: dict[int, _Row] = {}
         self._first_of_bracket = first_of_bracket
 
@@ -126,10 +129,10 @@ class History:
         Returns
         -------
         pandas.DataFrame
-            Indexed by trial number, with `bracket`, `status`, `partial_fit_calls`, `score` (the last), `rank` (1 is
-            best; failed and unscored trials have none), `fit_time` and `score_time` in seconds, one `param_...` column
-            for each parameter, and `error` (last line of the traceback). `attrs` of the frame hold the totals of
-            `costs`.
+            Indexed by trial number, with `bracket`, `status`, `partial_fit_calls` (or `fits`), `score` (the last),
+            `rank` (1 is best; failed and unscored trials have none), `fit_time` and `score_time` in seconds, one
+            `param_...` column for each parameter, and `error` (last line of the traceback). `attrs` of the frame hold
+            the totals of `costs`.
         """
         rows = list(self._sorted())
         scores = np.array([np.nan if r.last is None or r.last.failed else r.last.score for r in rows], dtype=float)
@@ -137,7 +140,7 @@ class History:
             {
                 "bracket": [r.trial.bracket for r in rows],
                 "status": [r.status for r in rows],
-                "partial_fit_calls": [r.calls for r in rows],
+                self._counted: [r.calls for r in rows],
                 "score": scores,
                 "rank": pd.array(_ranks(scores), dtype="Int64"),
                 "fit_time": [sum(e.report.fit_time for e in r.reports) for r in rows],
@@ -165,6 +168,13 @@ class History:
             data; and the seconds that threads spent in `partial_fit`, scoring, waiting for blocks and storing models.
         """
         steps = [e.stats for e in list(self.events) if isinstance(e, StepDone)]
+        if self._counted == "fits":
+            return {
+                "fits": self.partial_fit_calls,
+                "tasks": len(steps),
+                "fit_seconds": sum(s.fit_seconds for s in steps),
+                "score_seconds": sum(s.score_seconds for s in steps),
+            }
         prepared = next((e for e in list(self.events) if isinstance(e, DataPrepared)), None)
         n_blocks = prepared.n_blocks if prepared else 0
         blocks_read = sum(s.blocks_read for s in steps) + n_blocks

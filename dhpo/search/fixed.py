@@ -1,9 +1,13 @@
-"""Grid and random search over blocks: every candidate is trained for `max_iter` calls."""
+"""Grid and random search: every candidate gets the same."""
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
+
+from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.grid import GridSampler
@@ -11,35 +15,61 @@ from dhpo.samplers.random import RandomSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.fixed import Fixed
 from dhpo.schedules.rungs import checked_int
-from dhpo.search.base import BlockSearchCV
+from dhpo.search.whole import WholeOrBlockSearchCV
 from dhpo.space import Space
+from dhpo.trial import Params
 
 __all__ = ["GridSearchCV", "RandomizedSearchCV"]
 
+_DEFAULT_MAX_ITER = 100
 
-class GridSearchCV(BlockSearchCV):
-    """Train every point of a grid over the blocks.
+
+class GridSearchCV(WholeOrBlockSearchCV):
+    """Search over every point of a grid.
+
+    A drop-in for scikit-learn's GridSearchCV that runs on a Dask cluster: every candidate is fitted on every split of
+    `cv`, one Dask task each, with the same scores. Data has to fit a worker then. Chunked data that does not is for
+    estimators with `partial_fit`, which are trained block by block: on a dask collection, or with `max_iter`.
 
     Parameters
     ----------
     estimator : estimator
-        With `partial_fit`, `get_params` and `set_params`.
+        With `fit`; for training block by block with `partial_fit`.
     param_grid : dict or list of dict
         Names of parameters with lists of values.
-    scoring : str, callable or None, default None
+    scoring : str, callable, list, tuple, dict or None, default None
         As in scikit-learn. None is the estimator's own `score`.
-    max_iter : int, default 100
-        `partial_fit` calls of each candidate; each call sees one block.
-    test_size : float, optional
-        Share of the rows of every block to score on. Default: about one block in all, at most 0.2.
-    random_state : int, RandomState, Generator or None, default None
-        Seeds the split, the order of the blocks and the estimators.
+    n_jobs : int or None, default None
+        Accepted for compatibility: the cluster says how many fits run at a time.
+    refit : bool, str or callable, default True
+        As in scikit-learn: whether the best candidate is fitted on all rows, and with several metrics by which it is
+        found. A callable gets `cv_results_` and returns the index of the best; not for training block by block, where a
+        name or True is wanted.
+    cv : int, splitter, iterable or None, default None
+        As in scikit-learn; None is 5 folds. Training block by block takes an int, the number of folds over the rows of
+        every block, or None, which holds out `test_size` of them.
     verbose : bool or int, default True
         Show progress if the output is a terminal.
+    pre_dispatch : int or str, default "2*n_jobs"
+        Accepted for compatibility.
+    error_score : "raise" or float, default nan
+        The score of a fit that fails. Training block by block always goes on without the trial.
+    return_train_score : bool, default False
+        Whether to score on the training rows, too; not for training block by block.
+    max_iter : int, optional
+        Train block by block, with so many `partial_fit` calls for each candidate. Default: fit whole where the
+        estimator has no `partial_fit` or the data is in memory; else 100.
+    test_size : float, optional
+        Share of the rows of every block to score on, where candidates are trained block by block without `cv`. Default:
+        about one block in all, at most 0.2.
+    random_state : int, RandomState, Generator or None, default None
+        Seeds the split, the order of the blocks and the estimators, where candidates are trained block by block.
 
     Attributes
     ----------
-    best_estimator_, best_params_, best_score_, best_index_, cv_results_, history_, model_history_, metadata_
+    best_estimator_, best_params_, best_score_, best_index_, cv_results_, scorer_, n_splits_, refit_time_, multimetric_
+        As in scikit-learn; where candidates are trained block by block, as in `IncrementalSearchCV`.
+    history_, model_history_, metadata_
         See `IncrementalSearchCV`.
     """
 
@@ -47,19 +77,35 @@ class GridSearchCV(BlockSearchCV):
         self,
         estimator: Any,
         param_grid: Any,
+        *,
         scoring: Any = None,
-        max_iter: int = 100,
+        n_jobs: Any = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: Any = True,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = math.nan,
+        return_train_score: bool = False,
+        max_iter: int | None = None,
         test_size: float | None = None,
         random_state: Any = None,
-        verbose: Any = True,
     ) -> None:
         self.estimator = estimator
         self.param_grid = param_grid
         self.scoring = scoring
+        self.n_jobs = n_jobs
+        self.refit = refit
+        self.cv = cv
+        self.verbose = verbose
+        self.pre_dispatch = pre_dispatch
+        self.error_score = error_score
+        self.return_train_score = return_train_score
         self.max_iter = max_iter
         self.test_size = test_size
         self.random_state = random_state
-        self.verbose = verbose
+
+    def _candidates(self) -> Sequence[Params]:
+        return list(ParameterGrid(self.param_grid))
 
     def _space(self) -> Space:
         space = Space(self.param_grid)
@@ -70,30 +116,38 @@ class GridSearchCV(BlockSearchCV):
         return space
 
     def _schedule(self) -> Schedule:
-        return Fixed(len(self._space().grid()), self.max_iter)
+        return Fixed(len(self._space().grid()), _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
 
     def _sampler(self, space: Space, entropy: int) -> Sampler:
         return GridSampler(space)
 
 
-class RandomizedSearchCV(BlockSearchCV):
-    """Train random candidates over the blocks.
+class RandomizedSearchCV(WholeOrBlockSearchCV):
+    """Search over random candidates.
+
+    A drop-in for scikit-learn's RandomizedSearchCV that runs on a Dask cluster; see `GridSearchCV` for the two ways to
+    train.
 
     Parameters
     ----------
     estimator : estimator
-        With `partial_fit`, `get_params` and `set_params`.
+        With `fit`; for training block by block with `partial_fit`.
     param_distributions : dict or list of dict
         Names of parameters with lists of values or distributions (`rvs`). Lists alone are drawn from without
         replacement.
     n_iter : int, default 10
         Number of candidates.
-    random_state, scoring, max_iter, test_size, verbose
+    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score, max_iter, test_size
         See `GridSearchCV`.
+    random_state : int, RandomState, Generator or None, default None
+        Of the candidates, which are those of scikit-learn's where they are fitted whole; and of all that
+        `GridSearchCV` uses it for. A Generator is for training block by block.
 
     Attributes
     ----------
-    best_estimator_, best_params_, best_score_, best_index_, cv_results_, history_, model_history_, metadata_
+    best_estimator_, best_params_, best_score_, best_index_, cv_results_, scorer_, n_splits_, refit_time_, multimetric_
+        As in scikit-learn; where candidates are trained block by block, as in `IncrementalSearchCV`.
+    history_, model_history_, metadata_
         See `IncrementalSearchCV`.
     """
 
@@ -101,21 +155,38 @@ class RandomizedSearchCV(BlockSearchCV):
         self,
         estimator: Any,
         param_distributions: Any,
+        *,
         n_iter: int = 10,
-        random_state: Any = None,
         scoring: Any = None,
-        max_iter: int = 100,
-        test_size: float | None = None,
+        n_jobs: Any = None,
+        refit: Any = True,
+        cv: Any = None,
         verbose: Any = True,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = math.nan,
+        return_train_score: bool = False,
+        max_iter: int | None = None,
+        test_size: float | None = None,
     ) -> None:
         self.estimator = estimator
         self.param_distributions = param_distributions
         self.n_iter = n_iter
-        self.random_state = random_state
         self.scoring = scoring
+        self.n_jobs = n_jobs
+        self.refit = refit
+        self.cv = cv
+        self.verbose = verbose
+        self.pre_dispatch = pre_dispatch
+        self.random_state = random_state
+        self.error_score = error_score
+        self.return_train_score = return_train_score
         self.max_iter = max_iter
         self.test_size = test_size
-        self.verbose = verbose
+
+    def _candidates(self) -> Sequence[Params]:
+        n_iter = checked_int("n_iter", self.n_iter)
+        return list(ParameterSampler(self.param_distributions, n_iter, random_state=self.random_state))
 
     def _space(self) -> Space:
         return Space(self.param_distributions)
@@ -131,7 +202,7 @@ class RandomizedSearchCV(BlockSearchCV):
                 stacklevel=2,
             )
             n_trials = size
-        return Fixed(n_trials, self.max_iter)
+        return Fixed(n_trials, _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
 
     def _sampler(self, space: Space, entropy: int) -> Sampler:
         return RandomSampler(space, entropy)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dask
 import dask.array as da
 import dask.dataframe as dd
 import numpy as np
+import sklearn.model_selection
 from dask.base import is_dask_collection
 from dask.dataframe.utils import meta_nonempty
+from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,9 +25,21 @@ __all__ = ["PredictsWithBest"]
 
 def _best_has(method: str) -> Callable[[Any], bool]:
     def check(search: Any) -> bool:
-        return hasattr(getattr(search, "best_estimator_", search.estimator), method)
+        _check_refit(search, method)
+        # Raises the AttributeError of the estimator itself.
+        getattr(getattr(search, "best_estimator_", search.estimator), method)
+        return True
 
     return check
+
+
+def _check_refit(search: Any, method: str) -> None:
+    if not getattr(search, "refit", True):
+        raise AttributeError(
+            f"This `{type(search).__name__}` instance was initialized with `refit=False`. {method} is available only "
+            "after refitting on the best parameters. You can refit an estimator manually using the `best_params_` "
+            "attribute"
+        )
 
 
 class PredictsWithBest:
@@ -39,6 +53,7 @@ class PredictsWithBest:
     best_estimator_: Any
     scoring: Any
     scorer_: Any
+    refit: Any
 
     @available_if(_best_has("predict"))
     def predict(self, X: Any) -> Any:
@@ -84,23 +99,44 @@ class PredictsWithBest:
         """Score each row with the best model, as a density or an anomaly detector does; see `predict`."""
         return self._blockwise("score_samples", X)
 
-    def score(self, X: Any, y: Any = None) -> float:
-        """Score the best model with the scorer of the search.
+    def score(self, X: Any, y: Any = None, **params: Any) -> float:
+        """Score the best model with the scorer of the search; of several, with the one that `refit` names.
 
         Parameters
         ----------
         X : array-like, sparse matrix, dask array or dask dataframe of shape (n_samples, n_features)
         y : array-like, dask array, dask dataframe or series of shape (n_samples,) or (n_samples, n_outputs), optional
 
+        **params
+            More arguments of the scorer, where scikit-learn's metadata routing is enabled.
+
         Returns
         -------
         float
             Of dask collections too: they are scored block by block in this process, and X is never brought together.
         """
+        _check_refit(self, "score")
         check_is_fitted(self, "best_estimator_")
+        if params and not sklearn.get_config()["enable_metadata_routing"]:
+            raise ValueError(
+                f"Passing extra keyword arguments to {type(self).__name__}.score is only supported if "
+                f"enable_metadata_routing=True, which sklearn.set_config can set; given were {', '.join(params)}."
+            )
         if is_dask_collection(X) or is_dask_collection(y):
             return self._score_blocks(X, y)
-        return float(self.scorer_(self.best_estimator_, X) if y is None else self.scorer_(self.best_estimator_, X, y))
+        routed = process_routing(self, "score", **params).scorer.score if params else {}
+        scorer = self.scorer_[self.refit] if isinstance(self.scorer_, Mapping) else self.scorer_
+        data = (X,) if y is None else (X, y)
+        score = scorer(self.best_estimator_, *data, **routed)
+        value: float = score[self.refit] if isinstance(score, Mapping) else score
+        return value
+
+    def _sk_visual_block_(self) -> Any:
+        # What scikit-learn draws of its own searches: the estimator, or the best one.
+        shown = sklearn.model_selection.GridSearchCV(self.estimator, {})
+        if hasattr(self, "best_estimator_"):
+            shown.best_estimator_ = self.best_estimator_
+        return shown._sk_visual_block_()
 
     def _score_blocks(self, X: Any, y: Any) -> float:
         X_chunks, y_chunks = as_chunks_together(X=X, y=y)

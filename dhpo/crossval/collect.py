@@ -1,0 +1,77 @@
+"""Brings dask collections together for estimators that need all rows at once, as far as they fit a worker."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import dask
+import numpy as np
+from dask.base import is_dask_collection
+from dask.utils import format_bytes
+
+from dhpo.crossval.job import FitData, LazyInput
+from dhpo.data.rows import nbytes
+
+__all__ = ["collect", "refuse_what_does_not_fit"]
+
+# X, the training and test rows cut from it, and what the estimator makes of them.
+_COPIES = 3
+_SHARE_OF_MEMORY = 0.6
+
+
+async def collect(client: Any, lazy: LazyInput, memory: int) -> tuple[Any, Any, dict[str, Any]]:
+    """Compute the collections on the cluster and bring them here.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    lazy : LazyInput
+    memory : int
+        Bytes of the smallest worker.
+
+    Returns
+    -------
+    X, y, params
+
+    Raises
+    ------
+    ValueError
+        If they do not fit a worker; where their size is not known it is computed first.
+    """
+    collections = {
+        name: value for name, value in (("X", lazy.X), ("y", lazy.y), *lazy.params.items()) if is_dask_collection(value)
+    }
+    known = {name: getattr(value, "nbytes", math.nan) for name, value in collections.items()}
+    unknown = [name for name, size in known.items() if not isinstance(size, int | float | np.number) or np.isnan(size)]
+    if unknown:
+        sizes = client.compute([_size(collections[name]) for name in unknown])
+        known.update(zip(unknown, await client.gather(sizes, asynchronous=True), strict=True))
+    _check(int(sum(known.values())), memory)
+    futures = client.compute(list(collections.values()))
+    values = dict(zip(collections, await client.gather(futures, asynchronous=True), strict=True))
+    params = {name: values.get(name, value) for name, value in lazy.params.items()}
+    return values.get("X", lazy.X), values.get("y", lazy.y), params
+
+
+def _size(collection: Any) -> Any:
+    parts = collection.to_delayed()
+    parts = parts.ravel() if hasattr(parts, "ravel") else parts
+    return dask.delayed(sum)([dask.delayed(nbytes)(part) for part in parts])
+
+
+def refuse_what_does_not_fit(data: FitData, memory: int) -> None:
+    """Raise ValueError if data in memory does not fit a worker."""
+    _check(nbytes(data.X) + nbytes(data.y), memory)
+
+
+def _check(size: int, memory: int) -> None:
+    allowed = int(memory * _SHARE_OF_MEMORY / _COPIES)
+    if size > allowed:
+        raise ValueError(
+            f"X and y are {format_bytes(size)}, and each fit needs all of them on one worker: with "
+            f"{format_bytes(memory)} of memory for a worker, {format_bytes(allowed)} fit. Use an estimator with "
+            "partial_fit (SGDClassifier, MiniBatchKMeans, ... or dhpo.PartialFitPipeline of such) on a dask "
+            "collection, which is trained block by block; or fewer rows; or workers with "
+            f"{format_bytes(int(size * _COPIES / _SHARE_OF_MEMORY))}."
+        )

@@ -1,0 +1,310 @@
+"""Fits every candidate on every split as Dask tasks, and the best one on all rows.
+
+Besides `dhpo.executor`, the other loop over futures: whole fits share no blocks, have no models to keep, and ask no
+schedule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from typing import Any
+
+import cloudpickle
+
+from dhpo.cluster import Workers
+from dhpo.crossval.collect import collect, refuse_what_does_not_fit
+from dhpo.crossval.fitting import FitOutcome, fit_several, forget_job, hand_over, refit
+from dhpo.crossval.job import FitJob, FitSearch, Work
+from dhpo.crossval.outcomes import Outcomes, reraise
+from dhpo.crossval.results import best_index
+from dhpo.errors import WorkersLost
+from dhpo.events import Dropped, Event, Reported, SplitScores, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.history import History
+from dhpo.observers.base import Observers
+from dhpo.schedules.rungs import BracketPlan, Plan, Rung
+from dhpo.trial import Drop, Trial
+from dhpo.workspace import Workspace
+
+__all__ = ["FitExecutor"]
+
+logger = logging.getLogger(__name__)
+
+_REFRESH_SECONDS = 1.0
+_CANCEL_SECONDS = 5.0
+# Fits shorter than this share tasks that take so many times as long: a task costs Dask some 2 ms.
+_SHORT_FIT_SECONDS = 0.02
+_SHORT_FITS_TOGETHER = 5
+
+
+class FitExecutor:
+    """Runs one search by whole fits on one cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    search : FitSearch
+    history : History
+        Grows while the search runs.
+    observers : Observers
+
+    Attributes
+    ----------
+    outcomes : Outcomes
+        What came of the fits.
+    best_index : int or None
+        The row of `outcomes.results` that is the best.
+    best_model : estimator or None
+        Fitted on all rows, where `refit` says so.
+    refit_time : float
+        Seconds.
+    """
+
+    def __init__(self, client: Any, search: FitSearch, history: History, observers: Observers) -> None:
+        self.outcomes = Outcomes(search)
+        self.best_index: int | None = None
+        self.best_model: Any = None
+        self.refit_time = 0.0
+        self._client = client
+        self._search = search
+        self._history = history
+        self._observers = observers
+        self._workers = Workers(client)
+        self._workspace = Workspace()
+        self._running: dict[asyncio.Task[Any], tuple[Any, list[Work]]] = {}
+        self._again: set[tuple[int, int]] = set()
+        self._n_tasks = 0
+        self._stop = asyncio.Event()
+        self._began = time.perf_counter()
+        self._refreshed = self._workers_seen = 0.0
+        self._source: Any = None
+
+    def stop(self) -> None:
+        """End the search soon; to be called in the thread of the event loop."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run the search to its end.
+
+        Raises
+        ------
+        ValueError
+            If all fits failed, or the data does not fit a worker.
+        WorkersLost
+            If there was no worker for `workers_timeout` seconds.
+        Exception
+            What a fit raised, if `error_score` is "raise"; what the last fit of the best on all rows raised.
+        """
+        reason = "failed"
+        self._stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await self._prepare()
+            await self._fit_all()
+            await self._finish()
+            reason = "stopped" if self._stop.is_set() else "done"
+        finally:
+            self._stopping.cancel()
+            try:
+                await self._cancel()
+                self._append(Stopped(reason, self._now()))
+                self._observers.stop()
+            finally:
+                await self._forget()
+                await asyncio.to_thread(self._workspace.remove)
+
+    async def _prepare(self) -> None:
+        search = self._search
+        await self._check_workers(at_once=True)
+        while not len(self._workers):
+            await asyncio.wait({self._stopping}, timeout=_REFRESH_SECONDS / 4)
+            await self._check_workers(at_once=True)
+        memory = min(self._workers.memory_limit(address) for address in self._workers.addresses)
+        data = search.data
+        if data is None:
+            if search.lazy is None:
+                raise RuntimeError("a search needs data, or where to collect it from")
+            X, y, params = await collect(self._client, search.lazy, memory)
+            data = await asyncio.to_thread(search.make_data, X, y, params)
+        else:
+            refuse_what_does_not_fit(data, memory)
+        self.outcomes.n_splits = len(data.splits)
+        plan = Plan((BracketPlan(0, (Rung(len(search.candidates), len(data.splits)),)),))
+        self._observers.start(plan, self._history, self._client.dashboard_link)
+        error_score = "raise" if search.raises else search.error_score
+        job = FitJob(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
+        run = self._workspace.run
+        hand_over(run, job)
+        shared = await self._workers.share_folder(self._workspace.token)
+        pickled = await asyncio.to_thread(cloudpickle.dumps, job, 5)
+        if shared:
+            path = self._workspace.scratch / "job.pickle"
+            await asyncio.to_thread(path.write_bytes, pickled)
+            self._source = str(path)
+        else:
+            # Once over the network to each worker, and from worker to worker.
+            self._source = await self._client.scatter(pickled, broadcast=True, hash=False)
+
+    async def _fit_all(self) -> None:
+        waiting = deque(
+            Work(number, split, params)
+            for number, params in enumerate(self._search.candidates)
+            for split in range(self.outcomes.n_splits)
+        )
+        while (waiting or self._running) and not self._stop.is_set():
+            self._submit(waiting)
+            await asyncio.wait(
+                {*self._running, self._stopping}, timeout=_REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in [task for task in self._running if task.done()]:
+                _, works = self._running.pop(task)
+                waiting.extendleft(reversed(self._came_back(task, works)))
+            await self._check_workers()
+
+    def _submit(self, waiting: deque[Work]) -> None:
+        # One task more than threads for each worker hides the way of its result to us.
+        window = self._workers.n_threads + len(self._workers)
+        while waiting and len(self._running) < window:
+            if (waiting[0].candidate, waiting[0].split) in self._again:
+                if self._running:
+                    return  # alone, so that no other is taken for what kills workers
+                window = 1
+            works = [waiting.popleft() for _ in range(min(self._together(len(waiting)), len(waiting)))]
+            for work in works:
+                if self.outcomes.begins(work.candidate):
+                    self._append(TrialStarted(Trial(work.candidate, work.params), self._now()))
+            future = self._client.submit(
+                fit_several,
+                self._workspace.run,
+                self._source,
+                works,
+                _SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER,
+                key=f"fit-{self._workspace.run}-{self._n_tasks}",
+                workers=self._workers.addresses if self._workers.some_see_no_folder else None,
+                priority=-self._n_tasks,
+                retries=2,
+                pure=False,
+            )
+            self._n_tasks += 1
+            self._running[asyncio.create_task(self._result_of(future))] = (future, works)
+
+    def _together(self, n_waiting: int) -> int:
+        """How many fits go into the next task."""
+        seconds = self.outcomes.mean_seconds
+        if seconds is None:
+            return 1
+        if seconds > _SHORT_FIT_SECONDS or self._again:
+            return 1
+        share = math.ceil(n_waiting / (4 * max(self._workers.n_threads, 1)))
+        return max(1, min(int(_SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER / max(seconds, 1e-4)), share))
+
+    async def _result_of(self, future: Any) -> Any:
+        return (await self._client.gather([future], asynchronous=True))[0]
+
+    def _came_back(self, task: asyncio.Task[Any], works: list[Work]) -> list[Work]:
+        """Take the outcomes in, and return the works that are still to do."""
+        try:
+            outcomes: list[FitOutcome] = task.result()
+        except (Exception, asyncio.CancelledError) as error:
+            logger.warning("a task of %d fits failed: %r", len(works), error)
+            once_more = [work for work in works if (work.candidate, work.split) not in self._again]
+            self._again.update((work.candidate, work.split) for work in once_more)
+            text = f"{type(error).__name__}: {error}"
+            outcomes = [FitOutcome(w.candidate, w.split, SplitScores({}, error=text)) for w in works]
+            self._take([outcome for w, outcome in zip(works, outcomes, strict=True) if w not in once_more])
+            return once_more
+        self._take(outcomes)
+        return works[len(outcomes) :]
+
+    def _take(self, outcomes: list[FitOutcome]) -> None:
+        for outcome in outcomes:
+            self._again.discard((outcome.candidate, outcome.split))
+            self.outcomes.take(outcome)
+        self._append(
+            StepDone(
+                {outcome.candidate: self.outcomes.n_done(outcome.candidate) for outcome in outcomes},
+                StepStats(
+                    calls=len(outcomes),
+                    fit_seconds=sum(o.scores.fit_time for o in outcomes),
+                    score_seconds=sum(o.scores.score_time for o in outcomes),
+                ),
+                self._now(),
+            )
+        )
+        for candidate in dict.fromkeys(outcome.candidate for outcome in outcomes):
+            if self.outcomes.is_complete(candidate):
+                report, splits = self.outcomes.report(candidate)
+                self._append(Reported(report, self._now(), splits))
+                self._append(Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._now()))
+
+    async def _finish(self) -> None:
+        """Find the best of the candidates that came to their end, and fit it on all rows."""
+        search, outcomes = self._search, self.outcomes
+        results = outcomes.conclude()
+        if results is None or (not search.refit and outcomes.several):
+            return
+        self.best_index = await asyncio.to_thread(best_index, results, search.refit, outcomes.deciding_metric)
+        if not search.refit:
+            return
+        future = self._client.submit(
+            refit,
+            self._workspace.run,
+            self._source,
+            results["params"][self.best_index],
+            key=f"refit-{self._workspace.run}",
+            workers=self._workers.addresses if self._workers.some_see_no_folder else None,
+            retries=2,
+            pure=False,
+        )
+        fitted = (await self._client.gather([future], asynchronous=True))[0]
+        if fitted.raised is not None:
+            reraise(fitted.raised)
+        self.best_model, self.refit_time = await asyncio.to_thread(cloudpickle.loads, fitted.model), fitted.seconds
+
+    async def _check_workers(self, at_once: bool = False) -> None:
+        now = self._now()
+        if now - self._refreshed < _REFRESH_SECONDS and not at_once:
+            return
+        try:
+            await self._workers.refresh()
+        except OSError:
+            logger.info("could not ask the scheduler for its workers; trying again", exc_info=True)
+        self._refreshed = now
+        if len(self._workers):
+            self._workers_seen = now
+        elif now - self._workers_seen > self._search.workers_timeout:
+            raise WorkersLost(
+                f"{self._client.scheduler.address} has had no running worker for {self._search.workers_timeout:g} s; "
+                f"{self.outcomes.n_fits} fits were done. Workers that are paused, because they hold more than 0.8 of "
+                "their memory limit, do not count. The logs of the cluster tell more."
+            )
+
+    async def _cancel(self) -> None:
+        if not self._running:
+            return
+        try:
+            await self._client.cancel([future for future, _ in self._running.values()], asynchronous=True, force=True)
+        except Exception:
+            logger.debug("could not cancel fits", exc_info=True)
+        await asyncio.wait(self._running, timeout=_CANCEL_SECONDS)
+        for task in self._running:
+            if task.done() and not task.cancelled():
+                task.exception()  # seen, so that asyncio does not warn of it
+            task.cancel()
+
+    async def _forget(self) -> None:
+        self._source = None
+        forget_job(self._workspace.run)
+        try:
+            await self._client.run(forget_job, self._workspace.run, on_error="ignore")
+        except Exception:  # the cluster may be gone, which frees its memory as well
+            logger.debug("could not free the memory of the workers", exc_info=True)
+
+    def _append(self, event: Event) -> None:
+        self._history.append(event)
+        self._observers.event(event)
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._began

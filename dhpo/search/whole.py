@@ -1,0 +1,252 @@
+"""Searches by whole fits on splits of the data, with the semantics of scikit-learn's GridSearchCV."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import sklearn
+from dask.base import is_dask_collection
+from sklearn.base import clone
+from sklearn.model_selection import check_cv
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+
+from dhpo.crossval.executor import FitExecutor
+from dhpo.crossval.job import FitData, FitSearch, LazyInput, Routed, make_fit_data
+from dhpo.crossval.results import warn_of_fits, warn_of_scores
+from dhpo.crossval.scoring import accepts_sample_weight, check_refit, resolve_whole_scoring
+from dhpo.history import History
+from dhpo.observers.base import Observers
+from dhpo.observers.terminal import make_terminal
+from dhpo.schedules.rungs import BracketPlan, Plan, Rung
+from dhpo.search.base import BlockSearchCV, _current_client
+from dhpo.search.run import Run
+from dhpo.trial import Params
+
+__all__ = ["WholeOrBlockSearchCV"]
+
+
+class WholeOrBlockSearchCV(BlockSearchCV):
+    """Base of the searches that fit candidates whole where they can, and train them block by block where they must.
+
+    A subclass lists in `_candidates` what is fitted whole.
+    """
+
+    n_jobs: Any
+    refit: Any
+    cv: Any
+    pre_dispatch: Any
+    error_score: Any
+    return_train_score: bool
+    max_iter: int | None
+
+    @abstractmethod
+    def _candidates(self) -> Sequence[Params]:
+        """All candidates, as scikit-learn lists them."""
+
+    def _fits_whole(self, *data: Any) -> bool:
+        if self.max_iter is not None:
+            return False
+        return not hasattr(self.estimator, "partial_fit") or not any(map(is_dask_collection, data))
+
+    def plan(self) -> Plan:
+        """Tell what will run, before any work.
+
+        Returns
+        -------
+        Plan
+            The calls are fits on one split each where the estimator has no `partial_fit`; else they are those of
+            `partial_fit`, which a search on data in memory without `max_iter` does not make.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of the search is not allowed, or `cv` cannot tell its splits without the data.
+        """
+        if not self._fits_whole(None) or hasattr(self.estimator, "partial_fit"):
+            return super().plan()
+        return Plan((BracketPlan(0, (Rung(len(self._candidates()), check_cv(self.cv).get_n_splits()),)),))
+
+    def start(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        classes: Any = None,
+        validation_data: tuple[Any, Any] | None = None,
+        **fit_params: Any,
+    ) -> Run:
+        """Start the search and return at once; see `fit` for the parameters.
+
+        Returns
+        -------
+        Run
+            With `summary()` and `best` at any moment, `stop()`, and `result()`, which waits and returns this search,
+            fitted.
+        """
+        if not self._fits_whole(X, y):
+            return super().start(
+                X,
+                y,
+                sample_weight=sample_weight,
+                classes=classes,
+                validation_data=validation_data,
+                **fit_params,
+            )
+        self._refuse_what_blocks_need(validation_data)
+        given = {"sample_weight": sample_weight, "classes": classes}
+        search = self._fit_search(X, y, {**{k: v for k, v in given.items() if v is not None}, **fit_params})
+        return self._start_fits(search)
+
+    def _refuse_what_blocks_need(self, validation_data: Any) -> None:
+        for name, value in (("test_size", self.test_size), ("validation_data", validation_data)):
+            if value is not None:
+                raise ValueError(
+                    f"{name}={value!r} is for training block by block, with max_iter; where candidates are fitted "
+                    "whole, say by cv= what to score on (scikit-learn's ShuffleSplit or PredefinedSplit, for instance)."
+                )
+
+    def _fit_search(self, X: Any, y: Any, params: dict[str, Any]) -> FitSearch:
+        """Check everything that can be checked before a task runs."""
+        _check_whole_estimator(self.estimator)
+        if self.error_score != "raise" and not isinstance(self.error_score, int | float):
+            raise ValueError(
+                f"error_score={self.error_score!r} is not allowed: it must be the string 'raise' or a numeric value."
+            )
+        candidates = self._candidates()
+        scoring = resolve_whole_scoring(self.estimator, self.scoring, self.error_score)
+        if scoring.has_several:
+            check_refit(self.refit, scoring.metrics or ())
+        if not isinstance(self.refit, bool | str) and not callable(self.refit):
+            raise TypeError(f"refit={self.refit!r} is not allowed: give a bool, the name of a metric or a callable.")
+        _check_params(self.estimator, candidates)
+        make = partial(self._make_data, scoring)
+        lazy = None
+        if any(map(is_dask_collection, (X, y, *params.values()))):
+            lazy = LazyInput(X, y, params)
+        return FitSearch(
+            estimator=clone(self.estimator),
+            candidates=candidates,
+            make_data=make,
+            data=make(X, y, params) if lazy is None else None,
+            lazy=lazy,
+            scoring=scoring,
+            refit=self.refit,
+            error_score=math.nan if self.error_score == "raise" else self.error_score,
+            raises=isinstance(self.error_score, str),
+            return_train_score=self.return_train_score,
+            config=sklearn.get_config(),
+        )
+
+    def _make_data(self, scoring: Any, X: Any, y: Any, params: dict[str, Any]) -> FitData:
+        return make_fit_data(self.estimator, X, y, self.cv, self._routed(scoring, params))
+
+    def _routed(self, scoring: Any, params: dict[str, Any]) -> Routed:
+        if sklearn.get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **params)
+            return Routed(routed.estimator.fit, routed.scorer.score, routed.splitter.split)
+        params = dict(params)
+        split = {"groups": params.pop("groups", None)}
+        weight = params.get("sample_weight")
+        score = {"sample_weight": weight} if weight is not None and accepts_sample_weight(scoring, self) else {}
+        return Routed(params, score, split)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = get_tags(self.estimator).input_tags.pairwise
+        return tags
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Which arguments of `fit` and `score` go to the estimator, the scorers and the splitter.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        router = MetadataRouter(owner=self)
+        router.add(estimator=self.estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
+        router.add(
+            scorer=resolve_whole_scoring(self.estimator, self.scoring, self.error_score).scorer,
+            method_mapping=MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score"),
+        )
+        router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        return router
+
+    def _start_fits(self, search: FitSearch) -> Run:
+        before: Run | None = self._run() if hasattr(self, "_run") else None
+        if before is not None and not before.done:
+            raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
+        terminal = make_terminal(self.verbose)
+        history = History(by_fits=True)
+        client, close = _current_client()
+        try:
+            executor = FitExecutor(client, search, history, Observers([] if terminal is None else [terminal]))
+            for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+                delattr(self, name)
+            self._history, self._planned = history, {}
+            run = Run(client, executor, history, partial(self._adopt_fits, search), close)
+        except BaseException:
+            if close is not None:
+                close()
+            raise
+        self._run = weakref.ref(run)
+        return run
+
+    def _adopt_fits(self, search: FitSearch, executor: FitExecutor, history: History) -> Any:
+        """Take over what a run has found, also one that ended early."""
+        self.history_ = history.records()
+        self.scorer_ = search.scoring.scorers
+        outcomes = executor.outcomes
+        self.multimetric_ = outcomes.several
+        self.n_splits_ = outcomes.n_splits
+        results = outcomes.results
+        if results is None:
+            return self
+        self.cv_results_ = results
+        index = executor.best_index
+        if index is not None:
+            self.best_index_ = index
+            self.best_params_ = results["params"][index]
+            if not callable(self.refit):
+                self.best_score_ = results[f"mean_test_{outcomes.deciding_metric}"][index]
+        if executor.best_model is not None:
+            self.best_estimator_ = executor.best_model
+            self.refit_time_ = executor.refit_time
+            for name in ("classes_", "n_features_in_", "feature_names_in_"):
+                if hasattr(self.best_estimator_, name):
+                    setattr(self, name, getattr(self.best_estimator_, name))
+        warn_of_fits(outcomes.failed_fits)
+        warn_of_scores(results, outcomes.scoring_failures, search.error_score)
+        return self
+
+    @property
+    def metadata_(self) -> dict[str, Any]:
+        """What did run: the number of models and of fits or `partial_fit` calls, and what they cost."""
+        if getattr(self, "_planned", None) != {}:
+            return super().metadata_
+        return {"n_models": len(self._history.trials), "n_splits": self.n_splits_, **self._history.costs()}
+
+
+def _check_whole_estimator(estimator: Any) -> None:
+    needed = ("fit", "get_params", "set_params")
+    missing = [name for name in needed if not callable(getattr(estimator, name, None))]
+    if missing or isinstance(estimator, type):
+        given = f"the class {estimator.__name__}" if isinstance(estimator, type) else f"a {type(estimator).__name__}"
+        needs = "an instance" if isinstance(estimator, type) else " and ".join(missing)
+        raise TypeError(f"estimator is {given}, and lacks {needs}: this search takes scikit-learn estimators.")
+
+
+def _check_params(estimator: Any, candidates: Sequence[Params]) -> None:
+    """Set the parameters of one candidate of each kind, so that a wrong name is told before any task."""
+    seen = set()
+    for params in candidates:
+        names = tuple(sorted(params))
+        if names not in seen:
+            seen.add(names)
+            clone(estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
