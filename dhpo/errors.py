@@ -9,8 +9,8 @@ class DhpoError(Exception):
     """Base class of the errors that only dhpo raises."""
 
 
-class SearchFailed(DhpoError):
-    """No trial of the search produced a finite score.
+class SearchFailed(DhpoError, ValueError):
+    """No trial of the search produced a finite score; a ValueError, as it is where all fits of scikit-learn's fail.
 
     The message carries the traceback of the first trial that failed.
     """

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import dask
-import numpy as np
+import dask.array as da
 from dask.base import is_dask_collection
 from dask.utils import format_bytes
 
@@ -42,8 +42,8 @@ async def collect(client: Any, lazy: LazyInput, memory: int) -> tuple[Any, Any, 
     collections = {
         name: value for name, value in (("X", lazy.X), ("y", lazy.y), *lazy.params.items()) if is_dask_collection(value)
     }
-    known = {name: getattr(value, "nbytes", math.nan) for name, value in collections.items()}
-    unknown = [name for name, size in known.items() if not isinstance(size, int | float | np.number) or np.isnan(size)]
+    known = {name: v.nbytes if isinstance(v, da.Array) else math.nan for name, v in collections.items()}
+    unknown = [name for name, size in known.items() if math.isnan(size)]
     if unknown:
         sizes = client.compute([_size(collections[name]) for name in unknown])
         known.update(zip(unknown, await client.gather(sizes, asynchronous=True), strict=True))

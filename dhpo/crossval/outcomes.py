@@ -38,6 +38,8 @@ class Outcomes:
         The traceback of each scorer that failed.
     results : dict or None
         `cv_results_`, once the search was concluded.
+    concluded : bool
+        Whether there are results that the search can stand for, so that warnings are worth their while.
     failed_fits : str or None
         What there is to say then of fits that failed.
     """
@@ -49,6 +51,7 @@ class Outcomes:
         self.several = search.scoring.has_several
         self.scoring_failures: list[str] = []
         self.results: dict[str, Any] | None = None
+        self.concluded = False
         self.failed_fits: str | None = None
         self._search = search
         self._done: dict[int, dict[int, SplitScores]] = {}
@@ -134,6 +137,7 @@ class Outcomes:
         self.failed_fits = said
         if search.scoring.metrics is None and self.several:
             check_refit(search.refit, self.metrics)
+        self.concluded = True
         return self.results
 
 

@@ -37,10 +37,13 @@ def rows_of_params(params: Mapping[str, Any], n_rows: int, where: np.ndarray) ->
 
 def is_per_row(value: Any, n_rows: int) -> bool:
     """Whether this holds one value for each of the rows, as `sample_weight` does."""
-    if isinstance(value, str | bytes | Mapping) or not (hasattr(value, "__len__") or hasattr(value, "shape")):
+    if isinstance(value, str | bytes | Mapping):
+        return False
+    if not any(hasattr(value, name) for name in ("__len__", "shape", "__array__")):
         return False
     try:
-        return n_samples(value) == n_rows
+        sized = hasattr(value, "__len__") or hasattr(value, "shape")
+        return n_samples(value if sized else np.asarray(value)) == n_rows
     except TypeError:  # an array without dimensions
         return False
 

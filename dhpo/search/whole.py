@@ -221,8 +221,9 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             for name in ("classes_", "n_features_in_", "feature_names_in_"):
                 if hasattr(self.best_estimator_, name):
                     setattr(self, name, getattr(self.best_estimator_, name))
-        warn_of_fits(outcomes.failed_fits)
-        warn_of_scores(results, outcomes.scoring_failures, search.error_score)
+        if outcomes.concluded:
+            warn_of_fits(outcomes.failed_fits)
+            warn_of_scores(results, outcomes.scoring_failures, search.error_score)
         return self
 
     @property
