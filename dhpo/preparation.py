@@ -141,9 +141,8 @@ async def look_at_data(
         data.validation_futures = {key: future for block in own for key, future in block.futures.items()}
     elif not sum(f.n_validation for f in data.facts):
         raise ValueError(
-            f"test_size={test_size} holds out no row of {sum(f.n_training for f in data.facts)}; give a "
-            f"larger test_size, or "
-            "validation_data=(X, y)."
+            f"test_size={test_size} holds out no row of n_samples={sum(f.n_training for f in data.facts)}; give a "
+            "larger test_size, or validation_data=(X, y)."
         )
     with_rows = [f.index for f in data.facts if f.n_training]
     if not with_rows:

@@ -21,6 +21,7 @@ from dhpo.crossval.scoring import ScoringFailed
 from dhpo.events import SplitScores
 from dhpo.trial import Params
 from dhpo.worker import single_threaded
+from dhpo.wrapped import unwrap
 
 __all__ = ["FitOutcome", "fit_and_score", "fit_several", "forget_job", "hand_over", "refit"]
 
@@ -89,7 +90,8 @@ def fit_and_score(job: FitJob, work: Work) -> FitOutcome:
 
 
 def _candidate(job: FitJob, params: Params) -> Any:
-    return clone(job.estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
+    model = clone(job.estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
+    return unwrap(model)
 
 
 def _fit(model: Any, X: Any, y: Any, params: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.rungs import Plan
 from dhpo.scoring import resolve_scoring
-from dhpo.search.door import check_estimator, checked_test_size, checked_validation
+from dhpo.search.door import check_estimator, checked_test_size, checked_validation, warn_of_column
 from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.run import Run
 from dhpo.seeds import entropy_of, seed_for
@@ -233,6 +233,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         if X_chunks is None:
             raise TypeError("X is None; allowed are dask and NumPy arrays, dataframes and sparse matrices.")
         check_lengths(X_chunks, y_chunks, weights)
+        warn_of_column(y)
         validation = checked_validation(validation_data, y is not None, X_chunks.n_columns)
         fit_kwargs = dict(fit_params)
         if classes is not None:
@@ -270,6 +271,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             self.best_estimator_ = executor.best_model
             self.best_params_ = dict(best.trial.params)
             self.best_score_ = best.report.score
+            self.n_iter_ = best.report.resource
             self.best_index_ = [trial.number for trial in history.reported].index(best.trial.number)
             for name in ("classes_", "n_features_in_", "feature_names_in_"):
                 if hasattr(self.best_estimator_, name):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from collections.abc import Callable
 from typing import Any
+
+from sklearn.exceptions import DataConversionWarning
 
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
 from dhpo.data.validation import default_test_size
 
-__all__ = ["check_estimator", "checked_test_size", "checked_validation"]
+__all__ = ["check_estimator", "checked_test_size", "checked_validation", "warn_of_column"]
 
 
 def check_estimator(estimator: Any) -> None:
@@ -50,3 +53,14 @@ def checked_validation(validation_data: Any, with_y: bool, n_columns: int | None
     if None not in (n_columns, X.n_columns) and X.n_columns != n_columns:
         raise ValueError(f"validation_data has {X.n_columns} columns where X has {n_columns}.")
     return X, y
+
+
+def warn_of_column(y: Any) -> None:
+    """Warn of an array of targets with one column, which is taken as one-dimensional."""
+    if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1 and not hasattr(y, "columns"):
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), "
+            "for example using ravel().",
+            DataConversionWarning,
+            stacklevel=2,
+        )

@@ -19,7 +19,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from dhpo.crossval.executor import FitExecutor
 from dhpo.crossval.job import FitData, FitSearch, LazyInput, Routed, make_fit_data
 from dhpo.crossval.results import warn_of_fits, warn_of_scores
-from dhpo.crossval.scoring import accepts_sample_weight, check_refit, resolve_whole_scoring
+from dhpo.crossval.scoring import WholeScoring, accepts_sample_weight, check_refit, resolve_whole_scoring
 from dhpo.history import History
 from dhpo.observers.base import Observers
 from dhpo.observers.terminal import make_terminal
@@ -27,6 +27,7 @@ from dhpo.schedules.rungs import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV, _current_client
 from dhpo.search.run import Run
 from dhpo.trial import Params
+from dhpo.wrapped import unwrap, wrapped_scoring
 
 __all__ = ["WholeOrBlockSearchCV"]
 
@@ -52,7 +53,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
     def _fits_whole(self, *data: Any) -> bool:
         if self.max_iter is not None:
             return False
-        return not hasattr(self.estimator, "partial_fit") or not any(map(is_dask_collection, data))
+        return not hasattr(unwrap(self.estimator), "partial_fit") or not any(map(is_dask_collection, data))
 
     def plan(self) -> Plan:
         """Tell what will run, before any work.
@@ -68,7 +69,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         ValueError
             If a parameter of the search is not allowed, or `cv` cannot tell its splits without the data.
         """
-        if not self._fits_whole(None) or hasattr(self.estimator, "partial_fit"):
+        if not self._fits_whole(None) or hasattr(unwrap(self.estimator), "partial_fit"):
             return super().plan()
         return Plan((BracketPlan(0, (Rung(len(self._candidates()), check_cv(self.cv).get_n_splits()),)),))
 
@@ -114,13 +115,14 @@ class WholeOrBlockSearchCV(BlockSearchCV):
 
     def _fit_search(self, X: Any, y: Any, params: dict[str, Any]) -> FitSearch:
         """Check everything that can be checked before a task runs."""
-        _check_whole_estimator(self.estimator)
+        estimator = unwrap(self.estimator)
+        _check_whole_estimator(estimator)
         if self.error_score != "raise" and not isinstance(self.error_score, int | float):
             raise ValueError(
                 f"error_score={self.error_score!r} is not allowed: it must be the string 'raise' or a numeric value."
             )
         candidates = self._candidates()
-        scoring = resolve_whole_scoring(self.estimator, self.scoring, self.error_score)
+        scoring = self._whole_scoring()
         if scoring.has_several:
             check_refit(self.refit, scoring.metrics or ())
         if not isinstance(self.refit, bool | str) and not callable(self.refit):
@@ -144,8 +146,12 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             config=sklearn.get_config(),
         )
 
+    def _whole_scoring(self) -> WholeScoring:
+        scoring = wrapped_scoring(self.estimator) if self.scoring is None else self.scoring
+        return resolve_whole_scoring(unwrap(self.estimator), scoring, self.error_score)
+
     def _make_data(self, scoring: Any, X: Any, y: Any, params: dict[str, Any]) -> FitData:
-        return make_fit_data(self.estimator, X, y, self.cv, self._routed(scoring, params))
+        return make_fit_data(unwrap(self.estimator), X, y, self.cv, self._routed(scoring, params))
 
     def _routed(self, scoring: Any, params: dict[str, Any]) -> Routed:
         if sklearn.get_config()["enable_metadata_routing"]:
@@ -159,7 +165,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = get_tags(self.estimator).input_tags.pairwise
+        tags.input_tags.pairwise = get_tags(unwrap(self.estimator)).input_tags.pairwise
         return tags
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -170,9 +176,9 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         sklearn.utils.metadata_routing.MetadataRouter
         """
         router = MetadataRouter(owner=self)
-        router.add(estimator=self.estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
+        router.add(estimator=unwrap(self.estimator), method_mapping=MethodMapping().add(caller="fit", callee="fit"))
         router.add(
-            scorer=resolve_whole_scoring(self.estimator, self.scoring, self.error_score).scorer,
+            scorer=self._whole_scoring().scorer,
             method_mapping=MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score"),
         )
         router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
@@ -218,7 +224,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         if executor.best_model is not None:
             self.best_estimator_ = executor.best_model
             self.refit_time_ = executor.refit_time
-            for name in ("classes_", "n_features_in_", "feature_names_in_"):
+            for name in ("classes_", "n_features_in_", "feature_names_in_", "n_iter_"):
                 if hasattr(self.best_estimator_, name):
                     setattr(self, name, getattr(self.best_estimator_, name))
         if outcomes.concluded:

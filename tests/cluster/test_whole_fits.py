@@ -152,8 +152,8 @@ def test_metadata_is_routed(client):
     "as_lazy",
     [
         lambda X, y: (da.from_array(X, (40, 2)), da.from_array(y, 40)),
-        lambda X, y: (dd.from_pandas(X_frame(X), npartitions=3), dd.from_pandas(pd.Series(y), npartitions=3)),
-        lambda X, y: (dd.from_pandas(X_frame(X), npartitions=3).to_dask_array(), y),
+        lambda X, y: (dd.from_pandas(as_frame(X), npartitions=3), dd.from_pandas(pd.Series(y), npartitions=3)),
+        lambda X, y: (dd.from_pandas(as_frame(X), npartitions=3).to_dask_array(), y),
         lambda X, y: (X, da.from_array(y, 40)),
     ],
     ids=["arrays", "frames", "unknown lengths", "y alone"],
@@ -168,7 +168,7 @@ def test_chunked_data_that_fits_a_worker_is_brought_together(client, as_lazy):
     np.testing.assert_array_equal(lazily.compute(), theirs.predict(X))
 
 
-def X_frame(X):
+def as_frame(X):
     return pd.DataFrame(X, columns=list("abcd"))
 
 
@@ -198,7 +198,7 @@ def test_data_too_large_for_a_worker_is_refused_with_what_fits(lazy):
 
 def test_frames_keep_their_names_and_sparse_matrices_their_kind(client):
     X, y = IRIS
-    search = GridSearchCV(SVC(), {"C": [0.1, 1]}, cv=2, verbose=0).fit(X_frame(X), pd.Series(y))
+    search = GridSearchCV(SVC(), {"C": [0.1, 1]}, cv=2, verbose=0).fit(as_frame(X), pd.Series(y))
     assert search.feature_names_in_.tolist() == list("abcd")
     assert search.n_features_in_ == 4
     assert search.classes_.tolist() == [0, 1, 2]
@@ -242,7 +242,9 @@ def brief_cluster():
 
 
 def test_a_candidate_that_kills_its_workers_fails_alone_and_does_not_retry_for_ever(brief_cluster):
-    search = GridSearchCV(Deadly(), {"deadly": [False, True, False]}, cv=[(np.arange(75), np.arange(75, 150))], verbose=0)
+    search = GridSearchCV(
+        Deadly(), {"deadly": [False, True, False]}, cv=[(np.arange(75), np.arange(75, 150))], verbose=0
+    )
     with pytest.warns((FitFailedWarning, UserWarning)) as caught:
         search.fit(*IRIS)
     assert any("KilledWorker" in str(w.message) for w in caught)
@@ -307,7 +309,7 @@ def test_no_client_needs_no_cluster():
 
 
 def test_the_error_of_a_fit_is_raised_where_asked_for(client):
-    with pytest.raises(ValueError, match="Number of informative|n_neighbors|Expected n_neighbors"):
+    with pytest.raises(ValueError, match="n_neighbors"):
         GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1000]}, cv=2, error_score="raise", verbose=0).fit(*IRIS)
 
 
