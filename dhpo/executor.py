@@ -32,6 +32,7 @@ from dhpo.store import loads_model
 from dhpo.training import run_step
 from dhpo.worker import forget_run
 from dhpo.workspace import Workspace
+from dhpo.wrapped import unwrap
 
 __all__ = ["Executor"]
 
@@ -157,11 +158,12 @@ class Executor:
             estimator=job.estimator,
             fit_kwargs=fit_kwargs,
             classes_once=has_optional_classes(job.estimator),
-            scorer=make_block_scorer(job.estimator, job.scoring, fit_kwargs.get("classes")),
+            scorer=make_block_scorer(unwrap(job.estimator), job.scoring, fit_kwargs.get("classes")),
             order=data.order,
             split=data.split,
             entropy=job.entropy,
             store=self._workspace.models if self._shared else None,
+            config=job.config,
         )
         self._context = cloudpickle.dumps(context, protocol=5)
         self._gather = not self._workers.cache_holds(data.nbytes)

@@ -9,6 +9,7 @@ from typing import Any
 from dhpo.preparation import DataPlan
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
+from dhpo.wrapped import unwrap
 
 __all__ = ["Job", "has_optional_classes", "takes_classes"]
 
@@ -29,6 +30,8 @@ class Job:
         Extra arguments of `partial_fit`.
     entropy : int
         Seed of the estimators, the passes and the split.
+    config : dict
+        scikit-learn's configuration in the thread of the user.
     step_seconds : float, default 2.0
         How long a Dask task should last.
     workers_timeout : float, default 60.0
@@ -42,6 +45,7 @@ class Job:
     data: DataPlan
     fit_kwargs: dict[str, Any]
     entropy: int
+    config: dict[str, Any]
     step_seconds: float = 2.0
     workers_timeout: float = 60.0
 
@@ -59,6 +63,6 @@ def has_optional_classes(estimator: Any) -> bool:
 
 def _classes_argument(estimator: Any) -> inspect.Parameter | None:
     try:
-        return inspect.signature(estimator.partial_fit).parameters.get("classes")
+        return inspect.signature(unwrap(estimator).partial_fit).parameters.get("classes")
     except (TypeError, ValueError):  # compiled, and without a signature
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dhpo.data.order import PassOrder
@@ -37,6 +37,8 @@ class Context:
         Seed of the estimators.
     store : ModelStore or None
         None where workers and driver share no folder; models then travel with the steps.
+    config : mapping
+        The configuration of scikit-learn where the search was started.
     """
 
     run: str
@@ -48,6 +50,7 @@ class Context:
     split: Split
     entropy: int
     store: ModelStore | None
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from dask.typing import Key
+from sklearn import config_context
 from sklearn.base import clone
 
 from dhpo.data.reader import BlockSpec, load_training, load_validation
@@ -25,6 +26,7 @@ from dhpo.seeds import seed_for
 from dhpo.steps import Context, Outcome, Step, StepResult, Work
 from dhpo.store import dumps_model, loads_model
 from dhpo.worker import WorkerState, single_threaded, worker_state
+from dhpo.wrapped import unwrap
 
 __all__ = ["new_model", "run_step"]
 
@@ -40,7 +42,7 @@ def new_model(estimator: Any, params: Mapping[str, Any], entropy: int, trial: in
         for name, value in model.get_params(deep=True).items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     }
-    return model.set_params(**seeds) if seeds else model
+    return unwrap(model.set_params(**seeds) if seeds else model)
 
 
 def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()) -> StepResult:
@@ -57,8 +59,9 @@ def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), va
         Keys of the blocks' graphs that are data on the cluster, and that data.
     """
     state = worker_state(run, step.memory_limit)
-    with single_threaded():
-        return _Run(state, state.context(context), step, dict(zip(names, values, strict=True))).result()
+    shared = state.context(context)
+    with single_threaded(), config_context(**shared.config):
+        return _Run(state, shared, step, dict(zip(names, values, strict=True))).result()
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import Any
 
 import distributed
 import pandas as pd
+import sklearn
 from dask.base import is_dask_collection
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Tags, get_tags
@@ -33,6 +34,7 @@ from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.run import Run
 from dhpo.seeds import entropy_of, seed_for
 from dhpo.space import Space
+from dhpo.wrapped import unwrap
 
 __all__ = ["BlockSearchCV"]
 
@@ -217,11 +219,13 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         entropy: int,
     ) -> Job:
         """Check everything that can be checked before a task runs."""
-        check_estimator(self.estimator)
+        estimator = unwrap(self.estimator)
+        check_estimator(estimator)
         space = self._space()
         space.validate_for(self.estimator)
         schedule = self._schedule()
-        resolve_scoring(self.estimator, self.scoring)
+        scoring = self._scoring()
+        resolve_scoring(estimator, scoring)
         test_size = checked_test_size(self.test_size)
         for name, value in fit_params.items():
             if is_dask_collection(value):
@@ -242,7 +246,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             estimator=clone(self.estimator, safe=False),  # what becomes of the user's is nothing to a run
             schedule=schedule,
             sampler=self._sampler(space, entropy),
-            scoring=self.scoring,
+            scoring=scoring,
             data=DataPlan(
                 X_chunks,
                 y_chunks,
@@ -250,17 +254,18 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
                 validation,
                 test_size,
                 seed_for(entropy, 0, "split"),
-                with_classes=classes is None and y is not None and takes_classes(self.estimator),
+                with_classes=classes is None and y is not None and takes_classes(estimator),
             ),
             fit_kwargs=fit_kwargs,
             entropy=entropy,
+            config=sklearn.get_config(),
         )
 
     def _adopt(self, executor: Executor, history: History) -> Any:
         """Take over what a run has found, also one that ended early."""
         self.history_ = history.records()
         self.model_history_ = history.model_records()
-        self.scorer_ = resolve_scoring(self.estimator, self.scoring)
+        self.scorer_ = resolve_scoring(unwrap(self.estimator), self._scoring())
         self.multimetric_ = False
         self.n_splits_ = 1
         if not self.history_:
@@ -323,8 +328,9 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
 
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()
-        if hasattr(self.estimator, "__sklearn_tags__"):
-            inner = get_tags(self.estimator)
+        estimator = unwrap(self.estimator)
+        if hasattr(estimator, "__sklearn_tags__"):
+            inner = get_tags(estimator)
             tags.estimator_type = inner.estimator_type
             tags.classifier_tags = deepcopy(inner.classifier_tags)
             tags.regressor_tags = deepcopy(inner.regressor_tags)

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from dhpo.data.blocks import align, check_lengths, needs_lengths
 from dhpo.data.collections import as_chunks_together, chunk_lengths
 from dhpo.scoring import make_block_scorer
+from dhpo.wrapped import wrapped_scoring
 
 __all__ = ["PredictsWithBest"]
 
@@ -54,6 +55,9 @@ class PredictsWithBest:
     scoring: Any
     scorer_: Any
     refit: Any
+
+    def _scoring(self) -> Any:
+        return wrapped_scoring(self.estimator) if self.scoring is None else self.scoring
 
     @available_if(_best_has("predict"))
     def predict(self, X: Any) -> Any:
@@ -146,7 +150,12 @@ class PredictsWithBest:
         known = {c.name: c.with_lengths(chunk_lengths(c)) for c in needs_lengths(X_chunks, y_chunks)}
         X_chunks = known.get("X", X_chunks)
         y_chunks = known.get("y", y_chunks)
-        scorer = make_block_scorer(self.best_estimator_, self.scoring, getattr(self.best_estimator_, "classes_", None))
+        scoring = self._scoring()
+        if isinstance(scoring, Mapping):
+            scoring = scoring[self.refit]
+        elif isinstance(scoring, list | tuple | set):
+            scoring = self.refit
+        scorer = make_block_scorer(self.best_estimator_, scoring, getattr(self.best_estimator_, "classes_", None))
         tally = scorer.tally(self.best_estimator_)
         for block in align(X_chunks, y_chunks, None):
             rows = block.load({key: future.result() for key, future in block.futures.items()})

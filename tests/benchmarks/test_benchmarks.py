@@ -55,3 +55,8 @@ def test_larger_than_memory() -> None:
 def test_trials_per_second() -> None:
     for rounds in run("trials_per_second.py").values():
         assert all(figures["trials"] == 1000 for figures in rounds)
+
+
+def test_grid_of_svc() -> None:
+    scores = {figures["best_score"] for rounds in run("grid_of_svc.py").values() for figures in rounds}
+    assert len(scores) == 1
