@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-import distributed
 import pandas as pd
 import sklearn
 from dask.base import is_dask_collection
@@ -29,6 +27,7 @@ from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.rungs import Plan
 from dhpo.scoring import resolve_scoring
+from dhpo.search.client import current_client
 from dhpo.search.door import check_estimator, checked_test_size, checked_validation, warn_of_column
 from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.run import Run
@@ -194,7 +193,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy)
         terminal = make_terminal(self.verbose)
         history = History(self._first_of_bracket(job.schedule.plan()))
-        client, close = _current_client()
+        client, close = current_client()
         try:
             executor = Executor(client, job, history, Observers([] if terminal is None else [terminal]))
             for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
@@ -336,32 +335,3 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             tags.regressor_tags = deepcopy(inner.regressor_tags)
             tags.input_tags.sparse = inner.input_tags.sparse
         return tags
-
-
-def _current_client() -> tuple[Any, Callable[[], None] | None]:
-    """The current client, or one of our own and the way to close it."""
-    try:
-        client = distributed.default_client()
-    except ValueError:
-        # Threads of this process: nothing to guard in a script, and most estimators leave the GIL alone in partial_fit.
-        cluster = distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=os.cpu_count(),
-            processes=False,
-            host="127.0.0.1",
-            protocol="tcp://",  # over inproc:// a worker opens its HTTP port on every interface
-            dashboard_address="127.0.0.1:0",
-        )
-        own = distributed.Client(cluster, set_as_default=False)
-
-        def close() -> None:
-            own.close()
-            cluster.close()
-
-        return own, close
-    if client.status != "running":
-        raise ValueError(
-            f"the current client is {client.status}: {client!r}. Start a new distributed.Client, or close this one's "
-            "`as_current` block to search on a cluster of this machine."
-        )
-    return client, None

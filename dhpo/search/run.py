@@ -6,15 +6,24 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from dhpo.executor import Executor
 from dhpo.history import Best, History
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Run"]
+__all__ = ["Run", "Runs"]
+
+
+class Runs(Protocol):
+    """What runs a search: an executor."""
+
+    def stop(self) -> None:
+        """End the search soon."""
+
+    async def run(self) -> None:
+        """Run the search to its end."""
 
 
 class Run:
@@ -31,9 +40,9 @@ class Run:
     def __init__(
         self,
         client: Any,
-        executor: Executor,
+        executor: Runs,
         history: History,
-        adopt: Callable[[Executor, History], Any],
+        adopt: Callable[[Any, History], Any],
         close: Callable[[], None] | None,
     ) -> None:
         self.history = history

@@ -24,7 +24,8 @@ from dhpo.history import History
 from dhpo.observers.base import Observers
 from dhpo.observers.terminal import make_terminal
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
-from dhpo.search.base import BlockSearchCV, _current_client
+from dhpo.search.base import BlockSearchCV
+from dhpo.search.client import current_client
 from dhpo.search.run import Run
 from dhpo.trial import Params
 from dhpo.wrapped import unwrap, wrapped_scoring
@@ -190,7 +191,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
         terminal = make_terminal(self.verbose)
         history = History(by_fits=True)
-        client, close = _current_client()
+        client, close = current_client()
         try:
             executor = FitExecutor(client, search, history, Observers([] if terminal is None else [terminal]))
             for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:

@@ -34,7 +34,7 @@ def test_lengths_that_turn_out_to_differ_are_named(client):
 
 
 def test_a_test_size_that_holds_out_nothing_is_refused(client):
-    with pytest.raises(ValueError, match=r"test_size=1e-09 holds out no row of 20"):
+    with pytest.raises(ValueError, match=r"test_size=1e-09 holds out no row of n_samples=20"):
         make_search(test_size=1e-9).fit(da.ones((20, 2), chunks=(10, 2)), da.from_array(np.arange(20) % 2, 10))
 
 
