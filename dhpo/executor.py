@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from dhpo.cluster import Workers
 from dhpo.cohorts import Assignment, UnderWay, plan_steps
 from dhpo.errors import SearchFailed, WorkersLost
 from dhpo.events import DataPrepared, Event, StepDone, Stopped
+from dhpo.folds import REFIT
 from dhpo.history import History
 from dhpo.job import Job, has_optional_classes
 from dhpo.ledger import Ledger
@@ -58,13 +60,13 @@ class Executor:
     Attributes
     ----------
     best_model : estimator or None
-        The model of the best report, once the search is over.
+        The model of the best report, or one like it trained on all rows, once the search is over.
     """
 
     def __init__(self, client: Any, job: Job, history: History, observers: Observers) -> None:
         self.best_model: Any = None
         self._client = client
-        self._job = job
+        self.job = job
         self._history = history
         self._observers = observers
         self._workers = Workers(client)
@@ -91,17 +93,18 @@ class Executor:
         Raises
         ------
         SearchFailed
-            If no trial has a finite score at the end.
+            If no trial has a finite score at the end, or the best cannot be trained on all rows.
         WorkersLost
             If there was no worker for `workers_timeout` seconds.
         """
-        plan = self._job.schedule.plan()
+        plan = self.job.schedule.plan()
         self._observers.start(plan, self._history, self._client.dashboard_link)
         reason = "failed"
         self._stopping = asyncio.create_task(self._stop.wait())
         try:
             await self._prepare(plan.max_resource)
-            await self._until_done()
+            await self._until(lambda: self.job.schedule.done)
+            await self._refit()
             reason = "stopped" if self._stop.is_set() else "done"
         except asyncio.CancelledError:
             if not self._stop.is_set():
@@ -125,7 +128,7 @@ class Executor:
             )
 
     async def _prepare(self, max_resource: int) -> None:
-        job = self._job
+        job = self.job
         await self._wait_for_workers()
         self._shared = await self._workers.share_folder(self._workspace.token)
         if not self._shared:
@@ -153,17 +156,22 @@ class Executor:
         fit_kwargs = dict(job.fit_kwargs)
         if job.data.with_classes:
             fit_kwargs["classes"] = data.classes
+        scorers = {
+            name: make_block_scorer(unwrap(job.estimator), scoring, fit_kwargs.get("classes"))
+            for name, scoring in job.metrics.scoring.items()
+        }
         context = Context(
             run=self._workspace.run,
             estimator=job.estimator,
             fit_kwargs=fit_kwargs,
             classes_once=has_optional_classes(job.estimator),
-            scorer=make_block_scorer(unwrap(job.estimator), job.scoring, fit_kwargs.get("classes")),
+            scorer=scorers.pop(job.metrics.deciding),
             order=data.order,
             split=data.split,
             entropy=job.entropy,
             store=self._workspace.models if self._shared else None,
             config=job.config,
+            other_scorers=scorers,
         )
         self._context = cloudpickle.dumps(context, protocol=5)
         self._gather = not self._workers.cache_holds(data.nbytes)
@@ -196,18 +204,34 @@ class Executor:
         self._refreshed = now
         if len(self._workers):
             self._workers_seen = now
-        elif now - self._workers_seen > self._job.workers_timeout:
+        elif now - self._workers_seen > self.job.workers_timeout:
             raise WorkersLost(
-                f"{self._client.scheduler.address} has had no running worker for {self._job.workers_timeout:g} s; "
+                f"{self._client.scheduler.address} has had no running worker for {self.job.workers_timeout:g} s; "
                 f"{self._history.partial_fit_calls} partial_fit calls were done. Workers that are paused, because they "
                 "hold more than 0.8 of their memory limit, do not count: give them more memory, or the data smaller "
                 "chunks. The logs of the cluster tell more."
             )
 
-    async def _until_done(self) -> None:
+    async def _refit(self) -> None:
+        """Train a model like the best on all rows, where all others were trained on folds."""
+        best = self._history.best
+        if not self.job.data.n_folds or not self.job.refit or best is None or self._stop.is_set():
+            return
+        self._ledger.begin_refit(best.trial, best.report.resource)
+        await self._until(lambda: self._ledger.refitted() is not None)
+        trained = self._ledger.refitted()
+        if trained is None:
+            return
+        if trained.error is not None:
+            raise SearchFailed(f"trial {best.trial.number} is the best, and failed on all rows:\n{trained.error}")
+        checkpoint = self._models.latest(REFIT)
+        if checkpoint is not None:
+            self.best_model = loads_model(self._models.read(checkpoint))
+
+    async def _until(self, over: Callable[[], bool]) -> None:
         while True:
             self._ledger.take_decisions()
-            if self._job.schedule.done or self._stop.is_set():
+            if over() or self._stop.is_set():
                 return
             self._submit_steps()
             await asyncio.wait(
@@ -230,7 +254,7 @@ class Executor:
             self._workers.n_threads,
             under_way,
             self._ledger.costs,
-            seconds=self._job.step_seconds,
+            seconds=self.job.step_seconds,
             gather=self._gather,
         ):
             self._submit(assignment)
@@ -246,7 +270,7 @@ class Executor:
             until=assignment.until,
             blocks={block: data.specs[block] for block in blocks},
             validation=data.validation if may_score else (),
-            seconds=self._job.step_seconds,
+            seconds=self.job.step_seconds,
             memory_limit=self._workers.memory_limit(assignment.worker),
         )
         futures: dict[Key, Any] = {key: data.futures[key] for b in blocks for key in data.specs[b].supplied}
@@ -294,13 +318,14 @@ class Executor:
             return
         for outcome in result.outcomes:
             self._ledger.advanced(outcome, sent.assignment.worker)
-        self._append(StepDone({o.trial: o.calls for o in result.outcomes}, result.stats, self._now()))
+        progress = dict(self._ledger.progress(o) for o in result.outcomes if o.trial != REFIT)
+        self._append(StepDone(progress, result.stats, self._now()))
         for outcome in result.outcomes:
             self._ledger.settled(outcome)
 
     def _take_best_model(self) -> None:
         best = self._history.best
-        if best is not None:
+        if best is not None and not self.job.data.n_folds:
             self.best_model = loads_model(self._models.read(self._models.scored(best.trial.number)))
 
     async def _cancel_steps(self) -> None:

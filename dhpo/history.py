@@ -214,6 +214,14 @@ class History:
             "score_time": report.score_time,
             "elapsed_wall_time": event.time,
             "error": report.error,
+            **self._other_metrics(event),
+        }
+
+    def _other_metrics(self, event: Reported) -> dict[str, float]:
+        """Means over the splits, where there are several metrics."""
+        names = [name for name in (event.splits[0].test if event.splits else ()) if name != "score"]
+        return {
+            f"test_{name}": float(np.mean([split.test.get(name, np.nan) for split in event.splits])) for name in names
         }
 
     def cv_results(self) -> dict[str, Any]:

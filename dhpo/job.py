@@ -9,6 +9,7 @@ from typing import Any
 from dhpo.preparation import DataPlan
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
+from dhpo.scoring import Metrics
 from dhpo.wrapped import unwrap
 
 __all__ = ["Job", "has_optional_classes", "takes_classes"]
@@ -24,7 +25,7 @@ class Job:
         Never changed; cloned for each trial.
     schedule : Schedule
     sampler : Sampler
-    scoring : str, callable or None
+    metrics : Metrics
     data : DataPlan
     fit_kwargs : dict
         Extra arguments of `partial_fit`.
@@ -32,6 +33,8 @@ class Job:
         Seed of the estimators, the passes and the split.
     config : dict
         scikit-learn's configuration in the thread of the user.
+    refit : bool, default True
+        Whether the best is trained on all rows at the end, where the others were trained on folds.
     step_seconds : float, default 2.0
         How long a Dask task should last.
     workers_timeout : float, default 60.0
@@ -41,11 +44,12 @@ class Job:
     estimator: Any
     schedule: Schedule
     sampler: Sampler
-    scoring: Any
+    metrics: Metrics
     data: DataPlan
     fit_kwargs: dict[str, Any]
     entropy: int
     config: dict[str, Any]
+    refit: bool = True
     step_seconds: float = 2.0
     workers_timeout: float = 60.0
 

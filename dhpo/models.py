@@ -53,6 +53,10 @@ class KeptModels:
         if not report.failed:
             self._set(self._scored, report.trial, self._latest[report.trial])
 
+    def forget(self, trial: int) -> None:
+        """A model is not needed any more."""
+        self._set(self._latest, trial, None)
+
     def ended(self, trial: int, last: Report | None) -> None:
         """A trial will never be trained again."""
         self._set(self._latest, trial, None)

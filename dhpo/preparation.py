@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -48,6 +48,10 @@ class DataPlan:
         Seed of the split.
     with_classes : bool
         Whether the distinct targets are wanted.
+    stratified : bool
+        Whether every class gives its share of the rows held out, or of every fold.
+    n_folds : int
+        Folds that the rows of every block are dealt out to, instead of holding some out; 0 for none.
     """
 
     X: Chunks
@@ -57,6 +61,8 @@ class DataPlan:
     test_size: Any
     entropy: int
     with_classes: bool
+    stratified: bool = False
+    n_folds: int = 0
 
 
 @dataclass
@@ -129,8 +135,9 @@ async def look_at_data(
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
     blocks = await _blocks(client, plan.X, plan.y, plan.sample_weight)
-    test_size = None if plan.validation is not None else plan.test_size(len(blocks))
-    split = Split(test_size, plan.entropy, str(workspace.scratch) if shared else None)
+    test_size = None if plan.validation is not None or plan.n_folds else plan.test_size(len(blocks))
+    scratch = str(workspace.scratch) if shared else None
+    split = Split(test_size, plan.entropy, scratch, plan.stratified, plan.n_folds)
     specs = [_spec(block, workspace, shared, "block") for block in blocks]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
@@ -139,6 +146,8 @@ async def look_at_data(
         own = await _blocks(client, *plan.validation, None)
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
         data.validation_futures = {key: future for block in own for key, future in block.futures.items()}
+    elif plan.n_folds:
+        _make_folds(data)
     elif not sum(f.n_validation for f in data.facts):
         raise ValueError(
             f"test_size={test_size} holds out no row of n_samples={sum(f.n_training for f in data.facts)}; give a "
@@ -205,7 +214,7 @@ async def _load_all(
         with_classes=with_classes,
         reads=max(max_resource / len(data.specs), 1.0) * max(len(workers), 1),
         free_bytes_needed_per_byte=2.0 * len(data.specs),
-        return_validation=not shared,
+        return_validation=not shared and not data.split.n_folds,
     )
     where = workers.addresses if workers.some_see_no_folder else None
     tasks = []
@@ -215,13 +224,14 @@ async def _load_all(
         values = [data.futures[key] for key in names]
         key = f"load-{workspace.run}-{number}"
         tasks.append(client.submit(load, specs, names, values, key=key, workers=where, pure=False))
-    heads = tasks if shared else [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
+    with_rows = not shared and not data.split.n_folds
+    heads = tasks if not with_rows else [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
     try:
         results = await client.gather(heads, asynchronous=True)
     except BaseException:
         await client.cancel(tasks, asynchronous=True, force=True)
         raise
-    if not shared:
+    if with_rows:
         rows = [client.submit(operator.itemgetter(1), task, pure=False) for task in tasks]
         data.validation_futures = {("valid", batch[0]): row for batch, row in zip(batches, rows, strict=True)}
     data.facts = sorted((facts for result in results for facts in result), key=lambda f: f.index)
@@ -237,6 +247,16 @@ async def _load_all(
         data.validation = _groups(data)
 
 
+def _make_folds(data: Data) -> None:
+    """Score on the rows of the training blocks: those of one fold at a time."""
+    n_rows, n_folds = sum(f.n_training for f in data.facts), data.split.n_folds
+    if n_rows < n_folds:
+        raise ValueError(f"cv={n_folds} needs at least as many rows; X has n_samples={n_rows}.")
+    data.facts = [replace(f, n_validation=f.n_training, validation_nbytes=f.nbytes // n_folds) for f in data.facts]
+    data.validation = _groups(data)
+    data.validation_futures = {} if all(f.folds_kept for f in data.facts) else data.futures
+
+
 def _groups(data: Data) -> list[tuple[BlockSpec, ...]]:
     groups: list[list[BlockSpec]] = []
     size = 0
@@ -246,7 +266,9 @@ def _groups(data: Data) -> list[tuple[BlockSpec, ...]]:
         if not groups or size + facts.validation_nbytes > _VALIDATION_GROUP_BYTES:
             groups.append([])
             size = 0
-        groups[-1].append(BlockSpec(facts.index))
+        # The rows held out lie in scratch space, or come with the task; those of a fold may have to be computed.
+        bare = facts.folds_kept or not data.split.n_folds
+        groups[-1].append(BlockSpec(facts.index) if bare else data.specs[facts.index])
         size += facts.validation_nbytes
     return [tuple(group) for group in groups]
 

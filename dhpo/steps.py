@@ -31,6 +31,7 @@ class Context:
         Whether `classes` go along with the first call of a model alone, as scikit-learn has it; to compare them anew
         with each call takes a sixth of the time of SGDClassifier.
     scorer : BlockScorer
+        Of the metric that decides.
     order : PassOrder
     split : Split
     entropy : int
@@ -39,6 +40,8 @@ class Context:
         None where workers and driver share no folder; models then travel with the steps.
     config : mapping
         The configuration of scikit-learn where the search was started.
+    other_scorers : mapping of str to BlockScorer
+        Of the other metrics.
     """
 
     run: str
@@ -51,15 +54,17 @@ class Context:
     entropy: int
     store: ModelStore | None
     config: Mapping[str, Any] = field(default_factory=dict)
+    other_scorers: Mapping[str, BlockScorer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Work:
-    """One trial in a step: where it stands and where it goes.
+    """One model in a step: where it stands and where it goes.
 
     Parameters
     ----------
     trial : int
+        Number of the model: of its trial, or of its trial and fold, see `dhpo.folds`.
     params : dict
         Parameters of the trial.
     start : int
@@ -70,6 +75,12 @@ class Work:
         Where its model lies; None for a new one.
     model : bytes or None
         The model itself, where there is no shared store.
+    seed : int or None
+        Number of the trial, which its seed comes from; None for that of the model.
+    fold : int or None
+        The fold that is left out of training, and scored on. None: train on what is not held out.
+    scored : bool
+        Whether the model is scored at its target.
     """
 
     trial: int
@@ -78,6 +89,9 @@ class Work:
     target: int
     checkpoint: Checkpoint | None = None
     model: bytes | None = None
+    seed: int | None = None
+    fold: int | None = None
+    scored: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,9 @@ class Outcome:
     trial, calls : int
     fit_seconds, score_seconds : float
     score : float or None
-        None where the trial was not scored.
+        By the metric that decides; None where the trial was not scored.
+    others : dict of str to float
+        By the other metrics.
     error : str or None
         The traceback, if it failed.
     checkpoint : Checkpoint or None
@@ -129,6 +145,7 @@ class Outcome:
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
     score: float | None = None
+    others: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     checkpoint: Checkpoint | None = None
     model: bytes | None = None

@@ -18,10 +18,10 @@ from dask.typing import Key
 from sklearn import config_context
 from sklearn.base import clone
 
-from dhpo.data.reader import BlockSpec, load_training, load_validation
+from dhpo.data.reader import BlockSpec, FoldedRows, load_fold, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.events import StepStats
-from dhpo.scoring import Tally
+from dhpo.scoring import SeveralTallies
 from dhpo.seeds import seed_for
 from dhpo.steps import Context, Outcome, Step, StepResult, Work
 from dhpo.store import dumps_model, loads_model
@@ -92,7 +92,8 @@ class _Candidate:
 
     @property
     def due(self) -> bool:
-        return self.alive and self.outcome.score is None and self.outcome.calls == self.work.target
+        reached = self.outcome.calls == self.work.target
+        return self.alive and self.work.scored and self.outcome.score is None and reached
 
 
 class _Run:
@@ -132,7 +133,8 @@ class _Run:
         candidate = _Candidate(work, None, outcome)
         if work.start == 0:
             with _failures_of(outcome):
-                candidate.model = new_model(self._context.estimator, work.params, self._context.entropy, work.trial)
+                seed = work.trial if work.seed is None else work.seed
+                candidate.model = new_model(self._context.estimator, work.params, self._context.entropy, seed)
             return candidate
         candidate.model = self._state.take_model(work.trial, work.start)
         if candidate.model is None:
@@ -159,8 +161,9 @@ class _Run:
             if ahead is not None:
                 block = self._context.order.block_at(ahead)
                 self._state.cache.read_ahead(("train", block), self._loader(block))
+            parts = FoldedRows(self._context.split, rows, self._context.order.block_at(call))
             for candidate in cohort:
-                self._advance(candidate, rows)
+                self._advance(candidate, parts.without(candidate.work.fold))
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
             blocks_done += 1
@@ -233,22 +236,26 @@ class _Run:
     def _score_together(self, cohort: Sequence[_Candidate]) -> None:
         """Score some trials in one pass over the validation data."""
         started = time.perf_counter()
-        tallies: list[tuple[_Candidate, Tally]] = []
+        context = self._context
+        by_fold: dict[int | None, list[tuple[_Candidate, SeveralTallies]]] = {}
         for candidate in cohort:
             with _failures_of(candidate.outcome):
-                tallies.append((candidate, self._context.scorer.tally(candidate.model)))
+                tally = SeveralTallies(candidate.model, context.scorer, context.other_scorers)
+                by_fold.setdefault(candidate.work.fold, []).append((candidate, tally))
         for number, group in enumerate(self._step.validation):
-            rows = self._validation_rows(number, group)
-            if not len(rows):
-                continue
-            for candidate, tally in tallies:
-                if candidate.alive:
-                    with self._scoring(candidate):
-                        tally.add(rows)
-        for candidate, tally in tallies:
+            for fold, tallies in by_fold.items():
+                rows = self._validation_rows(number, group, fold)
+                if not len(rows):
+                    continue
+                for candidate, tally in tallies:
+                    if candidate.alive:
+                        with self._scoring(candidate):
+                            tally.add(rows)
+        for candidate, tally in (pair for tallies in by_fold.values() for pair in tallies):
             if candidate.alive:
                 with self._scoring(candidate):
-                    candidate.outcome.score = float(tally.score())
+                    candidate.outcome.score = tally.score()
+                    candidate.outcome.others = tally.others()
         self._meter.score_seconds += time.perf_counter() - started
 
     @contextmanager
@@ -259,12 +266,16 @@ class _Run:
         candidate.outcome.score_seconds += time.perf_counter() - started
         self._meter.useful_cpu += time.thread_time() - cpu
 
-    def _validation_rows(self, number: int, group: Sequence[BlockSpec]) -> Rows:
+    def _validation_rows(self, number: int, group: Sequence[BlockSpec], fold: int | None) -> Rows:
+        split = self._context.split
+
         def load() -> Rows:
-            return _together([load_validation(spec, self._context.split, self._supplied) for spec in group])
+            if fold is None:
+                return _together([load_validation(spec, split, self._supplied) for spec in group])
+            return _together([load_fold(spec, split, fold, self._supplied) for spec in group])
 
         # Needed by every score: kept before any training block.
-        found = self._state.cache.get(("valid", number), load, needed_at=-1.0)
+        found = self._state.cache.get(("valid", number, fold), load, needed_at=-1.0)
         if found.read:
             self._meter.validation_blocks_read += 1
             self._meter.bytes_read += found.rows.nbytes

@@ -18,9 +18,9 @@ from dask.typing import Key
 
 from dhpo.data.blocks import Block, BlockMismatch
 from dhpo.data.rows import Rows
-from dhpo.data.validation import split_rows
+from dhpo.data.validation import fold_of_rows, split_rows
 
-__all__ = ["BlockFacts", "BlockSpec", "Split", "load_training", "load_validation", "prepare"]
+__all__ = ["BlockFacts", "BlockSpec", "FoldedRows", "Split", "load_fold", "load_training", "load_validation", "prepare"]
 
 # What reading back and writing raw rows costs, as far as the decision to materialise a block is concerned.
 _READ_BYTES_PER_SECOND = 2e9
@@ -68,31 +68,45 @@ class Split:
     scratch : str or None
         Folder for raw copies of rows that all workers share; None where every block is loaded from its source each
         time.
+    stratified : bool
+        Whether every class gives its share, where y holds labels.
+    n_folds : int
+        Folds that the rows of every block are dealt out to; 0 for none.
     """
 
     test_size: float | None
     entropy: int
     scratch: str | None = None
+    stratified: bool = False
+    n_folds: int = 0
 
     def file(self, kind: str, index: int) -> Path | None:
         """Where the copy of the "train" or "valid" rows of a block is, or would be."""
         return None if self.scratch is None else Path(self.scratch) / f"{kind}-{index:06d}.joblib"
 
-    def positions(self, n_rows: int, index: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def positions(self, rows: Rows, index: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Where the training and the validation rows of a block are; None for all rows."""
         if self.test_size is None:
             return None, None
-        return split_rows(n_rows, self.test_size, self.entropy, index)
+        return split_rows(len(rows), self.test_size, self.entropy, index, self._labels(rows))
 
     def training(self, rows: Rows, index: int) -> Rows:
         """The rows of a block that models are trained on."""
-        where = self.positions(len(rows), index)[0]
+        where = self.positions(rows, index)[0]
         return rows if where is None else rows.take(where)
 
     def validation(self, rows: Rows, index: int) -> Rows:
         """The rows of a block that models are scored on."""
-        where = self.positions(len(rows), index)[1]
+        where = self.positions(rows, index)[1]
         return rows if where is None else rows.take(where)
+
+    def folds(self, rows: Rows, index: int) -> np.ndarray:
+        """The fold of each row of a block."""
+        return fold_of_rows(len(rows), self.n_folds, self.entropy, index, self._labels(rows))
+
+    def _labels(self, rows: Rows) -> np.ndarray | None:
+        labels: np.ndarray | None = rows.y
+        return labels if self.stratified and labels is not None and labels.ndim == 1 else None
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,8 @@ class BlockFacts:
         Bytes of the validation rows in memory.
     materialised : bool
         Whether the training rows were copied to scratch space.
+    folds_kept : bool
+        Whether the rows of each fold were.
     classes : ndarray, optional
         The distinct targets.
     error : str, optional
@@ -122,6 +138,7 @@ class BlockFacts:
     nbytes: int = 0
     validation_nbytes: int = 0
     materialised: bool = False
+    folds_kept: bool = False
     classes: np.ndarray | None = None
     error: str | None = None
 
@@ -165,18 +182,22 @@ def prepare(
         empty = Rows(np.empty((0, 0)))
         return BlockFacts(spec.index, error=f"{error} (block {spec.index})"), lambda: empty, empty
     seconds = time.perf_counter() - start
-    held_out = split.positions(len(rows), spec.index)[1]
+    held_out = split.positions(rows, spec.index)[1]
     validation = rows.take(np.arange(0) if held_out is None else held_out)
     training = cache(partial(split.training, rows, spec.index))
     nbytes = rows.nbytes - validation.nbytes
-    materialised = False
+    materialised = folds_kept = False
     path = split.file("train", spec.index)
     if path is not None:
         saved = reads * (seconds - nbytes / _READ_BYTES_PER_SECOND)
         worth_it = bool(spec.supplied) or saved > nbytes / _WRITE_BYTES_PER_SECOND
-        if worth_it and shutil.disk_usage(path.parent).free > nbytes * free_bytes_needed_per_byte:
+        has_room = shutil.disk_usage(path.parent).free > nbytes * free_bytes_needed_per_byte
+        if worth_it and has_room:
             _dump(training(), path)
             materialised = True
+        if has_room and split.n_folds:
+            _dump_folds(rows, split, spec.index)
+            folds_kept = True
         validation_path = split.file("valid", spec.index)
         if validation_path is not None and split.test_size is not None:
             _dump(validation, validation_path)
@@ -187,6 +208,7 @@ def prepare(
         nbytes=nbytes,
         validation_nbytes=validation.nbytes,
         materialised=materialised,
+        folds_kept=folds_kept,
         classes=classes,
     )
     return facts, training, validation
@@ -216,6 +238,15 @@ def load_training(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] | N
     return copy if copy is not None else split.training(spec.load(supplied), spec.index)
 
 
+def load_fold(spec: BlockSpec, split: Split, fold: int, supplied: Mapping[Key, Any] | None = None) -> Rows:
+    """The rows of one fold of a block."""
+    copy = _read_copy(split.file(f"fold-{fold}", spec.index))
+    if copy is not None:
+        return copy
+    rows = load_training(spec, split, supplied)
+    return rows.take(np.flatnonzero(split.folds(rows, spec.index) == fold))
+
+
 def load_validation(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] | None = None) -> Rows:
     """The validation rows of a block of the training data, or all rows of a block of the user's validation data."""
     if supplied and ("valid", spec.index) in supplied:
@@ -223,6 +254,43 @@ def load_validation(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] |
         return rows
     copy = _read_copy(split.file("valid", spec.index)) if split.test_size is not None else None
     return copy if copy is not None else split.validation(spec.load(supplied), spec.index)
+
+
+class FoldedRows:
+    """The rows of one block without one of its folds, cut once for all models that leave it out.
+
+    Parameters
+    ----------
+    split : Split
+    rows : Rows
+    block : int
+    """
+
+    def __init__(self, split: Split, rows: Rows, block: int) -> None:
+        self._split = split
+        self._rows = rows
+        self._block = block
+        self._fold_of_row: np.ndarray | None = None
+        self._parts: dict[int, Rows] = {}
+
+    def without(self, fold: int | None) -> Rows:
+        """The rows that a model is trained on that leaves out a fold; all of them for None."""
+        if fold is None:
+            return self._rows
+        if self._fold_of_row is None:
+            self._fold_of_row = self._split.folds(self._rows, self._block)
+        if fold not in self._parts:
+            self._parts[fold] = self._rows.take(np.flatnonzero(self._fold_of_row != fold))
+        return self._parts[fold]
+
+
+def _dump_folds(rows: Rows, split: Split, index: int) -> None:
+    """Keep the folds of a block apart: to score on them reads the data once, and not once for each fold."""
+    folds = split.folds(rows, index)
+    for fold in range(split.n_folds):
+        path = split.file(f"fold-{fold}", index)
+        if path is not None:
+            _dump(rows.take(np.flatnonzero(folds == fold)), path)
 
 
 def _read_copy(path: Path | None) -> Rows | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["default_test_size", "split_rows"]
+__all__ = ["default_test_size", "fold_of_rows", "split_rows"]
 
 
 def default_test_size(n_blocks: int) -> float:
@@ -12,7 +12,9 @@ def default_test_size(n_blocks: int) -> float:
     return min(0.2, 1 / n_blocks)
 
 
-def split_rows(n_rows: int, test_size: float, entropy: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(
+    n_rows: int, test_size: float, entropy: int, block: int, labels: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw the held-out rows of one block.
 
     Every block gives its share, so that data sorted by time or class is held out evenly. The draw depends on the seed
@@ -29,14 +31,53 @@ def split_rows(n_rows: int, test_size: float, entropy: int, block: int) -> tuple
         Seed of the split.
     block : int
         Number of the block.
+    labels : ndarray of shape (n_rows,), optional
+        Classes of the rows. Each gives its share, up or down to a whole number of rows.
 
     Returns
     -------
     training, validation : ndarray of int
         Row positions, ascending.
     """
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy, spawn_key=(block,))))
-    n_validation = int(n_rows * test_size + rng.random())
+    rng = _rng(entropy, block)
+    start = rng.random()
+    # Systematic sampling: a row is held out wherever the running total of shares passes a whole number.
+    passed = np.floor(np.arange(n_rows + 1) * test_size + start)
     held_out = np.zeros(n_rows, dtype=bool)
-    held_out[rng.permutation(n_rows)[:n_validation]] = True
+    held_out[_shuffled(n_rows, rng, labels)] = np.diff(passed) > 0
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def fold_of_rows(n_rows: int, n_folds: int, entropy: int, block: int, labels: np.ndarray | None = None) -> np.ndarray:
+    """Deal the rows of one block out to folds, as evenly as their numbers allow.
+
+    Parameters
+    ----------
+    n_rows, entropy, block, labels
+        As for `split_rows`. With labels, each class is dealt out evenly.
+    n_folds : int
+
+    Returns
+    -------
+    ndarray of int of shape (n_rows,)
+        The fold of each row, from 0.
+    """
+    rng = _rng(entropy, block)
+    first = int(rng.integers(n_folds))
+    folds = np.empty(n_rows, dtype=np.int64)
+    folds[_shuffled(n_rows, rng, labels)] = (first + np.arange(n_rows)) % n_folds
+    return folds
+
+
+def _rng(entropy: int, block: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy, spawn_key=(block,))))
+
+
+def _shuffled(n_rows: int, rng: np.random.Generator, labels: np.ndarray | None) -> np.ndarray:
+    """The rows in random order, the classes one after the other."""
+    order = rng.permutation(n_rows)
+    if labels is None:
+        return order
+    _, classes = np.unique(labels, return_inverse=True)
+    grouped: np.ndarray = order[np.argsort(classes[order], kind="stable")]
+    return grouped

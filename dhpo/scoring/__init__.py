@@ -6,16 +6,20 @@ collected over the blocks (`collecting`).
 
 from dhpo.scoring.base import BlockScorer, Tally
 from dhpo.scoring.collecting import CollectingScorer
-from dhpo.scoring.resolve import make_block_scorer, resolve_scoring
+from dhpo.scoring.resolve import Metrics, make_block_scorer, resolve_metrics, resolve_scoring
+from dhpo.scoring.several import SeveralTallies
 from dhpo.scoring.sums import MeanScorer, OwnScorer, R2Scorer
 
 __all__ = [
     "BlockScorer",
     "CollectingScorer",
     "MeanScorer",
+    "Metrics",
     "OwnScorer",
     "R2Scorer",
+    "SeveralTallies",
     "Tally",
     "make_block_scorer",
+    "resolve_metrics",
     "resolve_scoring",
 ]

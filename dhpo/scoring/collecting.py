@@ -14,9 +14,9 @@ from sklearn.utils import Tags, TargetTags
 from dhpo.data.rows import Rows
 from dhpo.scoring.base import Scorer, Tally
 
-__all__ = ["CollectingScorer"]
+__all__ = ["OUTPUTS", "CollectingScorer"]
 
-_OUTPUTS = ("predict", "predict_proba", "decision_function", "predict_log_proba", "score_samples", "transform")
+OUTPUTS = ("predict", "predict_proba", "decision_function", "predict_log_proba", "score_samples", "transform")
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,18 @@ class _CollectingTally:
 
     def add(self, rows: Rows) -> None:
         if self._asked is None:
-            self._asked = self._outputs_asked_for(rows)
+            spy = self._spy_on(rows)
+            self._asked = list(spy.asked)
             self._n_features = rows.X.shape[1]
-        for name in self._asked:
-            self._outputs.setdefault(name, []).append(getattr(self._model, name)(rows.X))
+            self._outputs = {name: [spy.asked[name]] for name in self._asked}
+        else:
+            for name in self._asked:
+                self._outputs[name].append(getattr(self._model, name)(rows.X))
         if rows.y is not None:
             self._targets.append(rows.y)
 
-    def _outputs_asked_for(self, rows: Rows) -> list[str]:
-        spy = _Spy(self._model)
+    def _spy_on(self, rows: Rows) -> _Spy:
+        spy = _Spy(self._model, rows.X)
         try:
             self._call(spy, rows.X, rows.y)
         except Exception:
@@ -59,7 +62,7 @@ class _CollectingTally:
                 raise
         if not spy.asked:
             raise TypeError(f"this scorer asks the model for none of its outputs; {_OUTPUTS_ONLY}")
-        return list(dict.fromkeys(spy.asked))
+        return spy
 
     def _call(self, model: Any, X: Any, y: Any) -> float:
         return float(self._scorer(model, X) if y is None else self._scorer(model, X, y))
@@ -72,7 +75,10 @@ class _CollectingTally:
         return self._call(_Replay(self._model, outputs, X), X, y)
 
 
-_OUTPUTS_ONLY = f"over blocks, a scorer sees X only through the outputs of the model ({', '.join(_OUTPUTS)})"
+_OUTPUTS_ONLY = f"over blocks, a scorer sees X only through the outputs of the model ({', '.join(OUTPUTS)})"
+
+
+_CHANGES_X = f"this scorer reads X itself, or changes X before it asks the model; {_OUTPUTS_ONLY}"
 
 
 class _NoRows:
@@ -104,7 +110,7 @@ class _StandIn:
         if name == "score":
             raise TypeError(f"this scorer calls the score method of the model, as scoring=None does; {_OUTPUTS_ONLY}")
         value = getattr(self._dhpo_model, name)
-        if name not in _OUTPUTS:
+        if name not in OUTPUTS:
             return value
         output = self._dhpo_output(name, value)
         output.__name__ = name  # scikit-learn finds out by the name which output it has got
@@ -124,14 +130,18 @@ class _StandIn:
 
 
 class _Spy(_StandIn):
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, X: Any) -> None:
         super().__init__(model)
-        self.asked: list[str] = []
+        self.asked: dict[str, Any] = {}
+        self._dhpo_X = X
 
     def _dhpo_output(self, name: str, method: Any) -> Any:
         def output(X: Any) -> Any:
-            self.asked.append(name)
-            return method(X)
+            if X is not self._dhpo_X:
+                raise TypeError(_CHANGES_X)
+            found = method(X)
+            self.asked.setdefault(name, found)
+            return found
 
         return output
 
@@ -145,7 +155,7 @@ class _Replay(_StandIn):
     def _dhpo_output(self, name: str, method: Any) -> Any:
         def output(X: Any) -> Any:
             if X is not self._dhpo_X:
-                raise TypeError(f"this scorer changes X before it asks the model; {_OUTPUTS_ONLY}")
+                raise TypeError(_CHANGES_X)
             return self._dhpo_outputs[name]
 
         return output

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,76 @@ from dhpo.scoring.base import BlockScorer, Scorer
 from dhpo.scoring.collecting import CollectingScorer
 from dhpo.scoring.sums import MEANS, MeanScorer, OwnScorer, R2Scorer
 
-__all__ = ["make_block_scorer", "resolve_scoring"]
+__all__ = ["Metrics", "make_block_scorer", "resolve_metrics", "resolve_scoring"]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How models are scored.
+
+    Parameters
+    ----------
+    scoring : dict of str to (str, callable or None)
+        By the name of the metric; the only one is called "score".
+    deciding : str
+        The metric that decides which trials go on, and which is the best.
+    """
+
+    scoring: dict[str, Any]
+    deciding: str
+
+    @property
+    def several(self) -> bool:
+        """Whether several metrics were asked for."""
+        return list(self.scoring) != ["score"]
+
+
+def resolve_metrics(estimator: Any, scoring: Any, refit: Any) -> Metrics:
+    """Check what the user asks for.
+
+    Parameters
+    ----------
+    estimator : estimator
+    scoring : None, str, callable, list, tuple, set or dict
+        One metric, the names of several, or names with scorers.
+    refit : bool or str
+        The name of the metric that decides, where there are several.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the parameter, what was given and what is allowed.
+    """
+    if not isinstance(refit, bool | str):
+        raise TypeError(
+            f"refit={refit!r} is not supported over blocks: trials are compared while they train. Allowed are True, "
+            "False, or with several metrics the name of the one that decides."
+        )
+    if scoring is None or isinstance(scoring, str) or callable(scoring):
+        resolve_scoring(estimator, scoring)
+        if isinstance(refit, str) and refit != "score":
+            raise ValueError(f"refit={refit!r} is not allowed with a single metric; allowed are True and False.")
+        return Metrics({"score": scoring}, "score")
+    if isinstance(scoring, list | tuple | set):
+        names = sorted(scoring, key=str) if isinstance(scoring, set) else list(scoring)
+        if len(set(map(str, names))) != len(names):
+            raise ValueError(f"scoring={scoring!r} names a metric more than once.")
+        scoring = {str(name): name for name in names}
+    if not isinstance(scoring, Mapping) or not scoring:
+        raise TypeError(
+            f"scoring={scoring!r} is not supported; allowed are None, the name of a scorer, a callable "
+            "(estimator, X, y) -> float, a list of names, or a dict of names to scorers."
+        )
+    for name, value in scoring.items():
+        if value is None or not isinstance(name, str):
+            raise ValueError(f"scoring={scoring!r}: {name!r} is {value!r}; give a name of a scorer or a callable.")
+        resolve_scoring(estimator, value)
+    if not isinstance(refit, str) or refit not in scoring:
+        raise ValueError(
+            f"refit={refit!r} is not allowed with several metrics: name the one that decides, one of "
+            f"{', '.join(map(repr, scoring))}."
+        )
+    return Metrics(dict(scoring), refit)
 
 
 def resolve_scoring(estimator: Any, scoring: Any) -> Scorer:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import sklearn
 from dask.base import is_dask_collection
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,9 +26,15 @@ from dhpo.preparation import DataPlan
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.rungs import Plan
-from dhpo.scoring import resolve_scoring
+from dhpo.scoring import resolve_metrics, resolve_scoring
 from dhpo.search.client import current_client
-from dhpo.search.door import check_estimator, checked_test_size, checked_validation, warn_of_column
+from dhpo.search.door import (
+    check_estimator,
+    checked_folds,
+    checked_test_size,
+    checked_validation,
+    warn_of_column,
+)
 from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.run import Run
 from dhpo.seeds import entropy_of, seed_for
@@ -223,8 +229,9 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         space = self._space()
         space.validate_for(self.estimator)
         schedule = self._schedule()
-        scoring = self._scoring()
-        resolve_scoring(estimator, scoring)
+        refit = getattr(self, "refit", True)
+        metrics = resolve_metrics(estimator, self._scoring(), refit)
+        n_folds = checked_folds(getattr(self, "cv", None), self.test_size, validation_data)
         test_size = checked_test_size(self.test_size)
         for name, value in fit_params.items():
             if is_dask_collection(value):
@@ -245,7 +252,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             estimator=clone(self.estimator, safe=False),  # what becomes of the user's is nothing to a run
             schedule=schedule,
             sampler=self._sampler(space, entropy),
-            scoring=scoring,
+            metrics=metrics,
             data=DataPlan(
                 X_chunks,
                 y_chunks,
@@ -254,29 +261,35 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
                 test_size,
                 seed_for(entropy, 0, "split"),
                 with_classes=classes is None and y is not None and takes_classes(estimator),
+                stratified=is_classifier(estimator),
+                n_folds=n_folds,
             ),
             fit_kwargs=fit_kwargs,
             entropy=entropy,
             config=sklearn.get_config(),
+            refit=bool(refit),
         )
 
     def _adopt(self, executor: Executor, history: History) -> Any:
         """Take over what a run has found, also one that ended early."""
         self.history_ = history.records()
         self.model_history_ = history.model_records()
-        self.scorer_ = resolve_scoring(unwrap(self.estimator), self._scoring())
-        self.multimetric_ = False
-        self.n_splits_ = 1
+        estimator, job = unwrap(self.estimator), executor.job
+        scorers = {name: resolve_scoring(estimator, scoring) for name, scoring in job.metrics.scoring.items()}
+        self.multimetric_ = job.metrics.several
+        self.scorer_ = scorers if self.multimetric_ else scorers["score"]
+        self.n_splits_ = job.data.n_folds or 1
         if not self.history_:
             return self
         self.cv_results_ = history.cv_results()
         best = history.best
-        if best is not None and executor.best_model is not None:
-            self.best_estimator_ = executor.best_model
+        if best is not None:
             self.best_params_ = dict(best.trial.params)
             self.best_score_ = best.report.score
-            self.n_iter_ = best.report.resource
             self.best_index_ = [trial.number for trial in history.reported].index(best.trial.number)
+            self.n_iter_ = best.report.resource
+        if executor.best_model is not None and job.refit:
+            self.best_estimator_ = executor.best_model
             for name in ("classes_", "n_features_in_", "feature_names_in_"):
                 if hasattr(self.best_estimator_, name):
                     setattr(self, name, getattr(self.best_estimator_, name))

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
 from dhpo.data.validation import default_test_size
 
-__all__ = ["check_estimator", "checked_test_size", "checked_validation", "warn_of_column"]
+__all__ = ["check_estimator", "checked_folds", "checked_test_size", "checked_validation", "warn_of_column"]
 
 
 def check_estimator(estimator: Any) -> None:
@@ -28,6 +29,22 @@ def check_estimator(estimator: Any) -> None:
             f"estimators with partial_fit, "
             "such as SGDClassifier, SGDRegressor, MLPClassifier, MiniBatchKMeans or GaussianNB."
         )
+
+
+def checked_folds(cv: Any, test_size: Any, validation_data: Any) -> int:
+    """Return the number of folds over the rows of every block, 0 for a hold-out, or raise ValueError."""
+    if cv is None:
+        return 0
+    n_folds = cv.n_splits if type(cv) in (KFold, StratifiedKFold) else cv
+    if isinstance(n_folds, bool) or not isinstance(n_folds, numbers.Integral) or n_folds < 2:
+        raise ValueError(
+            f"cv={cv!r} is not allowed over blocks: give the number of folds, 2 or more, a KFold or StratifiedKFold "
+            "with that number, or None to hold out test_size of the rows."
+        )
+    for name, value in (("test_size", test_size), ("validation_data", validation_data)):
+        if value is not None:
+            raise ValueError(f"cv={cv!r} and {name}: give one of them, for each says which rows to score on.")
+    return int(n_folds)
 
 
 def checked_test_size(test_size: Any) -> Callable[[int], float]:

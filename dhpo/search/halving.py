@@ -28,6 +28,8 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
     ----------
     estimator, parameters, n_initial_parameters, test_size, patience, tol, random_state, scoring, verbose, prefix
         See `IncrementalSearchCV`.
+    refit, cv
+        See `IncrementalSearchCV`.
     n_initial_iter : int
         `partial_fit` calls before the first decision.
     max_iter : int, optional
@@ -56,6 +58,8 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         scoring: Any = None,
         verbose: Any = True,
         prefix: str = "",
+        refit: Any = True,
+        cv: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -70,6 +74,8 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         self.scoring = scoring
         self.verbose = verbose
         self.prefix = prefix
+        self.refit = refit
+        self.cv = cv
 
     def _schedule(self) -> Schedule:
         if self.n_initial_iter is None:
@@ -90,7 +96,7 @@ class HyperbandSearchCV(_InitialParameters):
     ----------
     estimator, parameters, test_size, tol, random_state, scoring, verbose, prefix
         See `IncrementalSearchCV`.
-    predict_meta, predict_proba_meta, transform_meta
+    predict_meta, predict_proba_meta, transform_meta, refit, cv
         See `IncrementalSearchCV`.
     max_iter : int, default 81
         Most `partial_fit` calls of one trial; R in the paper.
@@ -122,6 +128,8 @@ class HyperbandSearchCV(_InitialParameters):
         predict_meta: Any = None,
         predict_proba_meta: Any = None,
         transform_meta: Any = None,
+        refit: Any = True,
+        cv: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -137,6 +145,8 @@ class HyperbandSearchCV(_InitialParameters):
         self.predict_meta = predict_meta
         self.predict_proba_meta = predict_proba_meta
         self.transform_meta = transform_meta
+        self.refit = refit
+        self.cv = cv
 
     def _schedule(self) -> Schedule:
         schedule = Hyperband(self.max_iter, self.aggressiveness)

@@ -79,8 +79,9 @@ class IncrementalSearchCV(_InitialParameters):
         Most `partial_fit` calls of one trial.
     random_state : int, RandomState, Generator or None, default None
         Repeats the search exactly, on any cluster.
-    scoring : str, callable or None, default None
-        As in scikit-learn. None is the estimator's own `score`.
+    scoring : str, callable, list, tuple, dict or None, default None
+        As in scikit-learn. None is the estimator's own `score`. Of several metrics, one that fails where `refit` names
+        another is not a number.
     verbose : bool or int, default True
         Show progress if the output is a terminal.
     prefix : str, default ""
@@ -89,11 +90,18 @@ class IncrementalSearchCV(_InitialParameters):
         The former name of `fits_per_score`.
     predict_meta, predict_proba_meta, transform_meta : ndarray or pandas object, optional
         An empty result of the method, where it cannot be found out by calling it on one row of ones.
+    refit : bool or str, default True
+        False leaves no `best_estimator_`. With several metrics the name of the one that decides which trials go on, and
+        which is the best.
+    cv : int, KFold, StratifiedKFold or None, default None
+        Folds over the rows of every block, evenly by class for a classifier. Each trial has a model for each fold; the
+        mean of their scores decides. `max_iter` and all calls count for each of them. None holds out `test_size`.
 
     Attributes
     ----------
     best_estimator_, best_params_, best_score_, best_index_
-        The trial with the highest last score; its model as it was trained, not refitted.
+        The trial with the highest last score; its model as it was trained, not refitted. With `cv`, a new model like it
+        that is trained on all rows; a search that was stopped has none.
     cv_results_ : dict of ndarray
         A row for each trial; makes a `pandas.DataFrame`.
     history_ : list of dict
@@ -125,6 +133,8 @@ class IncrementalSearchCV(_InitialParameters):
         predict_meta: Any = None,
         predict_proba_meta: Any = None,
         transform_meta: Any = None,
+        refit: Any = True,
+        cv: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -143,6 +153,8 @@ class IncrementalSearchCV(_InitialParameters):
         self.predict_meta = predict_meta
         self.predict_proba_meta = predict_proba_meta
         self.transform_meta = transform_meta
+        self.refit = refit
+        self.cv = cv
 
     def _schedule(self) -> Schedule:
         if self.decay_rate is not None:
@@ -163,7 +175,7 @@ class InverseDecaySearchCV(_InitialParameters):
     ----------
     estimator, parameters, n_initial_parameters, test_size, patience, tol, fits_per_score, max_iter
         See `IncrementalSearchCV`.
-    random_state, scoring, verbose, prefix, predict_meta, predict_proba_meta, transform_meta
+    random_state, scoring, verbose, prefix, predict_meta, predict_proba_meta, transform_meta, refit, cv
         See `IncrementalSearchCV`.
     decay_rate : float, default 1.0
         Higher drops candidates sooner; 0 drops none.
@@ -187,6 +199,8 @@ class InverseDecaySearchCV(_InitialParameters):
         predict_meta: Any = None,
         predict_proba_meta: Any = None,
         transform_meta: Any = None,
+        refit: Any = True,
+        cv: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -204,6 +218,8 @@ class InverseDecaySearchCV(_InitialParameters):
         self.predict_meta = predict_meta
         self.predict_proba_meta = predict_proba_meta
         self.transform_meta = transform_meta
+        self.refit = refit
+        self.cv = cv
 
     def _schedule(self) -> Schedule:
         schedule = InverseDecay(self._n_trials(), self.max_iter, self.decay_rate, self.fits_per_score)
