@@ -189,7 +189,9 @@ class Ledger:
         if outcome.error is not None:
             self._score(active, model, {}, outcome.error)
         elif outcome.score is not None:
-            found = {self._job.metrics.deciding: outcome.score, **outcome.others}
+            # What is not finite is a failure, ranked last.
+            score = outcome.score if math.isfinite(outcome.score) else math.nan
+            found = {self._job.metrics.deciding: score, **outcome.others}
             self._score(active, model, {name: found[name] for name in self._job.metrics.scoring}, None)
         elif not active.scored and model.calls == active.target:
             self._score(active, model, {}, None)

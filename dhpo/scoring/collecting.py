@@ -68,11 +68,17 @@ class _CollectingTally:
         return float(self._scorer(model, X) if y is None else self._scorer(model, X, y))
 
     def score(self) -> float:
-        outputs = {name: np.concatenate(parts) for name, parts in self._outputs.items()}
+        outputs = {name: _concatenate(parts) for name, parts in self._outputs.items()}
         y = np.concatenate(self._targets) if self._targets else None
         n_rows = len(y) if y is not None else len(next(iter(outputs.values())))
         X = _NoRows((n_rows, self._n_features))
         return self._call(_Replay(self._model, outputs, X), X, y)
+
+
+def _concatenate(parts: list[Any]) -> Any:
+    if isinstance(parts[0], list):  # probabilities of several outputs, an array for each
+        return [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
+    return np.concatenate(parts)
 
 
 _OUTPUTS_ONLY = f"over blocks, a scorer sees X only through the outputs of the model ({', '.join(OUTPUTS)})"

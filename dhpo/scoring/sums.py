@@ -20,8 +20,10 @@ def _accuracy(model: Any, rows: Rows, classes: np.ndarray | None) -> float:
 
 
 def _neg_log_loss(model: Any, rows: Rows, classes: np.ndarray | None) -> float:
-    labels = getattr(model, "classes_", classes)
-    return -float(log_loss(rows.y, model.predict_proba(rows.X), labels=labels))
+    probabilities = model.predict_proba(rows.X)
+    if isinstance(probabilities, list):  # of several labels, an array for each
+        return -float(log_loss(rows.y, np.column_stack([of_label[:, -1] for of_label in probabilities])))
+    return -float(log_loss(rows.y, probabilities, labels=getattr(model, "classes_", classes)))
 
 
 def _neg_squared(model: Any, rows: Rows, classes: np.ndarray | None) -> float:

@@ -261,7 +261,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
                 test_size,
                 seed_for(entropy, 0, "split"),
                 with_classes=classes is None and y is not None and takes_classes(estimator),
-                stratified=is_classifier(estimator),
+                stratified=hasattr(estimator, "__sklearn_tags__") and is_classifier(estimator),
                 n_folds=n_folds,
             ),
             fit_kwargs=fit_kwargs,

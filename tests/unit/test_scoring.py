@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
 from sklearn.cluster import MiniBatchKMeans
-from sklearn.datasets import make_classification, make_regression
+from sklearn.datasets import make_blobs, make_classification, make_multilabel_classification, make_regression
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import check_scoring, get_scorer, make_scorer, precision_score
+from sklearn.metrics import (
+    check_scoring,
+    fbeta_score,
+    get_scorer,
+    get_scorer_names,
+    log_loss,
+    make_scorer,
+    precision_score,
+    top_k_accuracy_score,
+)
 from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KNeighborsClassifier
 
 from dhpo.data.rows import Rows
-from dhpo.scoring import CollectingScorer, MeanScorer, R2Scorer, make_block_scorer, resolve_scoring
+from dhpo.scoring import CollectingScorer, MeanScorer, R2Scorer, SeveralTallies, make_block_scorer, resolve_scoring
+from dhpo.scoring.sums import MEANS
 
 CUTS = [0, 7, 8, 90, 200]
 
@@ -153,3 +166,119 @@ def test_bad_scoring_is_named():
     with pytest.raises(TypeError, match="scoring=None needs an estimator with a `score` method, which NoScore"):
         resolve_scoring(NoScore(), None)
     assert repr(resolve_scoring(LogisticRegression(), "roc_auc")) == repr(get_scorer("roc_auc"))
+
+
+def cases():
+    """A fitted model with data of every kind that scikit-learn has scorers for; the first blocks lack classes."""
+    X, y = make_classification(200, 6, random_state=0)
+    order = np.argsort(y)
+    yield "binary", LogisticRegression().fit(X, y), X[order], y[order]
+    yield (
+        "strings",
+        LogisticRegression().fit(X, np.array(["no", "yes"])[y]),
+        X[order],
+        np.array(["no", "yes"])[y][order],
+    )
+    X, y = make_classification(200, 6, n_informative=4, n_classes=3, random_state=0)
+    order = np.argsort(y)
+    yield "multiclass", LogisticRegression().fit(X, y), X[order], y[order]
+    X, y = make_multilabel_classification(200, 6, n_classes=3, random_state=0)
+    yield "multilabel", KNeighborsClassifier().fit(X, y), X, y
+    X, y = make_regression(200, 6, noise=30, random_state=0)
+    yield "regression", LinearRegression().fit(X, y), X, y
+    yield "positive", DummyRegressor().fit(X, np.abs(y) + 1), X, np.abs(y) + 1
+    yield "two outputs", LinearRegression().fit(X, np.column_stack([y, X[:, 0]])), X, np.column_stack([y, X[:, 0]])
+    X, y = make_blobs(200, random_state=0)
+    yield "clusters", MiniBatchKMeans(3, n_init=1, random_state=0).fit(X), X, y
+
+
+@pytest.mark.filterwarnings("ignore")  # of metrics that are not defined for some of the cases
+@pytest.mark.parametrize("name", get_scorer_names())
+def test_every_scorer_of_scikit_learn(name):
+    compared = 0
+    for kind, model, X, y in cases():
+        try:
+            expected = get_scorer(name)(model, X, y)
+        except Exception:
+            continue  # the metric is not for data of this kind
+        found = score_blockwise(model, name, X, y)
+        if name in MEANS or name == "r2":
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12, err_msg=kind)
+        else:
+            np.testing.assert_equal(found, expected, err_msg=kind)
+        compared += bool(np.isfinite(expected))
+    assert compared
+
+
+@pytest.mark.parametrize(
+    "scorer",
+    [
+        make_scorer(fbeta_score, beta=2, average="macro"),
+        make_scorer(log_loss, response_method="predict_proba", greater_is_better=False),
+        make_scorer(top_k_accuracy_score, response_method=("decision_function", "predict_proba"), k=2),
+        lambda model, X, y, power=3: float(np.mean(model.predict_proba(X)[:, 0] ** power)),
+    ],
+)
+def test_scorers_with_arguments_of_their_own(multiclass, scorer):
+    model, X, y = multiclass
+    assert score_blockwise(model, scorer, X, y) == scorer(model, X, y)
+
+
+class Counting:
+    """Counts what a model is asked for, and never sees more than a block."""
+
+    def __init__(self, model):
+        self.model = model
+        self.asked = Counter()
+
+    def __getattr__(self, name):
+        value = getattr(self.model, name)
+        if name not in ("predict", "predict_proba", "decision_function"):
+            return value
+
+        def output(X):
+            assert len(X) <= max(np.diff(CUTS))
+            self.asked[name] += 1
+            return value(X)
+
+        output.__name__ = name
+        return output
+
+
+def test_several_metrics_ask_the_model_once_for_each_block(binary):
+    model, X, y = binary
+    counting = Counting(model)
+    names = ["accuracy", "f1", "roc_auc", "neg_log_loss", "neg_brier_score", "recall"]
+    scorers = {name: make_block_scorer(model, name, model.classes_) for name in names}
+    tallies = SeveralTallies(counting, scorers["accuracy"], {name: scorers[name] for name in names[1:]})
+    for rows in blocks(X, y):
+        tallies.add(rows)
+    assert counting.asked == dict.fromkeys(("predict", "predict_proba", "decision_function"), len(CUTS) - 1)
+    assert tallies.score() == pytest.approx(score_of_whole(model, "accuracy", X, y), rel=1e-12)
+    for name, found in tallies.others().items():
+        assert found == pytest.approx(score_of_whole(model, name, X, y), rel=1e-12)
+
+
+def test_a_single_metric_asks_the_model_once_for_each_block(binary):
+    model, X, y = binary
+    counting = Counting(model)
+    tally = make_block_scorer(model, "f1").tally(counting)
+    for rows in blocks(X, y):
+        tally.add(rows)
+    tally.score()
+    assert counting.asked == {"predict": len(CUTS) - 1}
+
+
+def test_another_metric_that_fails_is_not_a_number(binary):
+    model, X, y = binary
+
+    def broken(estimator, X, y):
+        estimator.predict(X)
+        raise ValueError("never")
+
+    scorers = {"broken": make_block_scorer(model, broken), "silent": make_block_scorer(model, lambda e, X, y: 1.0)}
+    tallies = SeveralTallies(model, make_block_scorer(model, "accuracy"), scorers)
+    for rows in blocks(X, y):
+        tallies.add(rows)
+    assert all(np.isnan(value) for value in tallies.others().values())
+    assert np.isfinite(tallies.score())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhpo.data.validation import default_test_size, split_rows
+from dhpo.data.validation import default_test_size, fold_of_rows, split_rows
 
 shares = st.floats(0.0, 1.0)
 
@@ -58,3 +58,39 @@ def test_nothing_and_everything_can_be_held_out():
 @pytest.mark.parametrize(("n_blocks", "share"), [(1, 0.2), (5, 0.2), (6, 1 / 6), (100, 0.01)])
 def test_about_one_block_is_held_out_by_default(n_blocks, share):
     assert default_test_size(n_blocks) == share
+
+
+labels = st.lists(st.sampled_from("abc"), min_size=1, max_size=60).map(np.array)
+
+
+@settings(derandomize=True, deadline=None)
+@given(labels, shares, st.integers(0, 2**64), st.integers(0, 10_000))
+def test_every_class_gives_its_share(labels, test_size, entropy, block):
+    training, validation = split_rows(len(labels), test_size, entropy, block, labels)
+    assert sorted([*training, *validation]) == list(range(len(labels)))
+    assert abs(len(validation) - len(labels) * test_size) < 1 + 1e-9
+    for label in set(labels):
+        assert abs((labels[validation] == label).sum() - (labels == label).sum() * test_size) < 1 + 1e-9
+
+
+def test_a_rare_class_is_on_both_sides_over_blocks():
+    labels = np.array([1] + [0] * 9)
+    held_out = sum(0 in split_rows(10, 0.2, 3, block, labels)[1] for block in range(4000))
+    assert abs(held_out - 800) < 4 * np.sqrt(4000 * 0.2 * 0.8)
+
+
+@settings(derandomize=True, deadline=None)
+@given(labels, st.integers(2, 7), st.integers(0, 2**64), st.integers(0, 10_000), st.booleans())
+def test_folds_are_even_over_all_rows_and_over_each_class(labels, n_folds, entropy, block, stratified):
+    folds = fold_of_rows(len(labels), n_folds, entropy, block, labels if stratified else None)
+    for rows in [folds, *(folds[labels == label] for label in set(labels) if stratified)]:
+        counts = np.bincount(rows, minlength=n_folds)
+        assert len(counts) == n_folds
+        assert counts.max() - counts.min() <= 1
+    again = fold_of_rows(len(labels), n_folds, entropy, block, labels if stratified else None)
+    np.testing.assert_array_equal(folds, again)
+
+
+def test_a_row_alone_is_in_any_fold():
+    folds = np.bincount([fold_of_rows(1, 5, 0, block)[0] for block in range(2000)], minlength=5)
+    assert np.abs(folds - 400).max() < 4 * np.sqrt(2000 * 0.2 * 0.8)
