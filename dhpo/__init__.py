@@ -6,6 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dhpo.compose import (
+        PartialFitColumnTransformer,
+        PartialFitPipeline,
+        make_partial_fit_column_transformer,
+        make_partial_fit_pipeline,
+    )
     from dhpo.errors import DhpoError, ExtraNotInstalled, SearchFailed, WorkersLost
     from dhpo.search.fixed import GridSearchCV, RandomizedSearchCV
     from dhpo.search.halving import HyperbandSearchCV, SuccessiveHalvingSearchCV
@@ -19,21 +25,34 @@ __all__ = [
     "HyperbandSearchCV",
     "IncrementalSearchCV",
     "InverseDecaySearchCV",
+    "PartialFitColumnTransformer",
+    "PartialFitPipeline",
     "RandomizedSearchCV",
     "Run",
     "SearchFailed",
     "SuccessiveHalvingSearchCV",
     "WorkersLost",
+    "make_partial_fit_column_transformer",
+    "make_partial_fit_pipeline",
 ]
 
-_ERRORS = {"DhpoError", "ExtraNotInstalled", "SearchFailed", "WorkersLost"}
+_HOMES = {
+    "dhpo.errors": {"DhpoError", "ExtraNotInstalled", "SearchFailed", "WorkersLost"},
+    "dhpo.compose": {
+        "PartialFitColumnTransformer",
+        "PartialFitPipeline",
+        "make_partial_fit_column_transformer",
+        "make_partial_fit_pipeline",
+    },
+}
 
 
 def __getattr__(name: str) -> Any:
     # scikit-learn, pandas and distributed take a second to import; `dhpo --help` does without.
     if name not in __all__:
         raise AttributeError(f"module 'dhpo' has no attribute {name!r}")
-    return getattr(import_module("dhpo.errors" if name in _ERRORS else "dhpo.search"), name)
+    home = next((module for module, names in _HOMES.items() if name in names), "dhpo.search")
+    return getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

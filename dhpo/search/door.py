@@ -18,7 +18,9 @@ __all__ = ["check_estimator", "checked_folds", "checked_test_size", "checked_val
 
 
 def check_estimator(estimator: Any) -> None:
-    """Raise TypeError if this is nothing that can be trained block by block."""
+    """Raise TypeError or ValueError if this is nothing that can be trained block by block."""
+    if hasattr(estimator, "check_steps") and not isinstance(estimator, type):
+        estimator.check_steps()
     needed = ("partial_fit", "get_params", "set_params")
     missing = [name for name in needed if not callable(getattr(estimator, name, None))]
     if missing or isinstance(estimator, type):
