@@ -93,6 +93,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             fitted.
         """
         if not self._fits_whole(X, y):
+            self._refuse_what_whole_fits_need()
             return super().start(
                 X,
                 y,
@@ -105,6 +106,19 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         given = {"sample_weight": sample_weight, "classes": classes}
         search = self._fit_search(X, y, {**{k: v for k, v in given.items() if v is not None}, **fit_params})
         return self._start_fits(search)
+
+    def _refuse_what_whole_fits_need(self) -> None:
+        allowed = "where candidates are trained block by block"
+        if self.return_train_score:
+            raise ValueError(
+                f"return_train_score={self.return_train_score!r} is not supported {allowed}: give False. Data in "
+                "memory without max_iter is fitted whole."
+            )
+        if isinstance(self.error_score, str):
+            raise ValueError(
+                f"error_score={self.error_score!r} is not supported {allowed}: a trial that fails is ranked last, and "
+                "its traceback is in history_. Give a number, or leave it out."
+            )
 
     def _refuse_what_blocks_need(self, validation_data: Any) -> None:
         for name, value in (("test_size", self.test_size), ("validation_data", validation_data)):

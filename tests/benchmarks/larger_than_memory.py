@@ -205,7 +205,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--block", type=parse_bytes, default="16MB", help="size of a block (%(default)s)")
     parser.add_argument("--features", type=int, default=64, help="columns of float32 (%(default)s)")
     parser.add_argument("--format", choices=WRITERS, default="npy", help="how to write the data (%(default)s)")
-    parser.add_argument("--max-iter", type=int, default=243, help="most partial_fit calls for a model (%(default)s)")
+    parser.add_argument("--max-iter", type=int, default=81, help="most partial_fit calls for a model (%(default)s)")
     parser.add_argument("--path", type=Path, help="folder to write into (the system's temporary one)")
     parser.add_argument("--seed", type=int, default=0, help="of the data and the search (%(default)s)")
     arguments = parser.parse_args()

@@ -125,3 +125,35 @@ def test_plan_and_metadata_tell_before_any_work():
     assert [b["decisions"] for b in hyperband(max_iter=9).metadata["brackets"]] == [[9], [3, 9], [1, 3, 9]]
     assert hyperband(max_iter=81).metadata["partial_fit_calls"] == 1581
     assert len(hyperband(max_iter=1000, aggressiveness=10).plan().brackets) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"return_train_score": True}, "return_train_score=True is not supported"),
+        ({"error_score": "raise"}, "error_score='raise' is not supported"),
+        ({"refit": lambda results: 0}, "not supported over blocks"),
+    ],
+)
+def test_what_whole_fits_alone_can_do_is_refused_over_blocks(options, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        GridSearchCV(SGDClassifier(), {"alpha": [1.0]}, max_iter=2, **options).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "said"),
+    [
+        ({"test_size": 0.2}, {}, "test_size=0.2 is for training block by block"),
+        ({}, {"validation_data": (1, 2)}, "validation_data=.* is for training block by block"),
+        ({"error_score": "none"}, {}, "error_score='none'"),
+        ({"refit": 3}, {}, "refit=3"),
+        ({"param_grid": {"wrong": [1]}}, {}, "Invalid parameter 'wrong'"),
+        ({"scoring": "wrong"}, {}, "wrong"),
+        ({"cv": 1}, {}, "n_splits=1"),
+        ({"scoring": ["accuracy", "f1"]}, {}, "refit must be set to a scorer key"),
+    ],
+)
+def test_whole_fits_are_checked_before_any_task(options, arguments, said):
+    search = GridSearchCV(**{"estimator": SVC(), "param_grid": {"C": [1.0]}, **options})
+    with pytest.raises((ValueError, TypeError), match=said):
+        search.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], **arguments)
