@@ -103,6 +103,8 @@ class FitExecutor:
         try:
             await self._prepare()
             await self._fit_all()
+            if self._stop.is_set():
+                await self._cancel()
             await self._finish()
             reason = "stopped" if self._stop.is_set() else "done"
         finally:
@@ -293,6 +295,7 @@ class FitExecutor:
             if task.done() and not task.cancelled():
                 task.exception()  # seen, so that asyncio does not warn of it
             task.cancel()
+        self._running.clear()
 
     async def _forget(self) -> None:
         self._source = None

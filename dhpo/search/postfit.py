@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -177,7 +178,12 @@ class PredictsWithBest:
             row = meta_nonempty(X._meta).iloc[:1]
             lengths = (np.nan,) * X.npartitions
         given = getattr(self, f"{method}_meta", None)
-        meta = _output(model, method, row) if given is None else given
+        if given is None:
+            with warnings.catch_warnings():  # the blocks will say it themselves
+                warnings.simplefilter("ignore")
+                meta = _output(model, method, row)
+        else:
+            meta = given
         # The model is one node of the graph, and not a part of each task.
         lazy = dask.delayed(_output, pure=True)
         shared = dask.delayed(model, pure=True)
