@@ -32,7 +32,7 @@ FACES = {
     "random, whole": dhpo.RandomizedSearchCV(SGDRegressor(random_state=0), GRID, n_iter=2, cv=2, **COMMON),
     "grid, blocks": dhpo.GridSearchCV(SGDClassifier(), GRID, max_iter=9, **COMMON),
     "random, blocks": dhpo.RandomizedSearchCV(SGDRegressor(), GRID, n_iter=2, max_iter=9, **COMMON),
-    "incremental": dhpo.IncrementalSearchCV(SGDClassifier(), GRID, 2, max_iter=9, **COMMON),
+    "incremental": dhpo.IncrementalSearchCV(SGDClassifier(), GRID, 2, max_iter=9, fits_per_score=9, **COMMON),
     "inverse decay": dhpo.InverseDecaySearchCV(SGDClassifier(), GRID, 2, max_iter=9, **COMMON),
     "halving": dhpo.SuccessiveHalvingSearchCV(
         SGDClassifier(), GRID, n_initial_parameters=3, n_initial_iter=3, max_iter=9, **COMMON
