@@ -48,14 +48,11 @@ class _Active:
     last: Report | None = field(default=None)
 
     @property
-    def failed(self) -> bool:
-        return any(model.scores is not None and model.scores.error is not None for model in self.models)
-
-    @property
     def settled(self) -> bool:
-        """Whether the trial can be reported: all its models are scored, or one failed and none is in a step."""
-        if self.failed:
-            return not any(model.under_way for model in self.models)
+        """Whether the trial can be reported: each of its models was scored or failed.
+
+        The folds besides one that fails go on: what is reported must not depend on which came back first.
+        """
         return all(model.scores is not None for model in self.models)
 
 
@@ -125,7 +122,7 @@ class Ledger:
     def ready(self) -> Iterator[Ready]:
         """The models that wait for a thread."""
         for a in self._active.values():
-            if not a.wanted or (len(a.models) > 1 and a.failed):
+            if not a.wanted:
                 continue
             for m in a.models:
                 if not m.under_way and m.scores is None:
@@ -184,7 +181,7 @@ class Ledger:
         return active.trial.number, min(model.calls for model in active.models)
 
     def settled(self, outcome: Outcome) -> None:
-        """Report the trial of a model that has come back, once all its models were scored or one failed."""
+        """Report the trial of a model that has come back, once each of its models was scored or failed."""
         active, model = self._of_model[outcome.trial]
         if outcome.error is not None:
             self._score(active, model, {}, outcome.error)
@@ -195,8 +192,6 @@ class Ledger:
             self._score(active, model, {name: found[name] for name in self._job.metrics.scoring}, None)
         elif not active.scored and model.calls == active.target:
             self._score(active, model, {}, None)
-        elif active.failed:
-            self._report_if_settled(active)
 
     def step_failed(self, assignment: Assignment, error: BaseException) -> None:
         """A whole step failed, as when its worker died again and again: each of its models gets one more, alone."""
@@ -206,17 +201,14 @@ class Ledger:
             model.failed_steps += 1
             if model.failed_steps > 1:
                 self._score(active, model, {}, f"{type(error).__name__}: {error}")
-            elif active.failed:
-                self._report_if_settled(active)
 
     def _score(self, active: _Active, model: _Model, scores: dict[str, float], error: str | None) -> None:
         model.scores = SplitScores(scores, None, model.fit_seconds, model.score_seconds, error)
-        self._report_if_settled(active)
+        if active.scored and active.settled:
+            self._report(active)
 
-    def _report_if_settled(self, active: _Active) -> None:
-        if not active.scored or not active.settled:
-            return
-        splits = tuple(m.scores or SplitScores({}, None, m.fit_seconds, m.score_seconds) for m in active.models)
+    def _report(self, active: _Active) -> None:
+        splits = tuple(model.scores for model in active.models if model.scores is not None)
         error = next((split.error for split in splits if split.error is not None), None)
         deciding = [split.test.get(self._job.metrics.deciding, math.nan) for split in splits]
         report = Report(

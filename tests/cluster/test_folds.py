@@ -177,6 +177,18 @@ def test_a_fold_that_fails_fails_its_trial(client):
     assert search.predict(X).tolist() == [0] * len(X)
 
 
+def test_folds_that_fail_together_cost_their_trial_alone(client, others):
+    # A negative alpha is refused by each fold's first call, all of them in one step.
+    grid = {"alpha": [1e-3, -1.0, 1e-2]}
+    searches = [dhpo.GridSearchCV(SGDClassifier(), grid, max_iter=4, cv=FOLDS, **SEED).fit(*LAZY)]
+    for other in others:
+        with other.as_current():
+            searches.append(dhpo.GridSearchCV(SGDClassifier(), grid, max_iter=4, cv=FOLDS, **SEED).fit(*LAZY))
+    for search in searches:
+        assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True, False]
+        np.testing.assert_equal(without_times(search.cv_results_), without_times(searches[0].cv_results_))
+
+
 def test_a_refit_that_fails_is_an_error_and_what_was_scored_stays(client):
     search = dhpo.GridSearchCV(Fails(on=CHUNK), {"bias": [0]}, max_iter=2, cv=FOLDS, **SEED)
     with pytest.raises(SearchFailed, match=r"trial 0 is the best, and failed on all rows:[\s\S]*it sees the row"):
