@@ -103,6 +103,10 @@ def local(
     if processes:
         # The nannies hand it to workers, also to those that come later, by scale() or adapt().
         options["config"] = {**calm, **options.get("config", {})}
+    if dashboard is None:
+        # Told no address, Dask would answer health checks and metrics on port 8787 of every interface.
+        quiet = {"dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
+        options["scheduler_kwargs"] = {**quiet, **(options.get("scheduler_kwargs") or {})}
     with dask.config.set(calm):
         return LocalCluster(
             n_workers=workers,

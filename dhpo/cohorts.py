@@ -38,6 +38,9 @@ class Ready:
         Whether it must not share a step, because a step that it was in has failed.
     run_end : int
         Calls up to which its cohort of the last step meant to go on; less than `calls` once it is there.
+    candidate : int or None
+        The same for those that train on different folds with the same parameters: they go into one cohort, where there
+        is no lack of others. None: it is alone in this.
     """
 
     trial: int
@@ -47,6 +50,7 @@ class Ready:
     home: str | None = None
     alone: bool = False
     run_end: int = 0
+    candidate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ def plan_steps(
         (unscored, 0),
         _next_group([r for r in together if r.calls < r.target], free, n_threads, under_way, gather),
     ):
-        shares = _shares(group, free, costs, until) if group and free else []
+        shares = _shares(group, free, n_threads, costs, until) if group and free else []
         for worker, share in shares:
             free.remove(worker)
             steps.append(_assignment(worker, share, until, costs, seconds))
@@ -194,24 +198,40 @@ def _next_group(
             return [], until
     # Threads that are busy now want their share of the group when they come back.
     share = len(group) if not under_way else math.ceil(len(group) * len(free) / n_threads)
-    return sorted(group, key=lambda r: (r.calls, r.trial))[:share], until
+    taken: list[Ready] = []
+    for bundle in _bundles(sorted(group, key=lambda r: (r.calls, r.trial)), n_threads):
+        if len(taken) >= share:
+            break
+        taken += bundle
+    return taken, until
 
 
-def _shares(group: Sequence[Ready], free: Sequence[str], costs: Costs, until: int) -> list[tuple[str, list[Ready]]]:
-    """Split a group over the free threads: the dearest trial first, each to the thread that has least to do."""
+def _bundles(group: Sequence[Ready], n_threads: int) -> list[list[Ready]]:
+    """What stays together: the folds of a candidate, if each thread still gets one; else each trial is alone."""
+    bundles: dict[tuple[int, int], list[Ready]] = defaultdict(list)
+    for trial in group:
+        key = (0, trial.trial) if trial.candidate is None else (1, trial.candidate)
+        bundles[key].append(trial)
+    return list(bundles.values()) if len(bundles) >= n_threads else [[trial] for trial in group]
+
+
+def _shares(
+    group: Sequence[Ready], free: Sequence[str], n_threads: int, costs: Costs, until: int
+) -> list[tuple[str, list[Ready]]]:
+    """Split a group over the free threads: the dearest first, each to the thread that has least to do."""
     loads = [0.0] * len(free)
     shares: dict[int, list[Ready]] = defaultdict(list)
 
-    def cost(trial: Ready) -> float:
-        return (costs.call(trial.trial) or 1.0) * max(until - trial.calls, 1)
+    def cost(bundle: list[Ready]) -> float:
+        return sum((costs.call(r.trial) or 1.0) * max(until - r.calls, 1) for r in bundle)
 
-    for trial in sorted(group, key=lambda r: (-cost(r), r.trial)):
+    for bundle in sorted(_bundles(group, n_threads), key=lambda b: (-cost(b), b[0].trial)):
         least = min(loads)
-        # The worker that holds the model saves reading it; not worth more than a tenth of a call.
-        slots = [i for i, load in enumerate(loads) if load <= least + 0.1 * cost(trial)]
-        slot = next((i for i in slots if free[i] == trial.home), loads.index(least))
-        loads[slot] += cost(trial)
-        shares[slot].append(trial)
+        # The worker that holds the models saves reading them; not worth more than a tenth of a call.
+        slots = [i for i, load in enumerate(loads) if load <= least + 0.1 * cost(bundle)]
+        slot = next((i for i in slots if free[i] == bundle[0].home), loads.index(least))
+        loads[slot] += cost(bundle)
+        shares[slot] += bundle
     return [(free[slot], sorted(share, key=lambda r: (r.calls, r.trial))) for slot, share in sorted(shares.items())]
 
 
@@ -222,10 +242,18 @@ def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, secon
         known = [cost for cost in (costs.call(r.trial) for r in share) if cost is not None]
         if known:
             fitting = sum(total <= seconds for total in accumulate(known))
-            share = share[: max(fitting, 1)]
+            share = share[: _whole_candidates(share, max(fitting, 1))]
             until = min(until, calls + 1 + math.ceil(seconds / max(sum(known[: len(share)]), _SHORTEST_BLOCK)))
         until = min(until, calls + _LONGEST_RUN_OF_BLOCKS)
         share = [r for r in share if r.calls < until]  # others are further along than this step comes
     elif costs.score:
-        share = share[: max(1, int(min(seconds / costs.score, len(share))))]
+        share = share[: _whole_candidates(share, max(1, int(min(seconds / costs.score, len(share)))))]
     return Assignment(worker, tuple(r.trial for r in share), until, max(r.rung for r in share), run_end)
+
+
+def _whole_candidates(share: list[Ready], fitting: int) -> int:
+    """So many of a share that no candidate is parted, unless it takes a whole step by itself."""
+    cut, parted = fitting, share[fitting].candidate if fitting < len(share) else None
+    while parted is not None and cut and share[cut - 1].candidate == parted:
+        cut -= 1
+    return cut or fitting

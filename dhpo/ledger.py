@@ -126,7 +126,9 @@ class Ledger:
                 continue
             for m in a.models:
                 if not m.under_way and m.scores is None:
-                    yield Ready(m.number, m.calls, a.target, a.rung, m.home, m.failed_steps > 0, m.run_end)
+                    alone = m.failed_steps > 0
+                    candidate = a.trial.number if self._folds.n_folds else None
+                    yield Ready(m.number, m.calls, a.target, a.rung, m.home, alone, m.run_end, candidate)
 
     def work(self, number: int, with_model: bool) -> Work:
         """What a step has to know of a model.

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,22 @@ def test_it_computes_on_loopback_and_leaves_nothing(processes: bool) -> None:
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive
     assert listening(this) <= ports_before
+
+
+def test_without_a_dashboard_it_needs_no_particular_port() -> None:
+    # Warnings are errors here: Dask warns where port 8787 is taken.
+    this = psutil.Process()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # taken already, by somebody else
+            other.bind(("127.0.0.1", 8787))
+            other.listen()
+        ports_before = listening(this)
+        with clusters.local(workers=1, processes=False, dashboard=None):
+            ports = listening(this) - ports_before
+            assert ports
+            assert {host for host, _ in ports} == {"127.0.0.1"}
+            assert 8787 not in {port for _, port in ports}
 
 
 @pytest.mark.parametrize(("processes", "each"), [(True, 600_000_000), (False, 1_200_000_000)])

@@ -199,7 +199,14 @@ def states(draw):
         home = draw(st.sampled_from([None, "gone", *workers]))
         ready.append(
             Ready(
-                n, calls, target, draw(st.integers(0, 3)), home, draw(st.integers(0, 9)) == 0, draw(st.integers(0, 9))
+                n,
+                calls,
+                target,
+                draw(st.integers(0, 3)),
+                home,
+                draw(st.integers(0, 9)) == 0,
+                draw(st.integers(0, 9)),
+                draw(st.sampled_from([None, n // 3])),
             )
         )
     under_way = [
@@ -257,6 +264,36 @@ def test_loads_differ_by_less_than_the_dearest_trial(call_seconds, n_threads):
     loads = [sum(call_seconds[n] for n in a.trials) for a in steps]
     assert len(loads) == n_threads
     assert max(loads) - min(loads) <= 1.1 * max(call_seconds) + 1e-9
+
+
+def folds(n_candidates, n_folds, calls=0):
+    return [Ready(n, calls, 9, candidate=n // n_folds) for n in range(n_candidates * n_folds)]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("n_busy", [0, 1])
+@pytest.mark.parametrize("seconds", [2.0, 0.07])  # a step takes them all, or some seven
+@pytest.mark.parametrize("unscored", [False, True])
+def test_the_folds_of_a_candidate_are_in_one_cohort(n_threads, n_busy, seconds, unscored):
+    ready = folds(12, 3, calls=9 if unscored else 0)
+    costs = measured(**{f"t{r.trial}": 0.01 * (1 + r.trial % 5) / 3 for r in ready})
+    costs.measured(99, 0, 0.0, True, 0.01)
+    free = [f"worker-{i}" for i in range(n_threads)]
+    steps = plan(ready, free, under_way=[UnderWay(0, 9, 9)] * n_busy, costs=costs, seconds=seconds)
+    assert steps
+    for step in steps:
+        candidates = Counter(trial // 3 for trial in step.trials)
+        assert set(candidates.values()) == {3}
+
+
+def test_the_folds_of_few_candidates_are_spread_so_that_no_thread_is_idle():
+    assert sorted(len(step.trials) for step in plan(folds(1, 4), ["a", "b"])) == [2, 2]
+    assert sorted(len(step.trials) for step in plan(folds(2, 5), ["a", "b"])) == [5, 5]
+
+
+def test_the_folds_of_a_candidate_are_parted_where_they_alone_take_longer_than_a_step():
+    (step,) = plan(folds(2, 5), ["a"], costs=measured(**{f"t{i}": 1.0 for i in range(10)}))
+    assert step.trials == (0, 1)
 
 
 def test_a_trial_goes_to_the_worker_that_holds_its_model():
