@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TITANIC = Path("/work/shared/data/titanic.csv")
 
 
 def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,6 +28,13 @@ def test_quickstart() -> None:
     done = run("quickstart.py")
     assert done.returncode == 0, done.stderr
     assert "alpha" in done.stdout
+
+
+@pytest.mark.skipif(not TITANIC.exists(), reason=f"{TITANIC} is not here")
+def test_titanic() -> None:
+    done = run("titanic.py", str(TITANIC), "--max-iter=9")
+    assert done.returncode == 0, done.stderr
+    assert "blocks: 7, roc_auc: 0.8" in done.stdout
 
 
 @pytest.mark.parametrize("kind", ["npy", "zarr"])
