@@ -12,11 +12,14 @@ if TYPE_CHECKING:
         make_partial_fit_column_transformer,
         make_partial_fit_pipeline,
     )
-    from dhpo.errors import DhpoError, ExtraNotInstalled, SearchFailed, WorkersLost
+    from dhpo.errors import DhpoError, ExtraNotInstalled, JournalError, SearchFailed, WorkersLost
+    from dhpo.journal import StoredSearch, load
     from dhpo.search.fixed import GridSearchCV, RandomizedSearchCV
     from dhpo.search.halving import HyperbandSearchCV, SuccessiveHalvingSearchCV
     from dhpo.search.incremental import IncrementalSearchCV, InverseDecaySearchCV
     from dhpo.search.run import Run
+
+__version__ = "0.1.0"
 
 __all__ = [
     "DhpoError",
@@ -25,19 +28,23 @@ __all__ = [
     "HyperbandSearchCV",
     "IncrementalSearchCV",
     "InverseDecaySearchCV",
+    "JournalError",
     "PartialFitColumnTransformer",
     "PartialFitPipeline",
     "RandomizedSearchCV",
     "Run",
     "SearchFailed",
+    "StoredSearch",
     "SuccessiveHalvingSearchCV",
     "WorkersLost",
+    "load",
     "make_partial_fit_column_transformer",
     "make_partial_fit_pipeline",
 ]
 
 _HOMES = {
-    "dhpo.errors": {"DhpoError", "ExtraNotInstalled", "SearchFailed", "WorkersLost"},
+    "dhpo.errors": {"DhpoError", "ExtraNotInstalled", "JournalError", "SearchFailed", "WorkersLost"},
+    "dhpo.journal": {"StoredSearch", "load"},
     "dhpo.compose": {
         "PartialFitColumnTransformer",
         "PartialFitPipeline",

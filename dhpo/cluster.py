@@ -110,6 +110,10 @@ class Workers:
             if worker.get("status", "running") == "running"
         }
 
+    def lose_all(self) -> None:
+        """Nobody can be reached: the scheduler does not answer."""
+        self._workers, self._present = {}, frozenset()
+
     async def share_folder(self, token: tuple[str, str]) -> bool:
         """Find out whether every worker sees the folder of the driver.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DhpoError", "ExtraNotInstalled", "SearchFailed", "WorkersLost"]
+__all__ = ["DhpoError", "ExtraNotInstalled", "JournalError", "SearchFailed", "WorkersLost"]
 
 
 class DhpoError(Exception):
@@ -18,6 +18,10 @@ class SearchFailed(DhpoError, ValueError):
 
 class WorkersLost(DhpoError):
     """No worker was there to run the search until the deadline passed."""
+
+
+class JournalError(DhpoError, ValueError):
+    """A journal is damaged, in use by another process, or of another search; the message says what differs."""
 
 
 class ExtraNotInstalled(DhpoError, ImportError):

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dhpo.trial import Drop, Report, Trial
+from dhpo.trial import Drop, Report, Train, Trial
 
 __all__ = [
+    "Checkpoint",
     "DataPrepared",
     "Dropped",
     "Event",
+    "ModelState",
+    "Promoted",
+    "Refitted",
     "Reported",
     "SplitScores",
     "StepDone",
@@ -34,6 +38,8 @@ class DataPrepared:
         Blocks whose training rows were copied to scratch space.
     time : float
         Seconds since the search began, here and in the other events.
+    digest : str
+        Hash of all rows, where the search has a journal.
     """
 
     n_blocks: int
@@ -42,13 +48,31 @@ class DataPrepared:
     nbytes: int
     materialised: int
     time: float
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted:
-    """A schedule asked for a new trial, and a sampler gave it its parameters."""
+    """A schedule asked for a new trial, and a sampler gave it its parameters.
+
+    Parameters
+    ----------
+    trial : Trial
+    time : float
+    train : Train, optional
+        What the schedule asked for; None where trials are fitted whole.
+    """
 
     trial: Trial
+    time: float
+    train: Train | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """A schedule asked for more training of a trial that it knows."""
+
+    train: Train
     time: float
 
 
@@ -137,11 +161,77 @@ class StepStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where the model of a trial lies, as it was after `calls` calls.
+
+    Parameters
+    ----------
+    trial, calls : int
+    file : str
+        Name of the file in the store.
+    offset, length : int
+        The bytes of the model in it.
+    digest : str
+        Hash of these bytes.
+    """
+
+    trial: int
+    calls: int
+    file: str
+    offset: int
+    length: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """How far a step has brought one model.
+
+    Parameters
+    ----------
+    model : int
+        Its number: of its trial, or of its trial and fold, see `dhpo.folds`.
+    calls : int
+        `partial_fit` calls that it has seen.
+    checkpoint : Checkpoint or None
+        Where it lies; None for one that failed at its first call.
+    fit_seconds, score_seconds : float
+        Spent on it in this step.
+    """
+
+    model: int
+    calls: int
+    checkpoint: Checkpoint | None
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class StepDone:
-    """One Dask task came back; `progress` holds the calls that each of its trials has seen now."""
+    """One Dask task came back.
+
+    Parameters
+    ----------
+    progress : dict of int to int
+        The calls that each of its trials has seen now.
+    stats : StepStats
+    time : float
+    models : tuple of ModelState
+        None where trials are fitted whole.
+    """
 
     progress: dict[int, int]
     stats: StepStats
+    time: float
+    models: tuple[ModelState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """The best trial so far was trained once more, on all rows."""
+
+    trial: int
+    checkpoint: Checkpoint
     time: float
 
 
@@ -153,4 +243,4 @@ class Stopped:
     time: float
 
 
-Event = DataPrepared | TrialStarted | Reported | Dropped | StepDone | Stopped
+Event = DataPrepared | TrialStarted | Promoted | Reported | Dropped | StepDone | Refitted | Stopped

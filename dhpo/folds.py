@@ -1,14 +1,22 @@
 """The models of a trial: one, or one for each fold of a cross-validation.
 
-Cohorts, steps and the store know models by number. Without folds the number of a model is that of its trial.
+Cohorts, steps and the store know models by number. Without folds the number of a model is that of its trial. Models
+that are trained on all rows at the end, as the best of their search, have numbers below 0.
 """
 
 from __future__ import annotations
 
-__all__ = ["REFIT", "Folds"]
+__all__ = ["Folds", "is_refit", "refit_number"]
 
-REFIT = -1
-"""The number of the model that is trained on all rows at the end."""
+
+def refit_number(trial: int) -> int:
+    """The number of the model with the parameters of a trial that is trained on all rows."""
+    return -1 - trial
+
+
+def is_refit(model: int) -> bool:
+    """Whether this is the number of a model that is trained on all rows."""
+    return model < 0
 
 
 class Folds:
@@ -30,8 +38,8 @@ class Folds:
 
     def trial(self, model: int) -> int:
         """The trial of a model."""
-        return model // self._n_models
+        return -1 - model if is_refit(model) else model // self._n_models
 
     def fold(self, model: int) -> int | None:
-        """The fold that a model leaves out; None without folds, and for the one that is trained on all rows."""
-        return model % self._n_models if self.n_folds and model != REFIT else None
+        """The fold that a model leaves out; None without folds, and for those trained on all rows."""
+        return model % self._n_models if self.n_folds and not is_refit(model) else None

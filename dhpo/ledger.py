@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dhpo.cohorts import Assignment, Costs, Ready
-from dhpo.events import Dropped, Event, Reported, SplitScores, TrialStarted
-from dhpo.folds import REFIT, Folds
+from dhpo.errors import JournalError
+from dhpo.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, StepDone, TrialStarted
+from dhpo.folds import Folds, is_refit, refit_number
 from dhpo.job import Job
+from dhpo.journal import describe
 from dhpo.models import KeptModels
 from dhpo.steps import Outcome, Work
-from dhpo.trial import Drop, Report, Train, Trial
+from dhpo.trial import Decision, Drop, Report, Train, Trial
 
 __all__ = ["Ledger"]
 
@@ -83,28 +85,82 @@ class Ledger:
         self._now = now
         self._active: dict[int, _Active] = {}
         self._of_model: dict[int, tuple[_Active, _Model]] = {}
+        self._refit_calls: dict[int, int] = {}  # of a process before this one
 
     def take_decisions(self) -> None:
         """Ask the schedule until it has nothing more to say."""
         while (decision := self._job.schedule.ask()) is not None:
             match decision:
-                case Train(number, resource, bracket, rung):
-                    active = self._active.get(number) or self._start(number, bracket)
-                    active.target, active.rung, active.wanted = resource, rung, True
-                case Drop(number):
+                case Train(number) if number in self._active:
+                    self._append(Promoted(decision, self._now()))
+                    self._train(decision)
+                case Train(number, bracket=bracket):
+                    trial = Trial(number, self._job.sampler.ask(number), bracket)
+                    self._append(TrialStarted(trial, self._now(), decision))
+                    self._start(trial, decision)
+                case Drop():
                     self._append(Dropped(decision, self._now()))
-                    active = self._active.pop(number)
-                    for model in active.models:
-                        del self._of_model[model.number]
-                        if self._folds.n_folds:
-                            self._models.forget(model.number)
-                    if not self._folds.n_folds:
-                        self._models.ended(number, active.last)
+                    self._drop(decision)
 
-    def _start(self, number: int, bracket: int) -> _Active:
-        trial = Trial(number, self._job.sampler.ask(number), bracket)
-        self._append(TrialStarted(trial, self._now()))
-        return self._enter(number, _Active(trial, [_Model(model) for model in self._folds.models(number)]))
+    def replay(self, event: Event) -> None:
+        """Bring everything to where it was after an event that is in the history already.
+
+        Raises
+        ------
+        JournalError
+            If this search would have decided something else.
+        """
+        match event:
+            case TrialStarted(trial, train=Train() as train):
+                self._check_replayed(train)
+                params = self._job.sampler.ask(trial.number)
+                if describe(params) != describe(trial.params):
+                    raise JournalError(
+                        f"the journal gives trial {trial.number} the parameters {describe(trial.params)}, and this "
+                        f"search {describe(params)}"
+                    )
+                self._start(replace(trial, params=params), train)
+            case Promoted(train):
+                self._check_replayed(train)
+                self._train(train)
+            case Dropped(drop):
+                self._check_replayed(drop)
+                self._drop(drop)
+            case StepDone(models=models):
+                for state in models:
+                    self._advance(state)
+            case Reported(report):
+                self._take_report(self._active[report.trial], report)
+
+    def _check_replayed(self, recorded: Decision) -> None:
+        decision = self._job.schedule.ask()
+        if decision != recorded:
+            raise JournalError(f"the journal says {recorded} where this search decides {decision}")
+
+    def forget_lost_models(self) -> None:
+        """Begin anew with models whose files are gone."""
+        there = self._models.files()
+        for _, model in self._of_model.values():
+            checkpoint = self._models.latest(model.number)
+            if model.calls and (checkpoint is None or checkpoint.file not in there):
+                self._advance(ModelState(model.number, 0, None))
+
+    def _start(self, trial: Trial, train: Train) -> None:
+        self._enter(trial.number, _Active(trial, [_Model(model) for model in self._folds.models(trial.number)]))
+        self._train(train)
+
+    def _train(self, train: Train) -> None:
+        active = self._active[train.trial]
+        active.target, active.rung, active.wanted = train.resource, train.rung, True
+
+    def _drop(self, drop: Drop) -> None:
+        active = self._active.pop(drop.trial)
+        for model in active.models:
+            del self._of_model[model.number]
+            if self._folds.n_folds:
+                self._models.forget(model.number)
+        if not self._folds.n_folds:
+            self._models.ended(drop.trial, active.last)
 
     def _enter(self, number: int, active: _Active) -> _Active:
         self._active[number] = active
@@ -113,11 +169,19 @@ class Ledger:
 
     def begin_refit(self, trial: Trial, calls: int) -> None:
         """Train a new model with the parameters of a trial on all rows, for so many calls."""
-        self._enter(REFIT, _Active(trial, [_Model(REFIT)], calls, wanted=True, scored=False))
+        number = refit_number(trial.number)
+        model = _Model(number, self._refit_calls.get(number, 0))
+        if model.calls > calls:
+            model.calls = 0
+            self._models.forget(number)
+        self._enter(number, _Active(trial, [model], calls, wanted=True, scored=False))
 
-    def refitted(self) -> SplitScores | None:
+    def refitted(self, trial: Trial) -> SplitScores | None:
         """What came of the model that is trained on all rows; None while it is in training."""
-        return self._active[REFIT].models[0].scores
+        active = self._active[refit_number(trial.number)]
+        if active.models[0].calls == active.target and active.models[0].scores is None:
+            return SplitScores({})
+        return active.models[0].scores
 
     def ready(self) -> Iterator[Ready]:
         """The models that wait for a thread."""
@@ -160,25 +224,42 @@ class Ledger:
             model.under_way = True
             model.run_end = assignment.run_end
 
-    def advanced(self, outcome: Outcome, worker: str) -> None:
-        """A model came back from a step on `worker`."""
+    def advanced(self, outcome: Outcome, worker: str) -> ModelState:
+        """A model came back from a step on `worker`; return how far it has come."""
+        checkpoint = outcome.checkpoint
+        if outcome.model is not None:
+            checkpoint = self._models.write(outcome.trial, outcome.calls, outcome.model)
+        kept = outcome.calls
+        if outcome.error is not None or outcome.lost:  # it has not been stored since
+            checkpoint = None if outcome.lost else checkpoint
+            kept = 0 if checkpoint is None else checkpoint.calls
+        state = ModelState(outcome.trial, kept, checkpoint, outcome.fit_seconds, outcome.score_seconds)
         _, model = self._of_model[outcome.trial]
         scored = outcome.score is not None
         self.costs.measured(
-            outcome.trial, outcome.calls - model.calls, outcome.fit_seconds, scored, outcome.score_seconds
+            outcome.trial, max(outcome.calls - model.calls, 0), outcome.fit_seconds, scored, outcome.score_seconds
         )
-        if outcome.error is None and outcome.calls > model.calls:
-            checkpoint = outcome.checkpoint
-            if outcome.model is not None:
-                checkpoint = self._models.write(outcome.trial, outcome.calls, outcome.model)
-            if checkpoint is not None:
-                self._models.trained(checkpoint)
-        model.under_way, model.calls, model.home = False, outcome.calls, worker
-        model.fit_seconds += outcome.fit_seconds
-        model.score_seconds += outcome.score_seconds
+        self._advance(state)
+        model.under_way, model.home, model.calls = False, worker, outcome.calls
+        return state
+
+    def _advance(self, state: ModelState) -> None:
+        if is_refit(state.model) and state.model not in self._of_model:  # of a process before this one
+            self._refit_calls[state.model] = state.calls
+            if state.checkpoint is not None:
+                self._models.trained(state.checkpoint)
+            return
+        _, model = self._of_model[state.model]
+        if state.calls < model.calls:
+            self._models.forget(state.model)
+        elif state.checkpoint is not None and state.calls > model.calls:
+            self._models.trained(state.checkpoint)
+        model.calls = state.calls
+        model.fit_seconds += state.fit_seconds
+        model.score_seconds += state.score_seconds
 
     def progress(self, outcome: Outcome) -> tuple[int, int]:
-        """The trial of an outcome, and the calls that all its models have seen; REFIT is no trial."""
+        """The trial of an outcome, and the calls that all its models have seen."""
         active, _ = self._of_model[outcome.trial]
         return active.trial.number, min(model.calls for model in active.models)
 
@@ -221,11 +302,14 @@ class Ledger:
             sum(model.score_seconds for model in active.models),
             error,
         )
+        self._append(Reported(report, self._now(), splits))
+        self._take_report(active, report)
+
+    def _take_report(self, active: _Active, report: Report) -> None:
         active.last, active.wanted = report, False
         for model in active.models:
             model.scores, model.failed_steps, model.fit_seconds, model.score_seconds = None, 0, 0.0, 0.0
         if not self._folds.n_folds:  # else the best is trained anew, on all rows
             self._models.reported(report)
-        self._append(Reported(report, self._now(), splits))
         self._job.sampler.tell(report)
         self._job.schedule.tell(report)

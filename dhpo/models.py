@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-from dhpo.store import Checkpoint, ModelStore
+from dhpo.events import Checkpoint
+from dhpo.store import ModelStore
 from dhpo.trial import Report
 
 __all__ = ["KeptModels"]
 
 
 class KeptModels:
-    """The driver's index of the store; files that nothing refers to any more are deleted.
+    """The driver's index of the store; files that nothing refers to any more are deleted by `tidy`.
 
     Kept are, of each trial in training, the latest model and the one last scored (the search may be stopped between the
     two), and of all trials that ended, the best.
@@ -19,13 +20,17 @@ class KeptModels:
     Parameters
     ----------
     store : ModelStore
+    keep_all : bool, default False
+        Whether the last scored model of every trial is kept, also where another is better.
     """
 
-    def __init__(self, store: ModelStore) -> None:
+    def __init__(self, store: ModelStore, keep_all: bool = False) -> None:
         self._store = store
+        self._keep_all = keep_all
         self._latest: dict[int, Checkpoint] = {}
         self._scored: dict[int, Checkpoint] = {}
         self._references: Counter[str] = Counter()
+        self._unused: list[str] = []
         self._best_ended: Report | None = None
 
     def latest(self, trial: int) -> Checkpoint | None:
@@ -50,11 +55,11 @@ class KeptModels:
 
     def reported(self, report: Report) -> None:
         """The latest model of a trial was scored."""
-        if not report.failed:
+        if not report.failed and report.trial in self._latest:
             self._set(self._scored, report.trial, self._latest[report.trial])
 
     def forget(self, trial: int) -> None:
-        """A model is not needed any more."""
+        """The latest model of a trial is not needed any more, or is lost."""
         self._set(self._latest, trial, None)
 
     def ended(self, trial: int, last: Report | None) -> None:
@@ -63,12 +68,29 @@ class KeptModels:
         best = self._best_ended
         if last is None or last.failed:
             self._set(self._scored, trial, None)
+        elif self._keep_all:
+            return
         elif best is None or (last.score, -last.trial) > (best.score, -best.trial):
             self._best_ended = last
             if best is not None:
                 self._set(self._scored, best.trial, None)
         else:
             self._set(self._scored, trial, None)
+
+    def files(self) -> set[str]:
+        """The files that are there, needed or not."""
+        return self._store.files()
+
+    def tidy(self) -> None:
+        """Delete the files that are not needed any more."""
+        unused, self._unused = self._unused, []
+        for file in unused:
+            self._store.delete(file)
+
+    def tidy_all(self) -> None:
+        """Delete all files but those that are needed, whoever wrote them."""
+        self._unused = [file for file in self._store.files() if file not in self._references]
+        self.tidy()
 
     def _set(self, table: dict[int, Checkpoint], trial: int, checkpoint: Checkpoint | None) -> None:
         old = table.pop(trial, None)
@@ -79,4 +101,4 @@ class KeptModels:
             self._references[old.file] -= 1
             if self._references[old.file] == 0:
                 del self._references[old.file]
-                self._store.delete(old.file)
+                self._unused.append(old.file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import operator
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,8 @@ class DataPlan:
         Whether every class gives its share of the rows held out, or of every fold.
     n_folds : int
         Folds that the rows of every block are dealt out to, instead of holding some out; 0 for none.
+    with_digest : bool
+        Whether to hash all rows, to know them again.
     """
 
     X: Chunks
@@ -63,6 +66,7 @@ class DataPlan:
     with_classes: bool
     stratified: bool = False
     n_folds: int = 0
+    with_digest: bool = False
 
 
 @dataclass
@@ -97,6 +101,12 @@ class Data:
     def nbytes(self) -> int:
         """Bytes of the training rows in memory."""
         return sum(f.nbytes for f in self.facts)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all rows, if it was asked for."""
+        digests = "".join(f.digest for f in self.facts)
+        return hashlib.blake2b(digests.encode(), digest_size=16).hexdigest() if digests else ""
 
     @property
     def classes(self) -> np.ndarray:
@@ -141,7 +151,7 @@ async def look_at_data(
     specs = [_spec(block, workspace, shared, "block") for block in blocks]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
-    await _load_all(client, workers, workspace, data, plan.with_classes, max_resource)
+    await _load_all(client, workers, workspace, data, plan, max_resource)
     if plan.validation is not None:
         own = await _blocks(client, *plan.validation, None)
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
@@ -198,7 +208,7 @@ def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockS
 
 
 async def _load_all(
-    client: Any, workers: Workers, workspace: Workspace, data: Data, with_classes: bool, max_resource: int
+    client: Any, workers: Workers, workspace: Workspace, data: Data, plan: DataPlan, max_resource: int
 ) -> None:
     """Run one task for a few blocks each, and put what they found into `data`."""
     shared = data.split.scratch is not None
@@ -211,9 +221,10 @@ async def _load_all(
         memory_limit=min((workers.memory_limit(a) for a in set(workers.free)), default=0),
         split=data.split,
         order=data.order,
-        with_classes=with_classes,
+        with_classes=plan.with_classes,
         reads=max(max_resource / len(data.specs), 1.0) * max(len(workers), 1),
         free_bytes_needed_per_byte=2.0 * len(data.specs),
+        with_digest=plan.with_digest,
         return_validation=not shared and not data.split.n_folds,
     )
     where = workers.addresses if workers.some_see_no_folder else None
@@ -285,6 +296,7 @@ def load_blocks(
     with_classes: bool,
     reads: float,
     free_bytes_needed_per_byte: float,
+    with_digest: bool,
     return_validation: bool,
 ) -> Any:
     """Look at some blocks, on a worker, and keep their training rows in its cache as far as they fit.
@@ -305,6 +317,7 @@ def load_blocks(
                 with_classes=with_classes,
                 reads=reads,
                 free_bytes_needed_per_byte=free_bytes_needed_per_byte,
+                with_digest=with_digest,
                 supplied=supplied,
             )
             found.append(facts)

@@ -8,9 +8,9 @@ from typing import Any
 
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockSpec, Split
-from dhpo.events import StepStats
+from dhpo.events import Checkpoint, StepStats
 from dhpo.scoring import BlockScorer
-from dhpo.store import Checkpoint, ModelStore
+from dhpo.store import ModelStore
 
 __all__ = ["Context", "Outcome", "Step", "StepResult", "Work"]
 
@@ -138,6 +138,8 @@ class Outcome:
     checkpoint : Checkpoint or None
     model : bytes or None
         The pickled model, where there is no shared store.
+    lost : bool
+        Whether its model could not be read from the store, so that it has to begin anew.
     """
 
     trial: int
@@ -149,6 +151,7 @@ class Outcome:
     error: str | None = None
     checkpoint: Checkpoint | None = None
     model: bytes | None = None
+    lost: bool = False
 
 
 @dataclass(frozen=True)

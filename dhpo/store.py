@@ -6,42 +6,28 @@ step reads its models here and writes them back; the store is the checkpoint.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import fsspec
 
-__all__ = ["Checkpoint", "ModelStore", "dumps_model", "loads_model"]
+from dhpo.events import Checkpoint
+
+__all__ = ["Checkpoint", "ModelLost", "ModelStore", "dumps_model", "loads_model"]
 
 _MAGIC = b"dhpo-models-1\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Where the model of a trial lies, as it was after `calls` calls.
-
-    Parameters
-    ----------
-    trial, calls : int
-    file : str
-        Name of the file in the store.
-    offset, length : int
-        The bytes of the model in it.
-    """
-
-    trial: int
-    calls: int
-    file: str
-    offset: int
-    length: int
+class ModelLost(OSError):
+    """A model is not in the store as it was written there."""
 
 
 class ModelStore:
@@ -52,19 +38,27 @@ class ModelStore:
     url : str
         A path or an fsspec URL. Whoever can write there can run code in every process that reads it: models are
         pickles.
+    durable : bool, default False
+        Whether a file is on disk, and not only on its way, once `write` returns.
+
+    Attributes
+    ----------
+    is_local : bool
+        Whether the URL is a folder that this machine knows.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, durable: bool = False) -> None:
         self.url = url
+        self._durable = durable
         self._fs, self._root = fsspec.core.url_to_fs(url)
-        self._local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+        self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ModelStore, (self.url,)
+        return ModelStore, (self.url, self._durable)
 
     def create(self) -> None:
         """Make the folder, readable by its owner alone where it is a local one."""
-        if self._local:
+        if self.is_local:
             Path(self._root).mkdir(mode=0o700, parents=True, exist_ok=True)
         else:
             self._fs.makedirs(self._root, exist_ok=True)
@@ -88,13 +82,17 @@ class ModelStore:
         content = b"".join([_MAGIC, len(index).to_bytes(8, "little"), index, *models.values()])
         checkpoints = {}
         for trial, calls, length in sizes:
-            checkpoints[trial] = Checkpoint(trial, calls, name, offset, length)
+            checkpoints[trial] = Checkpoint(trial, calls, name, offset, length, _digest(models[trial, calls]))
             offset += length
-        if self._local:
+        if self.is_local:
             path = Path(self._root) / name
             partial = path.with_suffix(".partial")
             try:
-                partial.write_bytes(content)
+                with open(partial, "wb") as file:
+                    file.write(content)
+                    if self._durable:
+                        file.flush()
+                        os.fsync(file.fileno())
                 os.replace(partial, path)
             finally:
                 partial.unlink(missing_ok=True)
@@ -107,21 +105,35 @@ class ModelStore:
 
         Raises
         ------
-        FileNotFoundError
-            If the file is gone.
+        ModelLost
+            If the file is gone or damaged.
         """
-        end = checkpoint.offset + checkpoint.length
-        if self._local:
-            with open(f"{self._root}/{checkpoint.file}", "rb") as file:
-                file.seek(checkpoint.offset)
-                return file.read(checkpoint.length)
-        data: bytes = self._fs.cat_file(f"{self._root}/{checkpoint.file}", start=checkpoint.offset, end=end)
+        path = f"{self._root}/{checkpoint.file}"
+        try:
+            if self.is_local:
+                with open(path, "rb") as file:
+                    file.seek(checkpoint.offset)
+                    data = file.read(checkpoint.length)
+            else:
+                data = self._fs.cat_file(path, start=checkpoint.offset, end=checkpoint.offset + checkpoint.length)
+        except FileNotFoundError as error:
+            raise ModelLost(f"{path} is gone") from error
+        if _digest(data) != checkpoint.digest:
+            raise ModelLost(f"{path} is damaged: bytes {checkpoint.offset} on are not the model that was written there")
         return data
+
+    def files(self) -> set[str]:
+        """The names of all files of models."""
+        return {str(path).rpartition("/")[2] for path in self._fs.ls(self._root, detail=False, refresh=True)}
 
     def delete(self, file: str) -> None:
         """Remove one file of models; one that is gone already is no error."""
         with suppress(FileNotFoundError):
             self._fs.rm_file(f"{self._root}/{file}")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def dumps_model(model: Any) -> bytes:

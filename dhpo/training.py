@@ -24,7 +24,7 @@ from dhpo.events import StepStats
 from dhpo.scoring import SeveralTallies
 from dhpo.seeds import seed_for
 from dhpo.steps import Context, Outcome, Step, StepResult, Work
-from dhpo.store import dumps_model, loads_model
+from dhpo.store import ModelLost, dumps_model, loads_model
 from dhpo.worker import WorkerState, single_threaded, worker_state
 from dhpo.wrapped import unwrap
 
@@ -88,7 +88,7 @@ class _Candidate:
 
     @property
     def alive(self) -> bool:
-        return self.outcome.error is None
+        return self.outcome.error is None and not self.outcome.lost
 
     @property
     def due(self) -> bool:
@@ -142,8 +142,13 @@ class _Run:
             if data is None:
                 if self._context.store is None or work.checkpoint is None:
                     raise ValueError(f"trial {work.trial} came without its model")
-                data = self._context.store.read(work.checkpoint)
-            candidate.model = loads_model(data)
+                try:
+                    data = self._context.store.read(work.checkpoint)
+                except ModelLost:
+                    outcome.calls, outcome.checkpoint, outcome.lost = 0, None, True
+                    return candidate
+            with _failures_of(outcome):
+                candidate.model = loads_model(data)
         return candidate
 
     def _train(self) -> None:

@@ -16,7 +16,14 @@ __all__ = ["Workspace", "holds_token"]
 
 
 class Workspace:
-    """A folder below Dask's `temporary-directory` that the search makes, and removes when it is over.
+    """A folder that the search makes, and removes when it is over.
+
+    Parameters
+    ----------
+    parent : Path, optional
+        Where; nobody else may use it. Default: Dask's `temporary-directory`, with others.
+    models : ModelStore, optional
+        Where the models are kept, if not in this folder.
 
     Attributes
     ----------
@@ -26,15 +33,21 @@ class Workspace:
     models : ModelStore
     """
 
-    def __init__(self) -> None:
-        parent = dask.config.get("temporary-directory", None) or tempfile.gettempdir()
+    def __init__(self, parent: Path | None = None, models: ModelStore | None = None) -> None:
+        if parent is None:
+            parent = Path(dask.config.get("temporary-directory", None) or tempfile.gettempdir())
+        else:
+            for left in parent.glob("dhpo-*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
         self.run = uuid.uuid4().hex[:12]
-        self.path = Path(parent).absolute() / f"dhpo-{self.run}"
+        self.path = parent.absolute() / f"dhpo-{self.run}"
         self.path.mkdir(mode=0o700, parents=True)
         # Also when the search object is dropped without a word, and when the interpreter ends.
         self._finalizer = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-        self.models = ModelStore(str(self.path / "models"))
-        self.models.create()
+        if models is None:
+            models = ModelStore(str(self.path / "models"))
+            models.create()
+        self.models = models
         self.scratch = self.path / "scratch"
         self.scratch.mkdir(mode=0o700)
         self._token = uuid.uuid4().hex

@@ -78,13 +78,21 @@ class FitExecutor:
         self._again: set[tuple[int, int]] = set()
         self._n_tasks = 0
         self._stop = asyncio.Event()
+        self._stop_at_once = False
         self._began = time.perf_counter()
         self._refreshed = self._workers_seen = 0.0
         self._source: Any = None
 
-    def stop(self) -> None:
-        """End the search soon; to be called in the thread of the event loop."""
+    def stop(self, at_once: bool = False) -> None:
+        """End the search soon; to be called in the thread of the event loop.
+
+        Parameters
+        ----------
+        at_once : bool, default False
+            Whether to leave out the last fit of the best on all rows, too.
+        """
         self._stop.set()
+        self._stop_at_once = self._stop_at_once or at_once
 
     async def run(self) -> None:
         """Run the search to its end.
@@ -248,7 +256,7 @@ class FitExecutor:
         if results is None or (not search.refit and outcomes.several):
             return
         self.best_index = await asyncio.to_thread(best_index, results, search.refit, outcomes.deciding_metric)
-        if not search.refit:
+        if not search.refit or self._stop_at_once:
             return
         future = self._client.submit(
             refit,

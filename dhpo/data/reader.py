@@ -17,6 +17,7 @@ import numpy as np
 from dask.typing import Key
 
 from dhpo.data.blocks import Block, BlockMismatch
+from dhpo.data.fingerprint import fingerprint
 from dhpo.data.rows import Rows
 from dhpo.data.validation import fold_of_rows, split_rows
 
@@ -128,6 +129,8 @@ class BlockFacts:
         Whether the rows of each fold were.
     classes : ndarray, optional
         The distinct targets.
+    digest : str
+        Hash of all rows, where it was asked for.
     error : str, optional
         Why the block cannot be used.
     """
@@ -140,6 +143,7 @@ class BlockFacts:
     materialised: bool = False
     folds_kept: bool = False
     classes: np.ndarray | None = None
+    digest: str = ""
     error: str | None = None
 
 
@@ -150,6 +154,7 @@ def prepare(
     with_classes: bool,
     reads: float,
     free_bytes_needed_per_byte: float,
+    with_digest: bool = False,
     supplied: Mapping[Key, Any] | None = None,
 ) -> tuple[BlockFacts, Callable[[], Rows], Rows]:
     """Load a block for the first time, hold its validation rows out, and copy to scratch space what is worth it.
@@ -164,6 +169,8 @@ def prepare(
         How often the training rows are expected to be read again.
     free_bytes_needed_per_byte : float
         Training rows are copied only onto a disk with this many times their bytes free.
+    with_digest : bool, default False
+        Whether to hash the rows.
     supplied : mapping, optional
         Values for the keys of the graph that are data on the cluster.
 
@@ -210,6 +217,7 @@ def prepare(
         materialised=materialised,
         folds_kept=folds_kept,
         classes=classes,
+        digest=fingerprint(rows) if with_digest else "",
     )
     return facts, training, validation
 

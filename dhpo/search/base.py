@@ -20,6 +20,7 @@ from dhpo.data.collections import as_chunks_together
 from dhpo.executor import Executor
 from dhpo.history import History
 from dhpo.job import Job, takes_classes
+from dhpo.journal import Header, Journal
 from dhpo.observers.base import Observers
 from dhpo.observers.terminal import make_terminal
 from dhpo.preparation import DataPlan
@@ -35,6 +36,7 @@ from dhpo.search.door import (
     checked_validation,
     warn_of_column,
 )
+from dhpo.search.identity import identity_of
 from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.run import Run
 from dhpo.seeds import entropy_of, seed_for
@@ -117,6 +119,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         sample_weight: Any = None,
         classes: Any = None,
         validation_data: tuple[Any, Any] | None = None,
+        journal: Any = None,
         **fit_params: Any,
     ) -> Any:
         """Search for the best parameters.
@@ -134,6 +137,11 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             All class labels. If not given, a classifier gets those found in the first pass over y.
         validation_data : tuple (X, y), optional
             Score on these rows and train on all of X, instead of holding out `test_size` of every block.
+        journal : str or path, optional
+            A folder, or any fsspec URL, where every event of the search is recorded and its models are kept. The same
+            call with the same journal goes on where the last one ended, however it ended, and gives the answer that an
+            undisturbed search gives; `dhpo.load(journal)` reads it without a cluster. Use only journals that you
+            trust: models are pickles, and whoever can write there can run code here and on the workers.
         **fit_params
             More arguments of every `partial_fit` call, passed on as they are.
 
@@ -147,6 +155,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             Before any task, if an argument or a parameter is not allowed.
         RuntimeError
             If this very search is running already.
+        JournalError
+            If the journal is of another search, damaged, or in use.
         SearchFailed
             If no trial was scored.
         WorkersLost
@@ -158,6 +168,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             sample_weight=sample_weight,
             classes=classes,
             validation_data=validation_data,
+            journal=journal,
             **fit_params,
         )
         if run.asynchronous:
@@ -165,7 +176,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         try:
             return run.result()
         except KeyboardInterrupt:
-            run.stop()
+            run.stop(at_once=True)
             run.result()
             raise
 
@@ -177,13 +188,14 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         sample_weight: Any = None,
         classes: Any = None,
         validation_data: tuple[Any, Any] | None = None,
+        journal: Any = None,
         **fit_params: Any,
     ) -> Run:
         """Start the search and return at once.
 
         Parameters
         ----------
-        X, y, sample_weight, classes, validation_data, **fit_params
+        X, y, sample_weight, classes, validation_data, journal, **fit_params
             As for `fit`.
 
         Returns
@@ -195,23 +207,47 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         before: Run | None = self._run() if hasattr(self, "_run") else None
         if before is not None and not before.done:
             raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
-        entropy = entropy_of(self.random_state)
-        job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy)
+        opened = None if journal is None else Journal(journal)
+        try:
+            run = self._started(X, y, sample_weight, classes, validation_data, fit_params, opened)
+        except BaseException:
+            if opened is not None:
+                opened.close()
+            raise
+        self._run = weakref.ref(run)
+        return run
+
+    def _started(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: Any,
+        validation_data: Any,
+        fit_params: Mapping[str, Any],
+        journal: Journal | None,
+    ) -> Run:
+        if self.random_state is None and journal is not None and journal.header is not None:
+            entropy = journal.header.entropy
+        else:
+            entropy = entropy_of(self.random_state)
+        job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy, journal is not None)
+        brackets = self._first_of_bracket(job.schedule.plan())
+        if journal is not None:
+            journal.begin(Header(identity_of(self, job), entropy, brackets))
         terminal = make_terminal(self.verbose)
-        history = History(self._first_of_bracket(job.schedule.plan()))
+        history = History(brackets)
         client, close = current_client()
         try:
-            executor = Executor(client, job, history, Observers([] if terminal is None else [terminal]))
+            executor = Executor(client, job, history, Observers([] if terminal is None else [terminal]), journal)
             for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
                 delattr(self, name)
             self._history, self._planned = history, self.metadata
-            run = Run(client, executor, history, self._adopt, close)
+            return Run(client, executor, history, self._adopt, close)
         except BaseException:
             if close is not None:
                 close()
             raise
-        self._run = weakref.ref(run)
-        return run
 
     def _job(
         self,
@@ -222,6 +258,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         validation_data: tuple[Any, Any] | None,
         fit_params: Mapping[str, Any],
         entropy: int,
+        with_digest: bool,
     ) -> Job:
         """Check everything that can be checked before a task runs."""
         estimator = unwrap(self.estimator)
@@ -263,6 +300,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
                 with_classes=classes is None and y is not None and takes_classes(estimator),
                 stratified=hasattr(estimator, "__sklearn_tags__") and is_classifier(estimator),
                 n_folds=n_folds,
+                with_digest=with_digest,
             ),
             fit_kwargs=fit_kwargs,
             entropy=entropy,

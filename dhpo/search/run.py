@@ -19,7 +19,7 @@ __all__ = ["Run", "Runs"]
 class Runs(Protocol):
     """What runs a search: an executor."""
 
-    def stop(self) -> None:
+    def stop(self, at_once: bool = False) -> None:
         """End the search soon."""
 
     async def run(self) -> None:
@@ -72,10 +72,16 @@ class Run:
         """One row for each trial as it stands now; see `History.summary`."""
         return self.history.summary()
 
-    def stop(self) -> None:
-        """End the search soon; what was scored so far is the result."""
+    def stop(self, at_once: bool = False) -> None:
+        """End the search soon; what was scored so far is the result.
+
+        Parameters
+        ----------
+        at_once : bool, default False
+            Whether to do without the last training of the best on all rows, which a cross-validated search ends with.
+        """
         if not self.done:
-            self._loop.call_soon_threadsafe(self._executor.stop)
+            self._loop.call_soon_threadsafe(self._executor.stop, at_once)
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end.

@@ -82,6 +82,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         sample_weight: Any = None,
         classes: Any = None,
         validation_data: tuple[Any, Any] | None = None,
+        journal: Any = None,
         **fit_params: Any,
     ) -> Run:
         """Start the search and return at once; see `fit` for the parameters.
@@ -100,9 +101,10 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                 sample_weight=sample_weight,
                 classes=classes,
                 validation_data=validation_data,
+                journal=journal,
                 **fit_params,
             )
-        self._refuse_what_blocks_need(validation_data)
+        self._refuse_what_blocks_need(validation_data, journal)
         given = {"sample_weight": sample_weight, "classes": classes}
         search = self._fit_search(X, y, {**{k: v for k, v in given.items() if v is not None}, **fit_params})
         return self._start_fits(search)
@@ -120,7 +122,12 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                 "its traceback is in history_. Give a number, or leave it out."
             )
 
-    def _refuse_what_blocks_need(self, validation_data: Any) -> None:
+    def _refuse_what_blocks_need(self, validation_data: Any, journal: Any) -> None:
+        if journal is not None:
+            raise ValueError(
+                f"journal={str(journal)!r} is for training block by block, with max_iter, so far; fits of whole "
+                "candidates are not recorded."
+            )
         for name, value in (("test_size", self.test_size), ("validation_data", validation_data)):
             if value is not None:
                 raise ValueError(

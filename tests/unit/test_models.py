@@ -20,10 +20,11 @@ def content(trial, calls):
 class Search:
     """A search on a store, and what is expected of its kept models by brute force."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, keep_all=False):
         self.folder = folder
         self.store = ModelStore(str(folder))
-        self.kept = KeptModels(self.store)
+        self.kept = KeptModels(self.store, keep_all)
+        self.keep_all = keep_all
         self.calls, self.scored, self.last, self.ended = {}, {}, {}, {}
 
     def train(self, trials):
@@ -45,17 +46,22 @@ class Search:
         self.kept.ended(trial, last)
 
     @property
-    def best_ended(self):
+    def files(self):
+        self.kept.tidy()
+        return list(self.folder.iterdir())
+
+    @property
+    def kept_ended(self):
+        """The last reports of the trials that ended and whose models are kept."""
         finite = [report for report in self.ended.values() if report is not None and not report.failed]
-        return min(finite, key=lambda report: (-report.score, report.trial), default=None)
+        return finite if self.keep_all else sorted(finite, key=lambda report: (-report.score, report.trial))[:1]
 
     def wanted(self):
         """(trial, calls) of the models that must be readable."""
         running = self.calls.keys() - self.ended.keys()
         wanted = {(trial, self.calls[trial]) for trial in running}
         wanted |= {(trial, self.scored[trial]) for trial in running if trial in self.scored}
-        if self.best_ended is not None:
-            wanted.add((self.best_ended.trial, self.scored[self.best_ended.trial]))
+        wanted |= {(report.trial, self.scored[report.trial]) for report in self.kept_ended}
         return wanted
 
     def check(self):
@@ -64,12 +70,12 @@ class Search:
             found[trial, self.calls[trial]] = self.kept.latest(trial)
             if trial in self.scored:
                 found[trial, self.scored[trial]] = self.kept.scored(trial)
-        if self.best_ended is not None:
-            found[self.best_ended.trial, self.scored[self.best_ended.trial]] = self.kept.scored(self.best_ended.trial)
+        for report in self.kept_ended:
+            found[report.trial, self.scored[report.trial]] = self.kept.scored(report.trial)
         assert found.keys() == self.wanted()
         for (trial, calls), checkpoint in found.items():
             assert self.kept.read(checkpoint) == content(trial, calls)
-        assert {path.name for path in self.folder.iterdir()} == {checkpoint.file for checkpoint in found.values()}
+        assert {path.name for path in self.files} == {checkpoint.file for checkpoint in found.values()}
 
 
 moves = st.lists(
@@ -83,9 +89,9 @@ moves = st.lists(
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
-@given(moves=moves)
-def test_exactly_the_files_that_are_needed_remain(tmp_path_factory, moves):
-    search = Search(tmp_path_factory.mktemp("models"))
+@given(moves=moves, keep_all=st.booleans())
+def test_exactly_the_files_that_are_needed_remain(tmp_path_factory, moves, keep_all):
+    search = Search(tmp_path_factory.mktemp("models"), keep_all)
     for name, *arguments in moves:
         if name == "train":
             trials = arguments[0] - search.ended.keys()
@@ -116,16 +122,16 @@ def test_the_scored_model_outlives_later_training(search):
         search.train({0})
     assert search.kept.read(search.kept.scored(0)) == content(0, 1)
     assert search.kept.read(search.kept.latest(0)) == content(0, 4)
-    assert len(list(search.folder.iterdir())) == 2
+    assert len(search.files) == 2
 
 
 def test_a_file_stays_while_one_of_its_trials_needs_it(search):
     search.train({0, 1, 2})
     for trial in (0, 1):
         search.end(trial)
-        assert len(list(search.folder.iterdir())) == 1
+        assert len(search.files) == 1
     search.end(2)
-    assert list(search.folder.iterdir()) == []
+    assert search.files == []
 
 
 def test_the_lower_number_wins_a_tie_whichever_ends_first(search):
@@ -134,7 +140,7 @@ def test_the_lower_number_wins_a_tie_whichever_ends_first(search):
         search.report(trial, 0.5)
         search.end(trial)
     assert search.kept.read(search.kept.scored(0)) == content(0, 1)
-    assert len(list(search.folder.iterdir())) == 1
+    assert len(search.files) == 1
 
 
 def test_a_model_that_came_with_a_report_is_stored(search):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import SGDClassifier
 
 import dhpo
-from dhpo.store import Checkpoint, ModelStore, dumps_model, loads_model
+from dhpo.store import Checkpoint, ModelLost, ModelStore, dumps_model, loads_model
 
 ROOT = Path(dhpo.__file__).parent.parent
 
@@ -64,7 +64,7 @@ def test_a_deleted_file_is_gone_and_may_be_deleted_again(store):
     checkpoint, other = store.write({(1, 1): b"a"})[1], store.write({(2, 1): b"b"})[2]
     for _ in range(2):
         store.delete(checkpoint.file)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ModelLost):
         store.read(checkpoint)
     assert store.read(other) == b"b"
     assert names(store) == [other.file]
@@ -114,7 +114,7 @@ def test_a_model_is_read_without_the_others_of_its_file(tmp_path):
     checkpoint = store.write({(1, 1): b"first", (2, 1): b"second"})[2]
     path = tmp_path / checkpoint.file
     assert path.read_bytes()[checkpoint.offset :] == b"second"
-    assert checkpoint == Checkpoint(2, 1, path.name, path.stat().st_size - 6, 6)
+    assert checkpoint == Checkpoint(2, 1, path.name, path.stat().st_size - 6, 6, checkpoint.digest)
 
 
 def test_models_of_libraries_are_plain_pickles():
@@ -148,3 +148,17 @@ open(sys.argv[1], "wb").write(dumps_model(Mine()))
 def test_a_model_that_cannot_be_pickled_says_so():
     with pytest.raises(TypeError, match="pickle"):
         dumps_model({"generator": (i for i in range(3))})
+
+
+def test_a_model_that_was_changed_is_not_believed(store):
+    checkpoint = store.write({(1, 1): b"some bytes", (2, 1): b"other"})[1]
+    fs, root = fsspec.core.url_to_fs(store.url)
+    path = f"{root}/{checkpoint.file}"
+    content = fs.cat_file(path)
+    for damaged in (content.replace(b"some", b"sand"), content[:-8], b""):
+        fs.pipe_file(path, damaged)
+        with pytest.raises(ModelLost, match="is damaged"):
+            store.read(checkpoint)
+    fs.pipe_file(path, content)
+    assert store.read(checkpoint) == b"some bytes"
+    assert store.files() == {checkpoint.file}

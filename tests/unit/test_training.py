@@ -421,8 +421,9 @@ def test_a_live_model_spares_the_store(make_search, store):
     assert second.score == 4.0
     search.forget()
     store.delete(second.checkpoint.file)
-    with pytest.raises(FileNotFoundError):
-        search.step([search.go_on(second, {}, 6)], 6)
+    (third,) = search.step([search.go_on(second, {}, 6)], 6).outcomes
+    assert third.lost  # and begins anew
+    assert (third.calls, third.checkpoint, third.score, third.error) == (0, None, None, None)
 
 
 def test_a_trial_that_came_without_its_model_is_named(make_search):

@@ -1,0 +1,52 @@
+"""Tells whether rows are the same as in another process."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from dhpo.data.rows import Rows
+
+__all__ = ["fingerprint"]
+
+
+def fingerprint(rows: Rows) -> str:
+    """A hash of all values of some rows, of their types and of the names of columns.
+
+    Parameters
+    ----------
+    rows : Rows
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for part in rows:
+        _add(digest, part)
+    return digest.hexdigest()
+
+
+def _add(digest: Any, part: Any) -> None:
+    if part is None:
+        digest.update(b"none")
+    elif isinstance(part, pd.DataFrame):
+        for name, column in part.items():
+            digest.update(f"{name!r} {column.dtype}".encode())
+            _add(digest, pd.util.hash_pandas_object(column, index=False).to_numpy())
+    elif sp.issparse(part):
+        rows = part.tocsr()
+        digest.update(f"sparse {rows.shape}".encode())
+        for inner in (rows.data, rows.indices, rows.indptr):
+            _add(digest, inner)
+    else:
+        array = np.asarray(part)
+        digest.update(f"{array.dtype.str} {array.shape}".encode())
+        if array.dtype.hasobject:
+            array = pd.util.hash_array(array.ravel().astype(object))
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")

@@ -1,0 +1,195 @@
+"""The journal of one search: opened, checked, replayed and written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+import dhpo
+from dhpo.errors import JournalError
+from dhpo.events import Event
+from dhpo.journal.codec import decode_event, encode_event
+from dhpo.journal.identity import differences
+from dhpo.journal.lines import decode_lines, encode_line
+from dhpo.journal.lock import FileLock, LeaseLock, Lock
+from dhpo.journal.log import Log, open_log
+from dhpo.store import ModelStore
+
+__all__ = ["Header", "Journal", "read_journal"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is recorded of a search before its first event.
+
+    Parameters
+    ----------
+    identity : mapping of str to str
+        All that its answer depends on, in words.
+    entropy : int
+        Seed of the search.
+    first_of_bracket : mapping of int to int, optional
+        See `dhpo.history.History`.
+    version : str
+        Of dhpo.
+    format : int
+        Of the journal.
+    """
+
+    identity: Mapping[str, str]
+    entropy: int
+    first_of_bracket: Mapping[int, int] | None = None
+    version: str = ""
+    format: int = _FORMAT
+
+
+class Journal:
+    """The events of a search on disk, and its models beside them.
+
+    While it is open no other process can open it.
+
+    Parameters
+    ----------
+    url : str or path
+        A folder, or any fsspec URL; made where there is none.
+
+    Attributes
+    ----------
+    header : Header or None
+        None for a new journal.
+    events : list of Event
+        What an earlier process recorded.
+    models : ModelStore
+    folder : Path or None
+        The folder, where it is one of this machine.
+
+    Raises
+    ------
+    JournalError
+        If the journal is damaged, or another process uses it.
+    """
+
+    def __init__(self, url: Any) -> None:
+        self.url = str(url)
+        fs, root = fsspec.core.url_to_fs(self.url)
+        self.models = ModelStore(f"{fs.unstrip_protocol(root)}/models", durable=True)
+        self.folder = Path(root) if self.models.is_local else None
+        if self.folder is not None:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.models.create()
+        self._lock: Lock = FileLock(self.folder / "lock") if self.folder is not None else LeaseLock(fs, root)
+        self._log: Log | None = None
+        try:
+            self._log = open_log(self.url)
+            content = self._log.read()
+            self.header, self.events, n_lines, length = _decode(content, self._log.name)
+            if length < len(content):
+                self._log.cut(length)
+        except BaseException:
+            self.close()
+            raise
+        self._n_lines = n_lines
+        self._waiting: list[bytes] = []
+
+    def begin(self, header: Header) -> None:
+        """Record what search this is, or check that it is the one that was recorded.
+
+        Raises
+        ------
+        JournalError
+            Saying what differs.
+        """
+        if self.header is None:
+            self.header = Header(header.identity, header.entropy, header.first_of_bracket, dhpo.__version__)
+            self._add({"event": "search", **asdict(self.header)})
+            self.commit()
+            return
+        before = {**self.header.identity, "random_state": f"seed {self.header.entropy}"}
+        now = {**header.identity, "random_state": f"seed {header.entropy}"}
+        found = differences(before, now)
+        if dhpo.__version__.split(".")[0] != self.header.version.split(".")[0]:
+            found.insert(0, f"dhpo was {self.header.version}, and is {dhpo.__version__}")
+        if found:
+            raise JournalError(
+                f"{self.url} is the journal of another search: "
+                + "; ".join(found)
+                + ". Use another journal for this search, or fit the one that was begun."
+            )
+
+    def append(self, event: Event) -> None:
+        """Record an event; it is safe after the next `commit`."""
+        self._add(encode_event(event))
+
+    def _add(self, record: dict[str, Any]) -> None:
+        self._waiting.append(encode_line(self._n_lines, record))
+        self._n_lines += 1
+
+    def commit(self) -> None:
+        """Write what was recorded since the last commit, and wait until it is safe."""
+        self._lock.renew()
+        if self._waiting and self._log is not None:
+            data, self._waiting = b"".join(self._waiting), []
+            self._log.write(data)
+
+    def close(self) -> None:
+        """Let other processes in."""
+        if self._log is not None:
+            self._log.close()
+        self._lock.release()
+
+
+def read_journal(url: Any) -> tuple[Header, list[Event], ModelStore]:
+    """What a journal holds, also while a search writes it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no journal.
+    JournalError
+        If it is damaged.
+    """
+    fs, root = fsspec.core.url_to_fs(str(url))
+    if not fs.exists(f"{root}/journal.jsonl") and not fs.exists(f"{root}/journal"):
+        raise FileNotFoundError(f"{url} is no journal of a search: there is neither journal.jsonl nor journal/ in it.")
+    log = open_log(str(url))
+    try:
+        header, events, _, _ = _decode(log.read(), log.name)
+    finally:
+        log.close()
+    if header is None:
+        raise JournalError(f"{url} holds no search: the process that began it died before its first line.")
+    return header, events, ModelStore(f"{fs.unstrip_protocol(root)}/models")
+
+
+def _decode(content: bytes, name: str) -> tuple[Header | None, list[Event], int, int]:
+    records, length = decode_lines(content, name)
+    if not records:
+        return None, [], 0, 0
+    header = _header(records[0], name)
+    try:
+        events = [decode_event(record) for record in records[1:]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise JournalError(f"{name} holds what this version of dhpo cannot read: {error!r}") from error
+    return header, events, len(records), length
+
+
+def _header(record: dict[str, Any], name: str) -> Header:
+    if record.get("event") != "search" or record.get("format") != _FORMAT:
+        raise JournalError(
+            f"{name} has format {record.get('format')!r} of dhpo {record.get('version')}; this is dhpo "
+            f"{dhpo.__version__}, which reads format {_FORMAT}. Read it with that version, or begin with a new journal."
+        )
+    brackets = record["first_of_bracket"]
+    return Header(
+        record["identity"],
+        record["entropy"],
+        None if brackets is None else {int(bracket): first for bracket, first in brackets.items()},
+        record["version"],
+        record["format"],
+    )

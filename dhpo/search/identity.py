@@ -1,0 +1,52 @@
+"""What a journal remembers of a search, to know it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dhpo.data.collections import Chunks
+from dhpo.job import Job
+from dhpo.journal import describe
+
+__all__ = ["identity_of"]
+
+# Nothing of this changes the answer of a search; its seed is recorded by itself.
+_NO_MATTER = {
+    "n_jobs",
+    "pre_dispatch",
+    "predict_meta",
+    "predict_proba_meta",
+    "prefix",
+    "random_state",
+    "transform_meta",
+    "verbose",
+}
+
+
+def identity_of(search: Any, job: Job) -> dict[str, str]:
+    """All that the answer of a search depends on, in words; its seed apart, and what the data holds.
+
+    Parameters
+    ----------
+    search : estimator
+    job : Job
+        Made from it and the arguments of `fit`.
+    """
+    params = search.get_params(deep=False)
+    identity = {"search": type(search).__name__}
+    identity.update((name, describe(value)) for name, value in params.items() if name not in _NO_MATTER)
+    identity["X"] = _of_chunks(job.data.X)
+    identity["y"] = _of_chunks(job.data.y)
+    identity["sample_weight"] = _of_chunks(job.data.sample_weight)
+    if job.data.validation is not None:
+        identity["validation_data"] = " and ".join(_of_chunks(chunks) for chunks in job.data.validation)
+    identity.update((f"fit({name}=)", describe(value)) for name, value in job.fit_kwargs.items())
+    return identity
+
+
+def _of_chunks(chunks: Chunks | None) -> str:
+    if chunks is None:
+        return "None"
+    columns = "" if chunks.n_columns is None else f" x {chunks.n_columns}"
+    rows = "unknown rows" if chunks.n_rows is None else f"{chunks.n_rows} rows"
+    return f"{rows}{columns} in {len(chunks.keys)} chunks"

@@ -1,0 +1,131 @@
+"""Runs one search in processes that are killed again and again, and at last in one that is not.
+
+    python crashing.py FOLDER KIND KILLS SEED
+
+Every process is forked from this one, where everything is imported already. Prints what came of it as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from scipy.stats import loguniform
+from sklearn.linear_model import SGDClassifier
+
+import dhpo
+from dhpo import HyperbandSearchCV, IncrementalSearchCV
+
+KINDS: dict[str, Any] = {
+    "hyperband": lambda: HyperbandSearchCV(Counting(), SPACE, max_iter=9, **SEED),
+    "folds": lambda: HyperbandSearchCV(Counting(), SPACE, max_iter=9, cv=3, **SEED),
+    "patience": lambda: IncrementalSearchCV(Counting(), SPACE, 12, max_iter=20, patience=5, tol=0.01, **SEED),
+}
+SPACE = {"alpha": loguniform(1e-5, 1), "penalty": ["l1", "l2"]}
+SEED: dict[str, Any] = {"random_state": 0, "verbose": 0}
+
+
+class Counting(SGDClassifier):
+    """Takes some time, and leaves a byte in a file for each call."""
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+        time.sleep(0.005)
+        with open(os.environ["DHPO_CALLS"], "ab", buffering=0) as file:
+            file.write(b".")
+        return super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
+
+
+def data() -> tuple[da.Array, da.Array]:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 5))
+    y = (X[:, 0] + rng.standard_normal(600) > 0).astype(int)
+    return da.from_array(X, (100, 5)), da.from_array(y, 100)
+
+
+def without_times(results: dict[str, Any]) -> dict[str, list[Any]]:
+    return {name: np.asarray(values).tolist() for name, values in results.items() if "time" not in name}
+
+
+def answer(search: Any) -> str:
+    """All that has to be the same, in one string."""
+    found = {**without_times(search.cv_results_), "coef": search.best_estimator_.coef_.tolist()}
+    reports = sorted(
+        (r["model_id"], r["partial_fit_calls"], r["score"]) for r in search.history_ if r["score"] == r["score"]
+    )
+    return repr((found, search.best_params_, search.best_index_, search.best_score_, reports))
+
+
+def run(kind: str, journal: Path | None, found: Path) -> None:
+    X, y = data()
+    search = KINDS[kind]().fit(X, y, classes=[0, 1], journal=journal)
+    found.write_text(answer(search))
+
+
+def forked(kind: str, journal: Path | None, found: Path) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        run(kind, journal, found)
+    finally:
+        os._exit(0)
+
+
+def n_lines(journal: Path) -> int:
+    file = journal / "journal.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+def calls_in(journal: Path) -> int:
+    """`partial_fit` calls that the journal knows of, those that a later process did again included."""
+    lines = (journal / "journal.jsonl").read_bytes().split(b"\n")[:-1]
+    return sum(json.loads(line)["stats"].get("calls", 0) for line in lines if b'"event": "step"' in line)
+
+
+def main() -> None:
+    folder, kind, kills, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    rng = random.Random(seed)
+    calls, journal = folder / "calls", folder / "run"
+    os.environ["DHPO_CALLS"] = str(calls)
+    calls.touch()
+    found = {name: folder / name for name in ("undisturbed", "disturbed")}
+    os.waitpid(forked(kind, folder / "whole", found["undisturbed"]), 0)
+    planned, expected_lines = calls.stat().st_size, n_lines(folder / "whole")
+    calls.write_bytes(b"")
+    moments = sorted(rng.randrange(1, int(0.8 * expected_lines)) for _ in range(kills))
+    killed, lost = 0, 0
+    for moment in moments:
+        pid = forked(kind, journal, found["disturbed"])
+        while n_lines(journal) < moment and not os.waitpid(pid, os.WNOHANG)[0]:
+            time.sleep(0.001)
+        time.sleep(rng.random() * 0.02)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            break
+        _, status = os.waitpid(pid, 0)
+        killed += os.WIFSIGNALED(status)
+        lost += calls.stat().st_size - calls_in(journal) - lost  # done, and not recorded
+    os.waitpid(forked(kind, journal, found["disturbed"]), 0)
+    result = {
+        "same": found["undisturbed"].read_text() == found["disturbed"].read_text(),
+        "killed": killed,
+        "planned": planned,
+        "lost": lost,
+        "redone": calls.stat().st_size - planned,
+        "left": sorted(path.name for path in journal.iterdir()),
+        "status": dhpo.load(journal).status,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
