@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Set
@@ -16,6 +17,7 @@ from dhpo.workspace import holds_token
 __all__ = ["Workers"]
 
 _LOOKS_AT_DETAILS = 5
+_PROBE_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ class Workers:
         self._looks = -1
         self._token: tuple[str, str] | None = None
         self._sees_folder: dict[str, bool] = {}
+        self._excluded: set[str] = set()
+        self._probes: dict[str, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -53,6 +57,11 @@ class Workers:
     def addresses(self) -> list[str]:
         """The workers that can be used."""
         return list(self._workers)
+
+    @property
+    def present(self) -> Set[str]:
+        """The addresses that the scheduler knows, usable or not."""
+        return self._present
 
     @property
     def some_see_no_folder(self) -> bool:
@@ -87,6 +96,13 @@ class Workers:
     def release(self, address: str) -> None:
         """A step came back from a worker."""
         self._busy[address] -= 1
+        if not self._busy[address]:
+            del self._busy[address]
+
+    def exclude(self, address: str) -> None:
+        """Never give a worker work again, under this address."""
+        self._excluded.add(address)
+        self._workers.pop(address, None)
 
     async def refresh(self) -> None:
         """Ask the scheduler who is there now.
@@ -94,6 +110,8 @@ class Workers:
         The details of all workers are a long answer from a large cluster; they are asked for only when a worker has
         come or gone, and now and then, because workers may be paused.
         """
+        if self._client.scheduler is None:
+            raise OSError("the client is closed")
         threads = await self._client.nthreads()
         self._looks += 1
         if threads.keys() == self._present and self._looks % _LOOKS_AT_DETAILS:
@@ -102,12 +120,14 @@ class Workers:
         identity = await self._client.scheduler.identity(n_workers=-1)
         found = identity["workers"]
         if self._token is not None:
-            await self._probe([address for address in found if address not in self._sees_folder])
+            # In the background: a worker that dies just now does not answer for half a minute.
+            for address in found.keys() - self._sees_folder.keys() - self._probes.keys():
+                self._probes[address] = asyncio.create_task(self._probe(address))
             found = {address: worker for address, worker in found.items() if self._sees_folder.get(address)}
         self._workers = {
             address: _Worker(worker["nthreads"], worker["memory_limit"] or _memory_of_host(found))
             for address, worker in sorted(found.items(), key=lambda item: str(item[1].get("name")))
-            if worker.get("status", "running") == "running"
+            if worker.get("status", "running") == "running" and address not in self._excluded
         }
 
     def lose_all(self) -> None:
@@ -120,20 +140,30 @@ class Workers:
         If so, workers that join later are used only if they see it as well.
         """
         self._token = token
-        await self._probe(list(self._workers))
+        await asyncio.gather(*map(self._probe, self._workers))
         if not self._sees_folder or not all(self._sees_folder.values()):
             self._token = None
         return self._token is not None
 
-    async def _probe(self, addresses: list[str]) -> None:
-        if not addresses or self._token is None:
+    async def _probe(self, address: str) -> None:
+        if self._token is None:
             return
-        answers = await self._client.run(holds_token, *self._token, workers=addresses, on_error="return")
-        for address, answer in answers.items():
-            if isinstance(answer, bool):  # else the worker could not be asked, and will be again
-                self._sees_folder[address] = answer
-                if not answer:
-                    logger.info("worker %s does not see %s", address, self._token[0])
+        asking = self._client.run(holds_token, *self._token, workers=[address], on_error="return")
+        try:
+            answer = (await asyncio.wait_for(asking, _PROBE_SECONDS)).get(address)
+        except (OSError, TimeoutError):
+            answer = None
+        if isinstance(answer, bool):  # else the worker could not be asked, and will be again
+            self._sees_folder[address] = answer
+            if not answer:
+                logger.info("worker %s does not see %s", address, self._token[0])
+        self._probes.pop(address, None)
+        self._looks = -1  # so that the next look finds it
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        for probe in self._probes.values():
+            probe.cancel()
 
 
 def _memory_of_host(workers: dict[str, Any]) -> int:

@@ -38,6 +38,8 @@ class Ready:
         Whether it must not share a step, because a step that it was in has failed.
     run_end : int
         Calls up to which its cohort of the last step meant to go on; less than `calls` once it is there.
+    quarantined : bool
+        Whether it runs in a process of its own, because workers have died in its hands.
     candidate : int or None
         The same for those that train on different folds with the same parameters: they go into one cohort, where there
         is no lack of others. None: it is alone in this.
@@ -50,6 +52,7 @@ class Ready:
     home: str | None = None
     alone: bool = False
     run_end: int = 0
+    quarantined: bool = False
     candidate: int | None = None
 
 
@@ -67,6 +70,8 @@ class Assignment:
         The highest of the trials.
     run_end : int
         Where the run of the cohort ends that this step is a part of: the first of its trials is due there.
+    quarantined : bool
+        Whether the step runs in a process of its own.
     """
 
     worker: str
@@ -74,6 +79,7 @@ class Assignment:
     until: int
     rung: int
     run_end: int
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,7 @@ def plan_steps(
     """
     free = list(free)
     steps = [
-        Assignment(free.pop(0), (lonely.trial,), lonely.target, lonely.rung, lonely.target)
+        Assignment(free.pop(0), (lonely.trial,), lonely.target, lonely.rung, lonely.target, lonely.quarantined)
         for lonely in [r for r in ready if r.alone][: len(free)]
     ]
     together = [r for r in ready if not r.alone]

@@ -13,29 +13,27 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import cloudpickle
 from dask.typing import Key
 
 from dhpo.cluster import Workers
 from dhpo.cohorts import Assignment, plan_steps
-from dhpo.errors import JournalError, SearchFailed
+from dhpo.errors import SearchFailed
 from dhpo.events import Checkpoint, DataPrepared, Event, Refitted, StepDone, Stopped
 from dhpo.folds import is_refit, refit_number
 from dhpo.history import History
-from dhpo.inflight import InFlight, Sent
-from dhpo.job import Job, has_optional_classes
+from dhpo.inflight import InFlight, Sent, StepLost
+from dhpo.job import Job
 from dhpo.journal import Journal
 from dhpo.ledger import Ledger
 from dhpo.models import KeptModels
 from dhpo.observers.base import Observers
-from dhpo.preparation import Data, look_at_data
-from dhpo.scoring import make_block_scorer
-from dhpo.seeds import seed_for
-from dhpo.steps import Context, Step, StepResult
+from dhpo.opening import Opened, check_same_data, open_search
+from dhpo.pace import Pace
+from dhpo.steps import Step, StepResult
 from dhpo.store import ModelLost, loads_model
+from dhpo.training import timeout_error
 from dhpo.watch import REFRESH_SECONDS, Watch
 from dhpo.workspace import Workspace
-from dhpo.wrapped import unwrap
 
 __all__ = ["Executor"]
 
@@ -78,20 +76,23 @@ class Executor:
         self._began = time.perf_counter() - before
         self._stop = asyncio.Event()
         self._stop_at_once = asyncio.Event()
-        self._store_shared = False
-        self._gather = False
-        self._prepared: Data | None = None
-        self._steps: InFlight | None = None
+        self._reason = "stopped"
         self._refitted: dict[tuple[int, int], Checkpoint] = {}
+        self._steps: InFlight | None = None
+        self._pace = Pace(job.step_seconds)
 
-    def stop(self, at_once: bool = False) -> None:
+    def stop(self, at_once: bool = False, reason: str = "stopped") -> None:
         """End the search as soon as possible; to be called in the thread of the event loop.
 
         Parameters
         ----------
         at_once : bool, default False
             Whether to leave out the training of the best on all rows, too, where there are folds.
+        reason : str, default "stopped"
+            For the history.
         """
+        if not self._stop.is_set():
+            self._reason = reason
         self._stop.set()
         if at_once:
             self._stop_at_once.set()
@@ -102,28 +103,33 @@ class Executor:
         Raises
         ------
         SearchFailed
-            If no trial has a finite score at the end, or the best cannot be trained on all rows.
+            If no trial has a finite score at the end, more than `max_failures` failed, steps fail for reasons outside
+            of any trial, or the best cannot be trained on all rows.
         WorkersLost
             If there was no worker for `workers_timeout` seconds.
         JournalError
             If the journal is of a search that would have decided something else, or on other data.
         """
-        plan = self.job.schedule.plan()
-        self._observers.start(plan, self._history, self._client.dashboard_link)
+        self._observers.start(self.job.schedule.plan(), self._history, self._client.dashboard_link)
         reason = "failed"
         self._stopping = asyncio.create_task(self._stop.wait())
         self._stopping_at_once = asyncio.create_task(self._stop_at_once.wait())
+        budget = self.job.limits.time_budget
+        loop = asyncio.get_running_loop()
+        timer = None if budget is None else loop.call_later(budget, self.stop, False, "time budget")
         try:
             self._replay()
-            await self._prepare(plan.max_resource)
+            await self._open()
             await self._until(lambda: self.job.schedule.done, self._stopping)
             await self._refit()
-            reason = "stopped" if self._stop.is_set() else "done"
+            reason = self._reason if self._stop.is_set() else "done"
         except asyncio.CancelledError:
             if not self._stop.is_set():
                 raise
-            reason = "stopped"
+            reason = self._reason
         finally:
+            if timer is not None:
+                timer.cancel()
             await self._end(reason)
         if self._history.best is None and reason == "done":
             error = self._history.first_error or "every score was nan or infinite"
@@ -147,7 +153,6 @@ class Executor:
                     await self._steps.forget()
                 await asyncio.to_thread(self._workspace.remove)
             finally:
-                self._prepared = None
                 if self._journal is not None:
                     self._journal.close()
 
@@ -164,88 +169,24 @@ class Executor:
         self._ledger.forget_lost_models()
         self._models.tidy_all()
 
-    async def _prepare(self, max_resource: int) -> None:
-        job = self.job
-        self._watch = Watch(self._client, self._workers, job.workers_timeout, self._so_far)
-        await self._watch.wait_for_workers(self._stopping)
-        shared = await self._workers.share_folder(self._workspace.token)
-        # Workers are given no keys to the object store of a journal: the driver alone reads and writes models there.
-        self._store_shared = shared and self._workspace.models.is_local
-        if not self._store_shared:
-            logger.info("workers do not see the store: models travel with the tasks")
-        looking = asyncio.create_task(
-            look_at_data(
-                self._client,
-                self._workers,
-                self._workspace,
-                job.data,
-                order_entropy=seed_for(job.entropy, 0, "order"),
-                max_resource=max_resource,
-                shared=shared,
-            )
-        )
-        try:
-            while not looking.done() and not self._stop.is_set():
-                await asyncio.wait(
-                    {looking, self._stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
-                await self._watch.look()
-        finally:
-            looking.cancel()
-        self._prepared = data = await looking
-        self._gather = not self._workers.cache_holds(data.nbytes)
-        self._take_note_of(data)
-        context = cloudpickle.dumps(self._context(data), protocol=5)
-        self._steps = InFlight(self._client, self._workers, self._workspace.run, context)
-
-    def _context(self, data: Data) -> Context:
-        """What all steps have in common."""
-        job = self.job
-        fit_kwargs = dict(job.fit_kwargs)
-        if job.data.with_classes:
-            fit_kwargs["classes"] = data.classes
-        scorers = {
-            name: make_block_scorer(unwrap(job.estimator), scoring, fit_kwargs.get("classes"))
-            for name, scoring in job.metrics.scoring.items()
-        }
-        return Context(
-            run=self._workspace.run,
-            estimator=job.estimator,
-            fit_kwargs=fit_kwargs,
-            classes_once=has_optional_classes(job.estimator),
-            scorer=scorers.pop(job.metrics.deciding),
-            order=data.order,
-            split=data.split,
-            entropy=job.entropy,
-            store=self._workspace.models if self._store_shared else None,
-            config=job.config,
-            other_scorers=scorers,
-        )
-
-    def _take_note_of(self, data: Data) -> None:
-        """Record what the data is, or check that it is what was recorded."""
-        before = next((e for e in self._history.events if isinstance(e, DataPrepared)), None)
-        now = DataPrepared(
-            n_blocks=data.order.n_blocks,
-            n_training=sum(f.n_training for f in data.facts),
-            n_validation=sum(f.n_validation for f in data.facts),
-            nbytes=data.nbytes,
-            materialised=sum(f.materialised for f in data.facts),
-            time=self._now(),
-            digest=data.digest,
-        )
+    async def _open(self) -> None:
+        self._watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self._so_far)
+        opened = await open_search(self._client, self._workers, self._workspace, self.job, self._watch, self._stopping)
+        self._opened: Opened = opened
+        self._gather = not self._workers.cache_holds(opened.data.nbytes)
+        before = next((event for event in self._history.events if isinstance(event, DataPrepared)), None)
+        now = opened.event(self._now())
         if before is None:
             self._append(now)
-            return
-        for name in ("n_blocks", "n_training", "n_validation", "digest"):
-            if getattr(before, name) != getattr(now, name):
-                raise JournalError(
-                    f"the journal is of a search on other data: {name} was {getattr(before, name)}, and is "
-                    f"{getattr(now, name)}. Use another journal, or the data that the search was begun with."
-                )
+        else:
+            check_same_data(before, now)
+        self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
 
     def _so_far(self) -> str:
-        return f"{self._history.partial_fit_calls} partial_fit calls were done."
+        resume = (
+            "" if self._journal is None else f" The same call with journal={self._journal.url!r} goes on from there."
+        )
+        return f"{self._history.partial_fit_calls} partial_fit calls were done.{resume}"
 
     async def _refit(self) -> None:
         """Train a model like the best on all rows, where all others were trained on folds, or anew if it is lost."""
@@ -271,8 +212,8 @@ class Executor:
         best = self._history.best
         if best is None or self.best_model is not None:
             return self.best_model is not None
+        refitted = self._refitted.get((best.trial.number, best.report.resource))
         try:
-            refitted = self._refitted.get((best.trial.number, best.report.resource))
             if refitted is not None:
                 self.best_model = loads_model(self._models.read(refitted))
             elif not self.job.data.n_folds:
@@ -282,17 +223,22 @@ class Executor:
         return self.best_model is not None
 
     async def _until(self, over: Callable[[], bool], signal: asyncio.Task[Any]) -> None:
-        steps = self._running_steps
+        """The loop: decide, submit, wait, take in what came back."""
+        steps = self._in_flight
         while True:
             self._ledger.take_decisions()
             if over() or signal.done():
                 return
             self._submit_steps()
             await self._commit()
+            before = self._now()
             await steps.wait(signal, REFRESH_SECONDS)
+            self._pace.passed(self._now() - before, len(self._workers))
             for sent, result in steps.returned():
                 self._step_came_back(sent, result)
             await self._watch.look()
+            await self._look_after_steps()
+            self._check_failures()
 
     async def _commit(self) -> None:
         """What was paid for is safe from here on, and what it replaces can go."""
@@ -308,16 +254,17 @@ class Executor:
             list(self._ledger.ready()),
             free,
             self._workers.n_threads,
-            self._running_steps.under_way,
+            self._in_flight.under_way,
             self._ledger.costs,
-            seconds=self.job.step_seconds,
+            seconds=self._pace.step_seconds,
             gather=self._gather,
         ):
             self._submit(assignment)
 
     def _submit(self, assignment: Assignment) -> None:
-        data = self._data
-        works = [self._ledger.work(number, with_model=not self._store_shared) for number in assignment.trials]
+        opened = self._opened
+        data = opened.data
+        works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.trials]
         start = min(work.start for work in works)
         blocks = {data.order.block_at(call) for call in range(start, assignment.until)}
         may_score = any(work.target <= max(assignment.until, work.start) for work in works)
@@ -326,38 +273,73 @@ class Executor:
             until=assignment.until,
             blocks={block: data.specs[block] for block in blocks},
             validation=data.validation if may_score else (),
-            seconds=self.job.step_seconds,
+            seconds=self._pace.step_seconds,
             memory_limit=self._workers.memory_limit(assignment.worker),
+            crumb=self._workspace.crumb(self._in_flight.n_sent, opened.shared),
         )
         futures: dict[Key, Any] = {key: data.futures[key] for b in blocks for key in data.specs[b].supplied}
         if may_score:
             futures.update(data.validation_futures)
-        self._running_steps.submit(assignment, step, futures)
+        self._in_flight.submit(assignment, step, futures)
         self._ledger.sent(assignment)
 
     @property
-    def _data(self) -> Data:
-        if self._prepared is None:
-            raise RuntimeError("the data was not looked at yet")
-        return self._prepared
-
-    @property
-    def _running_steps(self) -> InFlight:
+    def _in_flight(self) -> InFlight:
         if self._steps is None:
             raise RuntimeError("the data was not looked at yet")
         return self._steps
 
     def _step_came_back(self, sent: Sent, result: StepResult | BaseException) -> None:
-        if isinstance(result, BaseException):
-            logger.warning("a step of %d trials failed: %r", len(sent.assignment.trials), result)
-            self._ledger.step_failed(sent.assignment, result)
+        if isinstance(result, StepLost):
+            self._step_was_lost(sent, result)
+        elif isinstance(result, BaseException):
+            self._step_failed(sent, result)
+        else:
+            states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in result.outcomes]
+            progress = dict(self._ledger.progress(o) for o in result.outcomes if not is_refit(o.trial))
+            self._append(StepDone(progress, result.stats, self._now(), tuple(states)))
+            for outcome in result.outcomes:
+                if not outcome.lost:
+                    self._ledger.settled(outcome)
+
+    def _step_was_lost(self, sent: Sent, lost: StepLost) -> None:
+        self._pace.died()
+        logger.info(
+            "%s died in a step of %d models: %s", sent.assignment.worker, len(sent.assignment.trials), lost.crumb
+        )
+        self._ledger.step_lost(sent.assignment, lost.crumb, self._opened.shared)
+
+    def _step_failed(self, sent: Sent, error: BaseException) -> None:
+        if self._client.status != "running":  # all futures are gone with the scheduler
+            self._ledger.step_vanished(sent.assignment)
             return
-        states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in result.outcomes]
-        progress = dict(self._ledger.progress(o) for o in result.outcomes if not is_refit(o.trial))
-        self._append(StepDone(progress, result.stats, self._now(), tuple(states)))
-        for outcome in result.outcomes:
-            if not outcome.lost:
-                self._ledger.settled(outcome)
+        logger.warning("a step of %d models failed: %r", len(sent.assignment.trials), error)
+        if self._ledger.step_failed(sent.assignment):
+            raise SearchFailed(
+                f"steps fail again and again, for no fault of a trial: {type(error).__name__}: {error}. "
+                f"{self._so_far()}"
+            ) from error
+
+    async def _look_after_steps(self) -> None:
+        """Take back what will not come back by itself."""
+        for sent, lost in await self._in_flight.lost():
+            self._step_was_lost(sent, lost)
+        deadline = self.job.limits.trial_timeout
+        if deadline is None:
+            return
+        for sent, crumb in await self._in_flight.hanging(self._ledger.seconds_left(deadline)):
+            doing = f"the score after call {crumb.call}" if crumb.scoring else f"partial_fit call {crumb.call + 1}"
+            guilty = crumb.model if crumb.model is not None else sent.assignment.trials[0]
+            logger.warning("%s hangs in %s of model %d; restarting it", sent.assignment.worker, doing, guilty)
+            self._ledger.step_hangs(sent.assignment, guilty, timeout_error(deadline, f"it was in {doing} then"))
+
+    def _check_failures(self) -> None:
+        allowed, failed = self.job.limits.max_failures, self._history.n_failed
+        if allowed is not None and failed > allowed:
+            raise SearchFailed(
+                f"{failed} trials failed, and max_failures={allowed} allows no more. The first failure:\n"
+                f"{self._history.first_error or 'the score was nan or infinite'}"
+            )
 
     def _append(self, event: Event) -> None:
         self._history.append(event)

@@ -114,6 +114,11 @@ class History:
         return best
 
     @property
+    def n_failed(self) -> int:
+        """Trials whose last report is a failure."""
+        return sum(row.last is not None and row.last.failed for row in list(self._rows.values()))
+
+    @property
     def first_error(self) -> str | None:
         """The traceback of the first trial that failed with one."""
         return next((e.report.error for e in self.events if isinstance(e, Reported) and e.report.error), None)

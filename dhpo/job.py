@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dhpo.preparation import DataPlan
@@ -12,7 +12,29 @@ from dhpo.schedules.base import Schedule
 from dhpo.scoring import Metrics
 from dhpo.wrapped import unwrap
 
-__all__ = ["Job", "has_optional_classes", "takes_classes"]
+__all__ = ["Job", "Limits", "has_optional_classes", "takes_classes"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a trial or the search early.
+
+    Parameters
+    ----------
+    trial_timeout : float, optional
+        Seconds that a model may spend in `partial_fit` and scores.
+    time_budget : float, optional
+        Seconds that the search may take.
+    max_failures : int, optional
+        Trials that may fail.
+    workers_timeout : float, default 60.0
+        Seconds without any worker after which the search gives up.
+    """
+
+    trial_timeout: float | None = None
+    time_budget: float | None = None
+    max_failures: int | None = None
+    workers_timeout: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -37,8 +59,7 @@ class Job:
         Whether the best is trained on all rows at the end, where the others were trained on folds.
     step_seconds : float, default 2.0
         How long a Dask task should last.
-    workers_timeout : float, default 60.0
-        Seconds without any worker after which the search gives up.
+    limits : Limits
     """
 
     estimator: Any
@@ -51,7 +72,7 @@ class Job:
     config: dict[str, Any]
     refit: bool = True
     step_seconds: float = 2.0
-    workers_timeout: float = 60.0
+    limits: Limits = field(default_factory=Limits)
 
 
 def takes_classes(estimator: Any) -> bool:

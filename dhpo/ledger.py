@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from dhpo.cohorts import Assignment, Costs, Ready
+from dhpo.crumbs import Crumb
 from dhpo.errors import JournalError
 from dhpo.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, StepDone, TrialStarted
 from dhpo.folds import Folds, is_refit, refit_number
@@ -21,6 +22,12 @@ from dhpo.trial import Decision, Drop, Report, Train, Trial
 
 __all__ = ["Ledger"]
 
+# A worker that dies while a trial is trained may die for any reason; a second one at the same call is suspicious. The
+# trial then goes on in a process of its own: if that dies, the trial is to blame, and else it never was.
+_DEATHS_BEFORE_QUARANTINE = 2
+# Steps of a trial alone that fail for reasons outside of it, as when its data cannot be read, end the search.
+_FAILED_STEPS = 3
+
 
 @dataclass
 class _Model:
@@ -31,7 +38,10 @@ class _Model:
     run_end: int = 0
     home: str | None = None
     under_way: bool = False
+    died_at: tuple[int, bool] | None = None
+    deaths: int = 0
     failed_steps: int = 0
+    spent: float = 0.0
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
     scores: SplitScores | None = None
@@ -190,9 +200,17 @@ class Ledger:
                 continue
             for m in a.models:
                 if not m.under_way and m.scores is None:
-                    alone = m.failed_steps > 0
-                    candidate = a.trial.number if self._folds.n_folds else None
-                    yield Ready(m.number, m.calls, a.target, a.rung, m.home, alone, m.run_end, candidate)
+                    yield Ready(
+                        m.number,
+                        m.calls,
+                        a.target,
+                        a.rung,
+                        m.home,
+                        alone=m.deaths > 0 or m.failed_steps > 0,
+                        run_end=m.run_end,
+                        quarantined=m.deaths >= _DEATHS_BEFORE_QUARANTINE,
+                        candidate=a.trial.number if self._folds.n_folds else None,
+                    )
 
     def work(self, number: int, with_model: bool) -> Work:
         """What a step has to know of a model.
@@ -215,6 +233,7 @@ class Ledger:
             active.trial.number,
             self._folds.fold(number),
             active.scored,
+            model.spent,
         )
 
     def sent(self, assignment: Assignment) -> None:
@@ -240,7 +259,9 @@ class Ledger:
             outcome.trial, max(outcome.calls - model.calls, 0), outcome.fit_seconds, scored, outcome.score_seconds
         )
         self._advance(state)
-        model.under_way, model.home, model.calls = False, worker, outcome.calls
+        model.under_way, model.home, model.calls, model.failed_steps = False, worker, outcome.calls, 0
+        if model.died_at is not None and (model.calls > model.died_at[0] or outcome.score is not None):
+            model.died_at, model.deaths = None, 0
         return state
 
     def _advance(self, state: ModelState) -> None:
@@ -257,6 +278,7 @@ class Ledger:
         model.calls = state.calls
         model.fit_seconds += state.fit_seconds
         model.score_seconds += state.score_seconds
+        model.spent += state.fit_seconds + state.score_seconds
 
     def progress(self, outcome: Outcome) -> tuple[int, int]:
         """The trial of an outcome, and the calls that all its models have seen."""
@@ -276,14 +298,60 @@ class Ledger:
         elif not active.scored and model.calls == active.target:
             self._score(active, model, {}, None)
 
-    def step_failed(self, assignment: Assignment, error: BaseException) -> None:
-        """A whole step failed, as when its worker died again and again: each of its models gets one more, alone."""
+    def step_lost(self, assignment: Assignment, crumb: Crumb | None, crumbs_kept: bool) -> None:
+        """The worker of a step died in it: its models go on from the store.
+
+        Parameters
+        ----------
+        assignment : Assignment
+        crumb : Crumb or None
+            What the step was about to do.
+        crumbs_kept : bool
+            Whether the crumb would be known if there was one. Else each model of the step comes under suspicion.
+        """
+        for number in assignment.trials:
+            model = self._of_model[number][1]
+            model.under_way = False
+            if crumb is not None and crumb.model == number:
+                self._suspect(model, (crumb.call, crumb.scoring))
+            elif crumb is None and not crumbs_kept:
+                self._suspect(model, (model.calls, False))
+
+    def _suspect(self, model: _Model, at: tuple[int, bool]) -> None:
+        model.deaths = model.deaths + 1 if model.died_at == at else 1
+        model.died_at = at
+
+    def step_hangs(self, assignment: Assignment, guilty: int, error: str) -> None:
+        """A step was given up because of one of its models, which failed by that."""
         for number in assignment.trials:
             active, model = self._of_model[number]
             model.under_way = False
+            if number == guilty:
+                self._score(active, model, {}, error)
+
+    def step_failed(self, assignment: Assignment) -> bool:
+        """A whole step failed, for no fault of its models: each of them goes on alone.
+
+        Returns
+        -------
+        bool
+            Whether this has happened to one of them too often.
+        """
+        models = [self._of_model[number][1] for number in assignment.trials]
+        for model in models:
+            model.under_way = False
             model.failed_steps += 1
-            if model.failed_steps > 1:
-                self._score(active, model, {}, f"{type(error).__name__}: {error}")
+        return any(model.failed_steps >= _FAILED_STEPS for model in models)
+
+    def step_vanished(self, assignment: Assignment) -> None:
+        """A step was lost together with the scheduler."""
+        for number in assignment.trials:
+            self._of_model[number][1].under_way = False
+
+    def seconds_left(self, trial_timeout: float) -> dict[int, float]:
+        """Seconds that each model under way may still take."""
+        models = [model for _, model in self._of_model.values() if model.under_way]
+        return {model.number: max(trial_timeout - model.spent, 0.0) for model in models}
 
     def _score(self, active: _Active, model: _Model, scores: dict[str, float], error: str | None) -> None:
         model.scores = SplitScores(scores, None, model.fit_seconds, model.score_seconds, error)
@@ -308,7 +376,7 @@ class Ledger:
     def _take_report(self, active: _Active, report: Report) -> None:
         active.last, active.wanted = report, False
         for model in active.models:
-            model.scores, model.failed_steps, model.fit_seconds, model.score_seconds = None, 0, 0.0, 0.0
+            model.scores, model.fit_seconds, model.score_seconds = None, 0.0, 0.0
         if not self._folds.n_folds:  # else the best is trained anew, on all rows
             self._models.reported(report)
         self._job.sampler.tell(report)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dhpo.crumbs import Crumb
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockSpec, Split
 from dhpo.events import Checkpoint, StepStats
@@ -42,6 +43,8 @@ class Context:
         The configuration of scikit-learn where the search was started.
     other_scorers : mapping of str to BlockScorer
         Of the other metrics.
+    trial_timeout : float or None
+        Seconds that a model may spend in `partial_fit` and scores.
     """
 
     run: str
@@ -55,6 +58,7 @@ class Context:
     store: ModelStore | None
     config: Mapping[str, Any] = field(default_factory=dict)
     other_scorers: Mapping[str, BlockScorer] = field(default_factory=dict)
+    trial_timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Work:
         The fold that is left out of training, and scored on. None: train on what is not held out.
     scored : bool
         Whether the model is scored at its target.
+    spent : float
+        Seconds that it has spent in `partial_fit` and scores so far.
     """
 
     trial: int
@@ -92,6 +98,7 @@ class Work:
     seed: int | None = None
     fold: int | None = None
     scored: bool = True
+    spent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,8 @@ class Step:
         After about this time the step gives back the processor.
     memory_limit : int
         Bytes of the worker, for its cache.
+    crumb : str
+        The file of its breadcrumbs, see `dhpo.crumbs`.
     """
 
     works: Sequence[Work]
@@ -119,6 +128,7 @@ class Step:
     validation: Sequence[Sequence[BlockSpec]]
     seconds: float
     memory_limit: int
+    crumb: str = ""
 
 
 @dataclass
@@ -156,7 +166,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step gives back to the driver: a few bytes for each trial."""
+    """What a step gives back to the driver: a few bytes for each trial.
+
+    Parameters
+    ----------
+    outcomes : list of Outcome
+    stats : StepStats
+    died : Crumb or None
+        The last note of an earlier run of this very step, whose worker died in it; nothing was done then.
+    """
 
     outcomes: list[Outcome]
     stats: StepStats
+    died: Crumb | None = None

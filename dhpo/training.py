@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from dask.typing import Key
 from sklearn import config_context
 from sklearn.base import clone
 
+from dhpo.crumbs import CrumbTrail, read_crumb
 from dhpo.data.reader import BlockSpec, FoldedRows, load_fold, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.events import StepStats
@@ -28,7 +30,7 @@ from dhpo.store import ModelLost, dumps_model, loads_model
 from dhpo.worker import WorkerState, single_threaded, worker_state
 from dhpo.wrapped import unwrap
 
-__all__ = ["new_model", "run_step"]
+__all__ = ["new_model", "run_step", "timeout_error"]
 
 # The first trials of a step are scored together before it is known how long one takes.
 _FIRST_SCORED = 8
@@ -43,6 +45,11 @@ def new_model(estimator: Any, params: Mapping[str, Any], entropy: int, trial: in
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     }
     return unwrap(model.set_params(**seeds) if seeds else model)
+
+
+def timeout_error(deadline: float, what: str) -> str:
+    """What is reported of a trial that takes too long."""
+    return f"TrialTimeout: trial_timeout={deadline:g} s is over, and {what}"
 
 
 def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()) -> StepResult:
@@ -60,8 +67,15 @@ def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), va
     """
     state = worker_state(run, step.memory_limit)
     shared = state.context(context)
-    with single_threaded(), config_context(**shared.config):
-        return _Run(state, shared, step, dict(zip(names, values, strict=True))).result()
+    try:
+        trail = CrumbTrail(step.crumb or f"dhpo-{uuid.uuid4().hex}.crumb")
+    except FileExistsError:  # Dask runs it again: the worker that ran it before is dead
+        return StepResult([], StepStats(), died=read_crumb(step.crumb))
+    try:
+        with single_threaded(), config_context(**shared.config):
+            return _Run(state, shared, step, dict(zip(names, values, strict=True)), trail).result()
+    finally:
+        trail.remove()
 
 
 @dataclass
@@ -99,8 +113,11 @@ class _Candidate:
 class _Run:
     """One run of one step."""
 
-    def __init__(self, state: WorkerState, context: Context, step: Step, supplied: Mapping[Key, Any]) -> None:
+    def __init__(
+        self, state: WorkerState, context: Context, step: Step, supplied: Mapping[Key, Any], trail: CrumbTrail
+    ) -> None:
         self._state = state
+        self._trail = trail
         self._context = context
         self._step = step
         self._supplied = supplied
@@ -168,9 +185,12 @@ class _Run:
                 self._state.cache.read_ahead(("train", block), self._loader(block))
             parts = FoldedRows(self._context.split, rows, self._context.order.block_at(call))
             for candidate in cohort:
-                self._advance(candidate, parts.without(candidate.work.fold))
+                rows_of_fold = parts.without(candidate.work.fold)
+                self._trail.note(candidate.work.trial, call)
+                self._advance(candidate, rows_of_fold)
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
+            self._trail.nobody()
             blocks_done += 1
             if self._time_is_over():
                 break
@@ -204,6 +224,13 @@ class _Run:
         self._meter.calls += 1
         self._meter.fit_seconds += seconds
         candidate.outcome.fit_seconds += seconds
+        self._check_deadline(candidate)
+
+    def _check_deadline(self, candidate: _Candidate) -> None:
+        deadline, outcome = self._context.trial_timeout, candidate.outcome
+        spent = candidate.work.spent + outcome.fit_seconds + outcome.score_seconds
+        if deadline is not None and spent > deadline and outcome.error is None:
+            outcome.error = timeout_error(deadline, f"it had taken {spent:.3g} s after call {outcome.calls}")
 
     def _training_rows(self, call: int) -> Rows:
         started = time.perf_counter()
@@ -266,10 +293,13 @@ class _Run:
     @contextmanager
     def _scoring(self, candidate: _Candidate) -> Iterator[None]:
         started, cpu = time.perf_counter(), time.thread_time()
+        self._trail.note(candidate.work.trial, candidate.outcome.calls, scoring=True)
         with _failures_of(candidate.outcome):
             yield
+        self._trail.nobody()
         candidate.outcome.score_seconds += time.perf_counter() - started
         self._meter.useful_cpu += time.thread_time() - cpu
+        self._check_deadline(candidate)
 
     def _validation_rows(self, number: int, group: Sequence[BlockSpec], fold: int | None) -> Rows:
         split = self._context.split

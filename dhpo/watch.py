@@ -34,6 +34,7 @@ class Watch:
     def __init__(self, client: Any, workers: Workers, timeout: float, done: Callable[[], str]) -> None:
         self._client = client
         self._workers = workers
+        self._address = client.scheduler.address
         self._timeout = timeout
         self._done = done
         self._looked = self._seen = asyncio.get_running_loop().time()
@@ -62,20 +63,32 @@ class Watch:
             self._workers.lose_all()
             logger.info("could not ask the scheduler for its workers; trying again", exc_info=True)
         self._looked = now
+        self._replace_lost_workers()
         if len(self._workers):
             self._seen = now
         elif now - self._seen > self._timeout:
             raise WorkersLost(self._explanation())
 
+    def _replace_lost_workers(self) -> None:
+        """Have a cluster that this process started bring back the workers that it has given up.
+
+        Dask's clusters give up a worker whose restart takes longer than `distributed.deploy.lost-worker-timeout`, or
+        that dies twice within it, although they still promise it in `worker_spec`.
+        """
+        cluster = self._client.cluster
+        promised, there = (getattr(cluster, name, None) for name in ("worker_spec", "workers"))
+        if promised and there is not None and len(there) < len(promised) and self._client.status == "running":
+            logger.info("%d workers were given up; starting them again", len(promised) - len(there))
+            cluster.scale(len(promised))
+
     def _explanation(self) -> str:
-        address = self._client.scheduler.address if self._client.scheduler is not None else "The scheduler"
         if self._client.status != "running":
             return (
-                f"{address} has not answered for {self._timeout:g} s: the scheduler is gone, or cannot be reached. "
-                f"{self._done()}"
+                f"{self._address} has not answered for {self._timeout:g} s: the scheduler is gone, or cannot be "
+                f"reached. {self._done()}"
             )
         return (
-            f"{address} has had no running worker for {self._timeout:g} s; {self._done()} Workers that are paused, "
-            "because they hold more than 0.8 of their memory limit, do not count: give them more memory, or the data "
-            "smaller chunks. The logs of the cluster tell more."
+            f"{self._address} has had no running worker for {self._timeout:g} s; {self._done()} Workers that are "
+            "paused, because they hold more than 0.8 of their memory limit, do not count: give them more memory, or "
+            "the data smaller chunks. The logs of the cluster tell more."
         )

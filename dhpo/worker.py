@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -119,6 +121,8 @@ def forget_run(run: str) -> None:
     if state is not None:
         state.over = True
         state.cache.close()
+    for crumb in Path(tempfile.gettempdir()).glob(f"dhpo-{run}-*.crumb"):  # of steps whose workers died on this machine
+        crumb.unlink(missing_ok=True)
 
 
 class _SingleThreaded:

@@ -53,6 +53,11 @@ class Workspace:
         self._token = uuid.uuid4().hex
         (self.path / "token").write_text(self._token)
 
+    def crumb(self, step: int, shared: bool) -> str:
+        """The file for the breadcrumbs of a step: in this folder, or else in the temporary folder of its worker."""
+        name = f"dhpo-{self.run}-{step}.crumb"
+        return str(self.scratch / name) if shared else name
+
     @property
     def token(self) -> tuple[str, str]:
         """For `holds_token` on a worker: tells whether it sees this very folder."""

@@ -21,19 +21,19 @@ from dhpo.crossval.fitting import FitOutcome, fit_several, forget_job, hand_over
 from dhpo.crossval.job import FitJob, FitSearch, Work
 from dhpo.crossval.outcomes import Outcomes, reraise
 from dhpo.crossval.results import best_index
-from dhpo.errors import WorkersLost
+from dhpo.errors import SearchFailed
 from dhpo.events import Dropped, Event, Reported, SplitScores, StepDone, StepStats, Stopped, TrialStarted
 from dhpo.history import History
 from dhpo.observers.base import Observers
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
 from dhpo.trial import Drop, Trial
+from dhpo.watch import REFRESH_SECONDS, Watch
 from dhpo.workspace import Workspace
 
 __all__ = ["FitExecutor"]
 
 logger = logging.getLogger(__name__)
 
-_REFRESH_SECONDS = 1.0
 _CANCEL_SECONDS = 5.0
 # Fits shorter than this share tasks that take so many times as long: a task costs Dask some 2 ms.
 _SHORT_FIT_SECONDS = 0.02
@@ -79,18 +79,22 @@ class FitExecutor:
         self._n_tasks = 0
         self._stop = asyncio.Event()
         self._stop_at_once = False
+        self._reason = "stopped"
         self._began = time.perf_counter()
-        self._refreshed = self._workers_seen = 0.0
         self._source: Any = None
 
-    def stop(self, at_once: bool = False) -> None:
+    def stop(self, at_once: bool = False, reason: str = "stopped") -> None:
         """End the search soon; to be called in the thread of the event loop.
 
         Parameters
         ----------
         at_once : bool, default False
             Whether to leave out the last fit of the best on all rows, too.
+        reason : str, default "stopped"
+            For the history.
         """
+        if not self._stop.is_set():
+            self._reason = reason
         self._stop.set()
         self._stop_at_once = self._stop_at_once or at_once
 
@@ -101,6 +105,8 @@ class FitExecutor:
         ------
         ValueError
             If all fits failed, or the data does not fit a worker.
+        SearchFailed
+            If more than `max_failures` candidates failed.
         WorkersLost
             If there was no worker for `workers_timeout` seconds.
         Exception
@@ -108,15 +114,20 @@ class FitExecutor:
         """
         reason = "failed"
         self._stopping = asyncio.create_task(self._stop.wait())
+        budget = self._search.limits.time_budget
+        loop = asyncio.get_running_loop()
+        timer = None if budget is None else loop.call_later(budget, self.stop, False, "time budget")
         try:
             await self._prepare()
             await self._fit_all()
             if self._stop.is_set():
                 await self._cancel()
             await self._finish()
-            reason = "stopped" if self._stop.is_set() else "done"
+            reason = self._reason if self._stop.is_set() else "done"
         finally:
             self._stopping.cancel()
+            if timer is not None:
+                timer.cancel()
             try:
                 await self._cancel()
                 self._append(Stopped(reason, self._now()))
@@ -127,10 +138,15 @@ class FitExecutor:
 
     async def _prepare(self) -> None:
         search = self._search
-        await self._check_workers(at_once=True)
-        while not len(self._workers):
-            await asyncio.wait({self._stopping}, timeout=_REFRESH_SECONDS / 4)
-            await self._check_workers(at_once=True)
+        self._watch = Watch(
+            self._client,
+            self._workers,
+            search.limits.workers_timeout,
+            lambda: f"{self.outcomes.n_fits} fits were done.",
+        )
+        await self._watch.wait_for_workers(self._stopping)
+        if self._stop.is_set():
+            return
         memory = min(self._workers.memory_limit(address) for address in self._workers.addresses)
         data = search.data
         if data is None:
@@ -166,12 +182,13 @@ class FitExecutor:
         while (waiting or self._running) and not self._stop.is_set():
             self._submit(waiting)
             await asyncio.wait(
-                {*self._running, self._stopping}, timeout=_REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                {*self._running, self._stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED
             )
             for task in [task for task in self._running if task.done()]:
                 _, works = self._running.pop(task)
                 waiting.extendleft(reversed(self._came_back(task, works)))
-            await self._check_workers()
+            await self._watch.look()
+            self._check_failures()
 
     def _submit(self, waiting: deque[Work]) -> None:
         # One task more than threads for each worker hides the way of its result to us.
@@ -273,25 +290,8 @@ class FitExecutor:
             reraise(fitted.raised)
         self.best_model, self.refit_time = await asyncio.to_thread(cloudpickle.loads, fitted.model), fitted.seconds
 
-    async def _check_workers(self, at_once: bool = False) -> None:
-        now = self._now()
-        if now - self._refreshed < _REFRESH_SECONDS and not at_once:
-            return
-        try:
-            await self._workers.refresh()
-        except OSError:
-            logger.info("could not ask the scheduler for its workers; trying again", exc_info=True)
-        self._refreshed = now
-        if len(self._workers):
-            self._workers_seen = now
-        elif now - self._workers_seen > self._search.workers_timeout:
-            raise WorkersLost(
-                f"{self._client.scheduler.address} has had no running worker for {self._search.workers_timeout:g} s; "
-                f"{self.outcomes.n_fits} fits were done. Workers that are paused, because they hold more than 0.8 of "
-                "their memory limit, do not count. The logs of the cluster tell more."
-            )
-
     async def _cancel(self) -> None:
+        self._workers.close()
         if not self._running:
             return
         try:
@@ -312,6 +312,14 @@ class FitExecutor:
             await self._client.run(forget_job, self._workspace.run, on_error="ignore")
         except Exception:  # the cluster may be gone, which frees its memory as well
             logger.debug("could not free the memory of the workers", exc_info=True)
+
+    def _check_failures(self) -> None:
+        allowed, failed = self._search.limits.max_failures, self._history.n_failed
+        if allowed is not None and failed > allowed:
+            raise SearchFailed(
+                f"{failed} candidates failed, and max_failures={allowed} allows no more. The first failure:\n"
+                f"{self._history.first_error}"
+            )
 
     def _append(self, event: Event) -> None:
         self._history.append(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.utils import indexable
 
 from dhpo.crossval.rows import is_per_row, n_samples
 from dhpo.crossval.scoring import WholeScoring
+from dhpo.job import Limits
 from dhpo.trial import Params
 
 __all__ = ["FitData", "FitJob", "FitSearch", "LazyInput", "Routed", "Work", "make_fit_data"]
@@ -123,8 +124,7 @@ class FitSearch:
     return_train_score : bool
     config : dict
         scikit-learn's configuration in the thread of the user.
-    workers_timeout : float, default 60.0
-        Seconds without any worker after which the search gives up.
+    limits : Limits
     """
 
     estimator: Any
@@ -138,7 +138,7 @@ class FitSearch:
     raises: bool
     return_train_score: bool
     config: dict[str, Any]
-    workers_timeout: float = 60.0
+    limits: Limits = field(default_factory=Limits)
 
 
 def make_fit_data(estimator: Any, X: Any, y: Any, cv: Any, routed: Routed) -> FitData:

@@ -32,6 +32,7 @@ from dhpo.search.client import current_client
 from dhpo.search.door import (
     check_estimator,
     checked_folds,
+    checked_limits,
     checked_test_size,
     checked_validation,
     warn_of_column,
@@ -57,6 +58,9 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
     test_size: float | None
     random_state: Any
     verbose: Any
+    trial_timeout: float | None
+    time_budget: float | None
+    max_failures: int | None
     _run: weakref.ref[Run]
 
     @abstractmethod
@@ -306,6 +310,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             entropy=entropy,
             config=sklearn.get_config(),
             refit=bool(refit),
+            limits=checked_limits(self),
         )
 
     def _adopt(self, executor: Executor, history: History) -> Any:

@@ -7,14 +7,27 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import dask
+from dask.utils import parse_timedelta
 from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
 from dhpo.data.validation import default_test_size
+from dhpo.job import Limits
 
-__all__ = ["check_estimator", "checked_folds", "checked_test_size", "checked_validation", "warn_of_column"]
+__all__ = [
+    "check_estimator",
+    "checked_folds",
+    "checked_limits",
+    "checked_test_size",
+    "checked_validation",
+    "warn_of_column",
+]
+
+# Without any worker; `dhpo.workers-timeout` in the configuration of Dask says otherwise.
+_WORKERS_TIMEOUT = "60s"
 
 
 def check_estimator(estimator: Any) -> None:
@@ -47,6 +60,21 @@ def checked_folds(cv: Any, test_size: Any, validation_data: Any) -> int:
         if value is not None:
             raise ValueError(f"cv={cv!r} and {name}: give one of them, for each says which rows to score on.")
     return int(n_folds)
+
+
+def checked_limits(search: Any) -> Limits:
+    """Return what ends trials or the search early, or raise ValueError."""
+    for name in ("trial_timeout", "time_budget"):
+        value = getattr(search, name)
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if value is not None and not (is_number and float(value) > 0):
+            raise ValueError(f"{name}={value!r} is not allowed: give seconds above 0, or None.")
+    allowed = search.max_failures
+    is_count = isinstance(allowed, numbers.Integral) and not isinstance(allowed, bool)
+    if allowed is not None and not (is_count and int(allowed) >= 0):
+        raise ValueError(f"max_failures={allowed!r} is not allowed: give a number of trials from 0 on, or None.")
+    timeout = dask.config.get("dhpo.workers-timeout", _WORKERS_TIMEOUT)
+    return Limits(search.trial_timeout, search.time_budget, search.max_failures, parse_timedelta(timeout))
 
 
 def checked_test_size(test_size: Any) -> Callable[[int], float]:

@@ -64,6 +64,12 @@ class GridSearchCV(WholeOrBlockSearchCV):
         about one block in all, at most 0.2.
     random_state : int, RandomState, Generator or None, default None
         Seeds the split, the order of the blocks and the estimators, where candidates are trained block by block.
+    trial_timeout : float, optional
+        See `IncrementalSearchCV`; for training block by block.
+    time_budget : float, optional
+        Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
+    max_failures : int, optional
+        Candidates that may fail before the search is given up. Default: any number, as long as one is scored.
 
     Attributes
     ----------
@@ -89,6 +95,9 @@ class GridSearchCV(WholeOrBlockSearchCV):
         max_iter: int | None = None,
         test_size: float | None = None,
         random_state: Any = None,
+        trial_timeout: float | None = None,
+        time_budget: float | None = None,
+        max_failures: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.param_grid = param_grid
@@ -103,6 +112,9 @@ class GridSearchCV(WholeOrBlockSearchCV):
         self.max_iter = max_iter
         self.test_size = test_size
         self.random_state = random_state
+        self.trial_timeout = trial_timeout
+        self.time_budget = time_budget
+        self.max_failures = max_failures
 
     def _candidates(self) -> Sequence[Params]:
         return list(ParameterGrid(self.param_grid))
@@ -139,6 +151,8 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         Number of candidates.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score, max_iter, test_size
         See `GridSearchCV`.
+    trial_timeout, time_budget, max_failures
+        See `GridSearchCV`.
     random_state : int, RandomState, Generator or None, default None
         Of the candidates, which are those of scikit-learn's where they are fitted whole; and of all that
         `GridSearchCV` uses it for. A Generator is for training block by block.
@@ -168,6 +182,9 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         return_train_score: bool = False,
         max_iter: int | None = None,
         test_size: float | None = None,
+        trial_timeout: float | None = None,
+        time_budget: float | None = None,
+        max_failures: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.param_distributions = param_distributions
@@ -183,6 +200,9 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         self.return_train_score = return_train_score
         self.max_iter = max_iter
         self.test_size = test_size
+        self.trial_timeout = trial_timeout
+        self.time_budget = time_budget
+        self.max_failures = max_failures
 
     def _candidates(self) -> Sequence[Params]:
         n_iter = checked_int("n_iter", self.n_iter)

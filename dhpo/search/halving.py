@@ -28,7 +28,7 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
     ----------
     estimator, parameters, n_initial_parameters, test_size, patience, tol, random_state, scoring, verbose, prefix
         See `IncrementalSearchCV`.
-    refit, cv
+    refit, cv, trial_timeout, time_budget, max_failures
         See `IncrementalSearchCV`.
     n_initial_iter : int
         `partial_fit` calls before the first decision.
@@ -60,6 +60,9 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         prefix: str = "",
         refit: Any = True,
         cv: Any = None,
+        trial_timeout: float | None = None,
+        time_budget: float | None = None,
+        max_failures: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -76,6 +79,9 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         self.prefix = prefix
         self.refit = refit
         self.cv = cv
+        self.trial_timeout = trial_timeout
+        self.time_budget = time_budget
+        self.max_failures = max_failures
 
     def _schedule(self) -> Schedule:
         if self.n_initial_iter is None:
@@ -96,7 +102,7 @@ class HyperbandSearchCV(_InitialParameters):
     ----------
     estimator, parameters, test_size, tol, random_state, scoring, verbose, prefix
         See `IncrementalSearchCV`.
-    predict_meta, predict_proba_meta, transform_meta, refit, cv
+    predict_meta, predict_proba_meta, transform_meta, refit, cv, trial_timeout, time_budget, max_failures
         See `IncrementalSearchCV`.
     max_iter : int, default 81
         Most `partial_fit` calls of one trial; R in the paper.
@@ -130,6 +136,9 @@ class HyperbandSearchCV(_InitialParameters):
         transform_meta: Any = None,
         refit: Any = True,
         cv: Any = None,
+        trial_timeout: float | None = None,
+        time_budget: float | None = None,
+        max_failures: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -147,6 +156,9 @@ class HyperbandSearchCV(_InitialParameters):
         self.transform_meta = transform_meta
         self.refit = refit
         self.cv = cv
+        self.trial_timeout = trial_timeout
+        self.time_budget = time_budget
+        self.max_failures = max_failures
 
     def _schedule(self) -> Schedule:
         schedule = Hyperband(self.max_iter, self.aggressiveness)

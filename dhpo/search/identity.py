@@ -12,13 +12,16 @@ __all__ = ["identity_of"]
 
 # Nothing of this changes the answer of a search; its seed is recorded by itself.
 _NO_MATTER = {
+    "max_failures",
     "n_jobs",
     "pre_dispatch",
     "predict_meta",
     "predict_proba_meta",
     "prefix",
     "random_state",
+    "time_budget",
     "transform_meta",
+    "trial_timeout",
     "verbose",
 }
 

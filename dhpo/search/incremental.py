@@ -96,12 +96,20 @@ class IncrementalSearchCV(_InitialParameters):
     cv : int, KFold, StratifiedKFold or None, default None
         Folds over the rows of every block, evenly by class for a classifier. Each trial has a model for each fold; the
         mean of their scores decides. `max_iter` and all calls count for each of them. None holds out `test_size`.
+    trial_timeout : float, optional
+        Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all. One that takes longer has
+        failed; where it cannot be interrupted, its worker is restarted. Default: no limit, so a trial that hangs holds
+        its worker for ever.
+    time_budget : float, optional
+        Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
+    max_failures : int, optional
+        Trials that may fail before the search is given up. Default: any number, as long as one is scored.
 
     Attributes
     ----------
     best_estimator_, best_params_, best_score_, best_index_
         The trial with the highest last score; its model as it was trained, not refitted. With `cv`, a new model like it
-        that is trained on all rows; a search that was stopped has none.
+        that is trained on all rows.
     cv_results_ : dict of ndarray
         A row for each trial; makes a `pandas.DataFrame`.
     history_ : list of dict
@@ -135,6 +143,9 @@ class IncrementalSearchCV(_InitialParameters):
         transform_meta: Any = None,
         refit: Any = True,
         cv: Any = None,
+        trial_timeout: float | None = None,
+        time_budget: float | None = None,
+        max_failures: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -155,6 +166,9 @@ class IncrementalSearchCV(_InitialParameters):
         self.transform_meta = transform_meta
         self.refit = refit
         self.cv = cv
+        self.trial_timeout = trial_timeout
+        self.time_budget = time_budget
+        self.max_failures = max_failures
 
     def _schedule(self) -> Schedule:
         if self.decay_rate is not None:
@@ -176,6 +190,8 @@ class InverseDecaySearchCV(_InitialParameters):
     estimator, parameters, n_initial_parameters, test_size, patience, tol, fits_per_score, max_iter
         See `IncrementalSearchCV`.
     random_state, scoring, verbose, prefix, predict_meta, predict_proba_meta, transform_meta, refit, cv
+        See `IncrementalSearchCV`.
+    trial_timeout, time_budget, max_failures
         See `IncrementalSearchCV`.
     decay_rate : float, default 1.0
         Higher drops candidates sooner; 0 drops none.
@@ -201,6 +217,9 @@ class InverseDecaySearchCV(_InitialParameters):
         transform_meta: Any = None,
         refit: Any = True,
         cv: Any = None,
+        trial_timeout: float | None = None,
+        time_budget: float | None = None,
+        max_failures: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -220,6 +239,9 @@ class InverseDecaySearchCV(_InitialParameters):
         self.transform_meta = transform_meta
         self.refit = refit
         self.cv = cv
+        self.trial_timeout = trial_timeout
+        self.time_budget = time_budget
+        self.max_failures = max_failures
 
     def _schedule(self) -> Schedule:
         schedule = InverseDecay(self._n_trials(), self.max_iter, self.decay_rate, self.fits_per_score)

@@ -26,6 +26,7 @@ from dhpo.observers.terminal import make_terminal
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV
 from dhpo.search.client import current_client
+from dhpo.search.door import checked_limits
 from dhpo.search.run import Run
 from dhpo.trial import Params
 from dhpo.wrapped import unwrap, wrapped_scoring
@@ -128,6 +129,11 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                 f"journal={str(journal)!r} is for training block by block, with max_iter, so far; fits of whole "
                 "candidates are not recorded."
             )
+        if self.trial_timeout is not None:
+            raise ValueError(
+                f"trial_timeout={self.trial_timeout!r} is for training block by block, with max_iter; time_budget "
+                "limits the whole search."
+            )
         for name, value in (("test_size", self.test_size), ("validation_data", validation_data)):
             if value is not None:
                 raise ValueError(
@@ -166,6 +172,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             raises=isinstance(self.error_score, str),
             return_train_score=self.return_train_score,
             config=sklearn.get_config(),
+            limits=checked_limits(self),
         )
 
     def _whole_scoring(self) -> WholeScoring:

@@ -82,11 +82,11 @@ def crash(folder, kind, kills, seed):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("kind", ["hyperband", "folds", "patience"])
+@pytest.mark.parametrize("kind", ["folds", "patience"])
 def test_a_driver_that_is_killed_again_and_again(kind, tmp_path):
-    result = crash(tmp_path, kind, 3, seed=1)
+    result = crash(tmp_path, kind, 2, seed=1)
     assert result["same"]
-    assert result["killed"] == 3
+    assert result["killed"] == 2
     assert result["redone"] == result["lost"]  # what was in flight, and nothing else
     assert result["left"] == ["journal.jsonl", "lock", "models"]
     assert result["status"] == "done"

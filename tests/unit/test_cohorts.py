@@ -206,7 +206,7 @@ def states(draw):
                 home,
                 draw(st.integers(0, 9)) == 0,
                 draw(st.integers(0, 9)),
-                draw(st.sampled_from([None, n // 3])),
+                candidate=draw(st.sampled_from([None, n // 3])),
             )
         )
     under_way = [

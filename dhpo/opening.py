@@ -1,0 +1,134 @@
+"""The beginning of a search: find out what workers and driver share, look at the data, say what all steps need."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+
+from dhpo.cluster import Workers
+from dhpo.errors import JournalError
+from dhpo.events import DataPrepared
+from dhpo.job import Job, has_optional_classes
+from dhpo.preparation import Data, look_at_data
+from dhpo.scoring import make_block_scorer
+from dhpo.seeds import seed_for
+from dhpo.steps import Context
+from dhpo.watch import REFRESH_SECONDS, Watch
+from dhpo.workspace import Workspace
+from dhpo.wrapped import unwrap
+
+__all__ = ["Opened", "check_same_data", "open_search"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What is known before the first step.
+
+    Parameters
+    ----------
+    data : Data
+    context : bytes
+        The pickled `Context`.
+    shared : bool
+        Whether workers and driver share the folder of the search.
+    store_shared : bool
+        Whether workers read and write models by themselves; else models travel with the steps.
+    """
+
+    data: Data
+    context: bytes
+    shared: bool
+    store_shared: bool
+
+    def event(self, time: float) -> DataPrepared:
+        """What there is to tell of the data."""
+        facts = self.data.facts
+        return DataPrepared(
+            n_blocks=self.data.order.n_blocks,
+            n_training=sum(f.n_training for f in facts),
+            n_validation=sum(f.n_validation for f in facts),
+            nbytes=self.data.nbytes,
+            materialised=sum(f.materialised for f in facts),
+            time=time,
+            digest=self.data.digest,
+        )
+
+
+async def open_search(
+    client: Any, workers: Workers, workspace: Workspace, job: Job, watch: Watch, stopping: asyncio.Task[Any]
+) -> Opened:
+    """Wait for workers, and look at the data.
+
+    Raises
+    ------
+    asyncio.CancelledError
+        If the search is stopped meanwhile.
+    WorkersLost, ValueError
+        As `Watch.look` and `look_at_data` raise them.
+    """
+    await watch.wait_for_workers(stopping)
+    shared = await workers.share_folder(workspace.token)
+    # Workers are given no keys to the object store of a journal: the driver alone reads and writes models there.
+    store_shared = shared and workspace.models.is_local
+    if not store_shared:
+        logger.info("workers do not see the store: models travel with the tasks")
+    looking = asyncio.create_task(
+        look_at_data(
+            client,
+            workers,
+            workspace,
+            job.data,
+            order_entropy=seed_for(job.entropy, 0, "order"),
+            max_resource=job.schedule.plan().max_resource,
+            shared=shared,
+        )
+    )
+    try:
+        while not looking.done() and not stopping.done():
+            await asyncio.wait({looking, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await watch.look()
+    finally:
+        looking.cancel()
+    data = await looking
+    context = _context(job, workspace, data, store_shared)
+    return Opened(data, cloudpickle.dumps(context, protocol=5), shared, store_shared)
+
+
+def _context(job: Job, workspace: Workspace, data: Data, store_shared: bool) -> Context:
+    fit_kwargs = dict(job.fit_kwargs)
+    if job.data.with_classes:
+        fit_kwargs["classes"] = data.classes
+    scorers = {
+        name: make_block_scorer(unwrap(job.estimator), scoring, fit_kwargs.get("classes"))
+        for name, scoring in job.metrics.scoring.items()
+    }
+    return Context(
+        run=workspace.run,
+        estimator=job.estimator,
+        fit_kwargs=fit_kwargs,
+        classes_once=has_optional_classes(job.estimator),
+        scorer=scorers.pop(job.metrics.deciding),
+        order=data.order,
+        split=data.split,
+        entropy=job.entropy,
+        store=workspace.models if store_shared else None,
+        config=job.config,
+        other_scorers=scorers,
+        trial_timeout=job.limits.trial_timeout,
+    )
+
+
+def check_same_data(before: DataPrepared, now: DataPrepared) -> None:
+    """Raise JournalError if the data is not what was recorded."""
+    for name in ("n_blocks", "n_training", "n_validation", "digest"):
+        if getattr(before, name) != getattr(now, name):
+            raise JournalError(
+                f"the journal is of a search on other data: {name} was {getattr(before, name)}, and is "
+                f"{getattr(now, name)}. Use another journal, or the data that the search was begun with."
+            )

@@ -1,0 +1,111 @@
+"""Runs a step in a process of its own: for a trial in whose hands workers have died.
+
+    python -m dhpo.quarantine STEP RESULT PARENT
+
+Whether the trial is to blame shows without a doubt: if it is, this process dies and the worker lives on.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import psutil
+from dask.typing import Key
+
+from dhpo.crumbs import read_crumb
+from dhpo.events import StepStats
+from dhpo.steps import Outcome, Step, StepResult
+from dhpo.training import run_step
+
+__all__ = ["run_quarantined"]
+
+_LOOK_SECONDS = 0.1
+# Of the memory limit of the worker; Dask restarts a worker at 0.95.
+_MEMORY_SHARE = 0.9
+
+
+def run_quarantined(
+    run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()
+) -> StepResult:
+    """Do what `run_step` does, in a process of its own; a death of that process is a failure of its trial.
+
+    Parameters
+    ----------
+    run, context, step, names, values
+        As for `run_step`.
+    """
+    with tempfile.TemporaryDirectory(prefix="dhpo-quarantine-") as folder:
+        asked, found = Path(folder) / "step", Path(folder) / "result"
+        asked.write_bytes(cloudpickle.dumps((run, context, step, list(names), list(values)), protocol=5))
+        command = [sys.executable, "-m", "dhpo.quarantine", str(asked), str(found), str(os.getpid())]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment) as process:
+            ending = _watched(process, step.memory_limit)
+        if found.exists():
+            result: StepResult = pickle.loads(found.read_bytes())
+            return result
+    crumb = read_crumb(step.crumb)
+    doing = "its preparation"
+    if crumb is not None:
+        doing = f"the score after call {crumb.call}" if crumb.scoring else f"partial_fit call {crumb.call + 1}"
+        (Path(tempfile.gettempdir()) / step.crumb).unlink(missing_ok=True)
+    error = (
+        f"WorkerKilled: workers died in {doing} of this trial; a process of its own, which it then had, {ending} there"
+    )
+    return StepResult(
+        [Outcome(w.trial, w.start, error=error, checkpoint=w.checkpoint) for w in step.works], StepStats()
+    )
+
+
+def _watched(process: subprocess.Popen[bytes], memory_limit: int) -> str:
+    """Wait for the end of a process, and say what it was; one that takes too much memory is killed."""
+    watched = psutil.Process(process.pid)
+    while True:
+        try:
+            code = process.wait(_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            try:
+                used = watched.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+            if memory_limit and used > memory_limit * _MEMORY_SHARE:
+                process.kill()
+                process.wait()
+                return (
+                    f"was killed because it took {used / 1e6:,.0f} MB, of the {memory_limit / 1e6:,.0f} MB of a worker,"
+                )
+            continue
+        if code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
+
+
+def main() -> None:
+    asked, found, parent = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    run, context, step, names, values = pickle.loads(asked.read_bytes())
+    result = run_step(run, context, step, names, values)
+    partial = found.with_suffix(".partial")
+    partial.write_bytes(cloudpickle.dumps(result, protocol=5))
+    os.replace(partial, found)
+
+
+if __name__ == "__main__":
+    main()
