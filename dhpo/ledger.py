@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from dhpo.cohorts import Assignment, Costs, Ready
 from dhpo.crumbs import Crumb
@@ -17,6 +17,7 @@ from dhpo.folds import Folds, is_refit, refit_number
 from dhpo.job import Job
 from dhpo.journal import describe
 from dhpo.models import KeptModels
+from dhpo.standing import ModelStanding, TrialStanding
 from dhpo.steps import Outcome, Work
 from dhpo.trial import Decision, Drop, Report, Train, Trial
 
@@ -27,45 +28,6 @@ __all__ = ["Ledger"]
 _DEATHS_BEFORE_QUARANTINE = 2
 # Steps of a trial alone that fail for reasons outside of it, as when its data cannot be read, end the search.
 _FAILED_STEPS = 3
-
-
-@dataclass
-class _Model:
-    """One model of a trial."""
-
-    number: int
-    calls: int = 0
-    run_end: int = 0
-    home: str | None = None
-    under_way: bool = False
-    died_at: tuple[int, bool] | None = None
-    deaths: int = 0
-    failed_steps: int = 0
-    spent: float = 0.0
-    fit_seconds: float = 0.0
-    score_seconds: float = 0.0
-    scores: SplitScores | None = None
-
-
-@dataclass
-class _Active:
-    """A trial that the schedule has not dropped."""
-
-    trial: Trial
-    models: list[_Model]
-    target: int = 0
-    rung: int = 0
-    wanted: bool = False
-    scored: bool = True
-    last: Report | None = field(default=None)
-
-    @property
-    def settled(self) -> bool:
-        """Whether the trial can be reported: each of its models was scored or failed.
-
-        The folds besides one that fails go on: what is reported must not depend on which came back first.
-        """
-        return all(model.scores is not None for model in self.models)
 
 
 class Ledger:
@@ -93,8 +55,8 @@ class Ledger:
         self._models = models
         self._append = append
         self._now = now
-        self._active: dict[int, _Active] = {}
-        self._of_model: dict[int, tuple[_Active, _Model]] = {}
+        self._active: dict[int, TrialStanding] = {}
+        self._of_model: dict[int, tuple[TrialStanding, ModelStanding]] = {}
         self._refit_calls: dict[int, int] = {}  # of a process before this one
 
     def take_decisions(self) -> None:
@@ -156,7 +118,9 @@ class Ledger:
                 self._advance(ModelState(model.number, 0, None))
 
     def _start(self, trial: Trial, train: Train) -> None:
-        self._enter(trial.number, _Active(trial, [_Model(model) for model in self._folds.models(trial.number)]))
+        self._enter(
+            trial.number, TrialStanding(trial, [ModelStanding(model) for model in self._folds.models(trial.number)])
+        )
         self._train(train)
 
     def _train(self, train: Train) -> None:
@@ -172,7 +136,7 @@ class Ledger:
         if not self._folds.n_folds:
             self._models.ended(drop.trial, active.last)
 
-    def _enter(self, number: int, active: _Active) -> _Active:
+    def _enter(self, number: int, active: TrialStanding) -> TrialStanding:
         self._active[number] = active
         self._of_model.update((model.number, (active, model)) for model in active.models)
         return active
@@ -180,11 +144,11 @@ class Ledger:
     def begin_refit(self, trial: Trial, calls: int) -> None:
         """Train a new model with the parameters of a trial on all rows, for so many calls."""
         number = refit_number(trial.number)
-        model = _Model(number, self._refit_calls.get(number, 0))
+        model = ModelStanding(number, self._refit_calls.get(number, 0))
         if model.calls > calls:
             model.calls = 0
             self._models.forget(number)
-        self._enter(number, _Active(trial, [model], calls, wanted=True, scored=False))
+        self._enter(number, TrialStanding(trial, [model], calls, wanted=True, scored=False))
 
     def refitted(self, trial: Trial) -> SplitScores | None:
         """What came of the model that is trained on all rows; None while it is in training."""
@@ -317,7 +281,7 @@ class Ledger:
             elif crumb is None and not crumbs_kept:
                 self._suspect(model, (model.calls, False))
 
-    def _suspect(self, model: _Model, at: tuple[int, bool]) -> None:
+    def _suspect(self, model: ModelStanding, at: tuple[int, bool]) -> None:
         model.deaths = model.deaths + 1 if model.died_at == at else 1
         model.died_at = at
 
@@ -353,12 +317,12 @@ class Ledger:
         models = [model for _, model in self._of_model.values() if model.under_way]
         return {model.number: max(trial_timeout - model.spent, 0.0) for model in models}
 
-    def _score(self, active: _Active, model: _Model, scores: dict[str, float], error: str | None) -> None:
+    def _score(self, active: TrialStanding, model: ModelStanding, scores: dict[str, float], error: str | None) -> None:
         model.scores = SplitScores(scores, None, model.fit_seconds, model.score_seconds, error)
         if active.scored and active.settled:
             self._report(active)
 
-    def _report(self, active: _Active) -> None:
+    def _report(self, active: TrialStanding) -> None:
         splits = tuple(model.scores for model in active.models if model.scores is not None)
         error = next((split.error for split in splits if split.error is not None), None)
         deciding = [split.test.get(self._job.metrics.deciding, math.nan) for split in splits]
@@ -373,7 +337,7 @@ class Ledger:
         self._append(Reported(report, self._now(), splits))
         self._take_report(active, report)
 
-    def _take_report(self, active: _Active, report: Report) -> None:
+    def _take_report(self, active: TrialStanding, report: Report) -> None:
         active.last, active.wanted = report, False
         for model in active.models:
             model.scores, model.fit_seconds, model.score_seconds = None, 0.0, 0.0

@@ -7,11 +7,9 @@ anywhere. It gives back the processor after about `seconds`, wherever it has com
 from __future__ import annotations
 
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,6 +17,7 @@ from dask.typing import Key
 from sklearn import config_context
 from sklearn.base import clone
 
+from dhpo.candidate import Candidate, Meter, failures_of
 from dhpo.crumbs import CrumbTrail, read_crumb
 from dhpo.data.reader import BlockSpec, FoldedRows, load_fold, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
@@ -78,38 +77,6 @@ def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), va
         trail.remove()
 
 
-@dataclass
-class _Meter:
-    blocks_read: int = 0
-    blocks_cached: int = 0
-    bytes_read: int = 0
-    validation_blocks_read: int = 0
-    calls: int = 0
-    fit_seconds: float = 0.0
-    score_seconds: float = 0.0
-    load_seconds: float = 0.0
-    store_seconds: float = 0.0
-    useful_cpu: float = 0.0
-
-
-@dataclass
-class _Candidate:
-    """A trial while its step runs."""
-
-    work: Work
-    model: Any
-    outcome: Outcome
-
-    @property
-    def alive(self) -> bool:
-        return self.outcome.error is None and not self.outcome.lost
-
-    @property
-    def due(self) -> bool:
-        reached = self.outcome.calls == self.work.target
-        return self.alive and self.work.scored and self.outcome.score is None and reached
-
-
 class _Run:
     """One run of one step."""
 
@@ -121,9 +88,9 @@ class _Run:
         self._context = context
         self._step = step
         self._supplied = supplied
-        self._meter = _Meter()
+        self._meter = Meter()
         self._began = time.perf_counter()
-        self._candidates: list[_Candidate] = []
+        self._candidates: list[Candidate] = []
 
     def result(self) -> StepResult:
         for work in self._step.works:
@@ -145,11 +112,11 @@ class _Run:
         # Without the time that blocks take to load: the next step would have to load them again.
         return self._state.over or self._elapsed() - self._meter.load_seconds > 2 * self._step.seconds
 
-    def _candidate(self, work: Work) -> _Candidate:
+    def _candidate(self, work: Work) -> Candidate:
         outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint)
-        candidate = _Candidate(work, None, outcome)
+        candidate = Candidate(work, None, outcome)
         if work.start == 0:
-            with _failures_of(outcome):
+            with failures_of(outcome):
                 seed = work.trial if work.seed is None else work.seed
                 candidate.model = new_model(self._context.estimator, work.params, self._context.entropy, seed)
             return candidate
@@ -164,7 +131,7 @@ class _Run:
                 except ModelLost:
                     outcome.calls, outcome.checkpoint, outcome.lost = 0, None, True
                     return candidate
-            with _failures_of(outcome):
+            with failures_of(outcome):
                 candidate.model = loads_model(data)
         return candidate
 
@@ -213,9 +180,9 @@ class _Run:
             self._meter.blocks_read += 1
             self._meter.bytes_read += nbytes
 
-    def _advance(self, candidate: _Candidate, rows: Rows) -> None:
+    def _advance(self, candidate: Candidate, rows: Rows) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
-        with _failures_of(candidate.outcome):
+        with failures_of(candidate.outcome):
             if len(rows):
                 _partial_fit(candidate.model, rows, self._fit_kwargs(candidate.outcome.calls))
             candidate.outcome.calls += 1
@@ -226,7 +193,7 @@ class _Run:
         candidate.outcome.fit_seconds += seconds
         self._check_deadline(candidate)
 
-    def _check_deadline(self, candidate: _Candidate) -> None:
+    def _check_deadline(self, candidate: Candidate) -> None:
         deadline, outcome = self._context.trial_timeout, candidate.outcome
         spent = candidate.work.spent + outcome.fit_seconds + outcome.score_seconds
         if deadline is not None and spent > deadline and outcome.error is None:
@@ -265,13 +232,13 @@ class _Run:
             self._score_together(due[:many])
             due = due[many:]
 
-    def _score_together(self, cohort: Sequence[_Candidate]) -> None:
+    def _score_together(self, cohort: Sequence[Candidate]) -> None:
         """Score some trials in one pass over the validation data."""
         started = time.perf_counter()
         context = self._context
-        by_fold: dict[int | None, list[tuple[_Candidate, SeveralTallies]]] = {}
+        by_fold: dict[int | None, list[tuple[Candidate, SeveralTallies]]] = {}
         for candidate in cohort:
-            with _failures_of(candidate.outcome):
+            with failures_of(candidate.outcome):
                 tally = SeveralTallies(candidate.model, context.scorer, context.other_scorers)
                 by_fold.setdefault(candidate.work.fold, []).append((candidate, tally))
         for number, group in enumerate(self._step.validation):
@@ -291,10 +258,10 @@ class _Run:
         self._meter.score_seconds += time.perf_counter() - started
 
     @contextmanager
-    def _scoring(self, candidate: _Candidate) -> Iterator[None]:
+    def _scoring(self, candidate: Candidate) -> Iterator[None]:
         started, cpu = time.perf_counter(), time.thread_time()
         self._trail.note(candidate.work.trial, candidate.outcome.calls, scoring=True)
-        with _failures_of(candidate.outcome):
+        with failures_of(candidate.outcome):
             yield
         self._trail.nobody()
         candidate.outcome.score_seconds += time.perf_counter() - started
@@ -321,7 +288,7 @@ class _Run:
         pickled: dict[int, bytes] = {}
         for candidate in self._candidates:
             if candidate.alive and candidate.outcome.calls > candidate.work.start:
-                with _failures_of(candidate.outcome):
+                with failures_of(candidate.outcome):
                     pickled[candidate.outcome.trial] = dumps_model(candidate.model)
         moved = {c.outcome.trial: c.outcome for c in self._candidates if c.outcome.trial in pickled}
         if self._context.store is None:
@@ -359,12 +326,3 @@ def _size(work: Work) -> int:
     if work.checkpoint is not None:
         return work.checkpoint.length
     return len(work.model or b"")
-
-
-@contextmanager
-def _failures_of(outcome: Outcome) -> Iterator[None]:
-    """A trial that raises costs that trial alone."""
-    try:
-        yield
-    except Exception:
-        outcome.error = traceback.format_exc()
