@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from dhpo.schedules.rungs import Plan
-from dhpo.trial import Decision, Report
+from dhpo.trial import Decision, Report, Train
 
 __all__ = ["Schedule"]
 
@@ -17,6 +17,14 @@ class Schedule(Protocol):
     The same conversation gives the same decisions, so a search is resumed by telling its reports again.
     `dhpo.testing.check_schedule` checks all of it.
     """
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether what `ask` says depends on when it is asked; may be a class attribute.
+
+        An executor asks an asynchronous schedule only when it has a free worker, once for each, so that every decision
+        rests on all reports there are. All other schedules it asks until they return None.
+        """
 
     @property
     def done(self) -> bool:
@@ -39,3 +47,12 @@ class Schedule(Protocol):
 
     def plan(self) -> Plan:
         """Return what will run when nothing fails and nothing stops early."""
+
+    def leading(self) -> tuple[Train, ...]:
+        """Return what would be trained next if the trials still to come all did worse; changes nothing.
+
+        Best first. An executor with idle workers may train these ahead, at lowest priority. What `ask` then promotes
+        is there already, what it does not is thrown away, and the decisions stay the same bit for bit. A trial that was
+        in here, and is no longer though it still waits, will not be promoted. Schedules that let no trial wait return
+        an empty tuple, and so may any other.
+        """

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right
-from itertools import accumulate
+from bisect import bisect_right, insort
+from itertools import accumulate, chain, groupby, zip_longest
 
 from dhpo.schedules.rungs import BracketPlan, Plan
 from dhpo.trial import Decision, Drop, DropReason, Report, Train
@@ -38,7 +38,7 @@ class Bracket:
         self._ready: list[tuple[Urgency, Decision]] = []
         self._training: dict[int, Train] = {}
         self._gate = self._next_gate(0)
-        self._scores: dict[int, float] = {}  # of trials that wait at the gate
+        self._waiting: list[tuple[float, int, Train]] = []  # at the gate, best first, with what comes above it
         self._on_the_way = plan.n_trials  # trials that are neither at the gate nor dropped
 
     @property
@@ -52,6 +52,11 @@ class Bracket:
         if self._ready:
             return self._ready[0][0]
         return _urgency(self._start()) if self._next_start < self._end_start else None
+
+    @property
+    def gate(self) -> int:
+        """The rung on which trials wait for each other now."""
+        return self._gate
 
     def ask(self) -> Decision | None:
         """Return the next decision, or None when a report has to come first."""
@@ -80,27 +85,33 @@ class Bracket:
         elif asked.rung == len(self._rungs) - 1:
             self._drop(trial, "finished")
         elif asked.rung < self._gate:
-            self._promote(trial, asked.rung + 1)
+            self._push(self._promotion(trial, asked.rung + 1))
             return
         else:
-            self._scores[trial] = report.score
+            # The trial number is unique, so the decisions themselves are never compared.
+            insort(self._waiting, (-report.score, trial, self._promotion(trial, asked.rung + 1)))
         self._on_the_way -= 1
         if self._on_the_way == 0:
             self._open_gate()
 
+    def leading(self) -> tuple[Train, ...]:
+        """Return what would be trained next if the trials still to come to the gate all did worse."""
+        if not self._waiting:
+            return ()
+        n_promoted = self._rungs[self._gate + 1].n_trials
+        return tuple([train for _, _, train in self._waiting[:n_promoted]])
+
     def _open_gate(self) -> None:
-        ranked = sorted(self._scores, key=lambda trial: (-self._scores[trial], trial))
-        if not ranked:
+        if not self._waiting:
             return
-        above = self._gate + 1
-        n_promoted = self._rungs[above].n_trials
-        for trial in ranked[:n_promoted]:
-            self._promote(trial, above)
-        for trial in ranked[n_promoted:]:
+        promoted = self.leading()
+        for train in promoted:
+            self._push(train)
+        for _, trial, _ in self._waiting[len(promoted) :]:
             self._drop(trial, "not promoted")
-        self._on_the_way = len(ranked[:n_promoted])
-        self._gate = self._next_gate(above)
-        self._scores = {}
+        self._on_the_way = len(promoted)
+        self._gate = self._next_gate(self._gate + 1)
+        self._waiting = []
 
     def _next_gate(self, rung: int) -> int:
         """Return the first rung from `rung` on above which there is less room: where trials have to wait."""
@@ -111,8 +122,8 @@ class Bracket:
     def _start(self) -> Train:
         return Train(self._next_start, self._rungs[0].resource, self._number, 0)
 
-    def _promote(self, trial: int, rung: int) -> None:
-        self._push(Train(trial, self._rungs[rung].resource, self._number, rung))
+    def _promotion(self, trial: int, rung: int) -> Train:
+        return Train(trial, self._rungs[rung].resource, self._number, rung)
 
     def _drop(self, trial: int, reason: DropReason) -> None:
         self._push(Drop(trial, reason))
@@ -140,6 +151,8 @@ class BracketSchedule:
         The rung tables.
     """
 
+    asynchronous = False
+
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._first_trials = list(accumulate((b.n_trials for b in plan.brackets[:-1]), initial=0))
@@ -164,3 +177,13 @@ class BracketSchedule:
     def plan(self) -> Plan:
         """Return what will run when nothing fails."""
         return self._plan
+
+    def leading(self) -> tuple[Train, ...]:
+        """Return what would be trained next if the trials still to come all did worse: later rungs first, then rank."""
+        by_gate = groupby(sorted(self._brackets, key=_gate, reverse=True), _gate)
+        in_turns = (chain.from_iterable(zip_longest(*(b.leading() for b in brackets))) for _, brackets in by_gate)
+        return tuple(filter(None, chain.from_iterable(in_turns)))
+
+
+def _gate(bracket: Bracket) -> int:
+    return bracket.gate

@@ -61,6 +61,11 @@ class Patience:
         self._held: Decision | None = None
 
     @property
+    def asynchronous(self) -> bool:
+        """Whether the schedule inside is."""
+        return self._schedule.asynchronous
+
+    @property
     def done(self) -> bool:
         """Whether every trial was dropped and no decision will follow."""
         return self._held is None and self._schedule.done
@@ -100,6 +105,10 @@ class Patience:
     def plan(self) -> Plan:
         """Return what will run when nothing fails and no trial reaches a plateau."""
         return self._schedule.plan()
+
+    def leading(self) -> tuple[Train, ...]:
+        """Return nothing: what the schedule inside would train next may be cut short."""
+        return ()
 
     def _ask_schedule(self) -> Decision | None:
         decision, self._held = (self._held or self._schedule.ask()), None
