@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dhpo.schedules.asha import ASHA
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.bracket import Bracket, BracketSchedule
 from dhpo.schedules.fixed import Fixed
@@ -11,13 +12,16 @@ from dhpo.schedules.incremental import Incremental
 from dhpo.schedules.inverse_decay import InverseDecay
 from dhpo.schedules.patience import Patience
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
+from dhpo.schedules.virtual_time import InVirtualTime
 
 __all__ = [
+    "ASHA",
     "Bracket",
     "BracketPlan",
     "BracketSchedule",
     "Fixed",
     "Hyperband",
+    "InVirtualTime",
     "Incremental",
     "InverseDecay",
     "Patience",

@@ -1,0 +1,90 @@
+"""Make an asynchronous schedule independent of the order in which reports come."""
+
+from __future__ import annotations
+
+import heapq
+
+from dhpo.schedules.base import Schedule
+from dhpo.schedules.rungs import Plan, checked_int
+from dhpo.trial import Decision, Report, Train
+
+__all__ = ["InVirtualTime"]
+
+
+class InVirtualTime:
+    """Tell an asynchronous schedule its reports in the order in which ideal workers would have come to them.
+
+    It pretends that `slots` workers run the jobs, each for as long as the `partial_fit` calls that the job adds. The
+    schedule inside is asked when one of them is free, and told a report when its job ends on them; jobs that end at
+    the same time are told in the order of trial numbers. A report that comes early is kept until then, so the decisions
+    are the same bit for bit for any number of real workers, slow or lost ones included. A job that failed ends when it
+    would have ended otherwise.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        Such as `ASHA`.
+    slots : int
+        Number of pretended workers, and most jobs at a time. A real worker beyond them is idle; fewer of them, or
+        uneven ones, leave the search waiting now and then for a report that is due.
+    """
+
+    asynchronous = False
+
+    def __init__(self, schedule: Schedule, slots: int) -> None:
+        self._slots = checked_int("slots", slots)
+        self._schedule = schedule
+        self._now = 0
+        self._running: dict[int, Train] = {}
+        self._ends: list[tuple[int, int]] = []  # virtual time and trial, of those running
+        self._calls: dict[int, int] = {}  # seen by each trial at the end of its last job
+        self._early: dict[int, Report] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial was dropped and no decision will follow."""
+        return self._schedule.done
+
+    def ask(self) -> Decision | None:
+        """Return the next decision, or None when the report that is due next did not come."""
+        # Going on to the next report before None is returned changes nothing that follows: the schedule inside hears
+        # and says the same, no earlier and no later.
+        while True:
+            decision = self._schedule.ask() if len(self._running) < self._slots else None
+            if isinstance(decision, Train):
+                self._begin(decision)
+            if decision is not None or not self._end_next():
+                return decision
+
+    def tell(self, report: Report) -> None:
+        """Take the report of a `Train` handed out before."""
+        trial = report.trial
+        asked = self._running.get(trial)
+        if asked is None or trial in self._early:
+            raise ValueError(f"report of trial {trial}, which is not in training")
+        if not report.failed and report.resource != asked.resource:
+            raise ValueError(f"report of trial {trial} at {report.resource} calls, asked for were {asked.resource}")
+        self._early[trial] = report
+
+    def plan(self) -> Plan:
+        """Return what will run when nothing fails."""
+        return self._schedule.plan()
+
+    def leading(self) -> tuple[Train, ...]:
+        """Return nothing: a report that is due decides what comes next."""
+        return ()
+
+    def _begin(self, train: Train) -> None:
+        end = self._now + train.resource - self._calls.get(train.trial, 0)
+        self._calls[train.trial] = train.resource
+        self._running[train.trial] = train
+        heapq.heappush(self._ends, (end, train.trial))
+
+    def _end_next(self) -> bool:
+        """End the job that is due, if its report has come."""
+        if not self._ends or self._ends[0][1] not in self._early:
+            return False
+        self._now, trial = heapq.heappop(self._ends)
+        del self._running[trial]
+        self._schedule.tell(self._early.pop(trial))
+        return True
