@@ -16,9 +16,10 @@ import numpy as np
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.rungs import Plan
+from dhpo.simulator import Simulation, lognormal_stragglers, simulate
 from dhpo.trial import Decision, Drop, Report, Train
 
-__all__ = ["check_sampler", "check_schedule"]
+__all__ = ["Simulation", "check_sampler", "check_schedule", "lognormal_stragglers", "simulate"]
 
 _N_ASKED = 40
 

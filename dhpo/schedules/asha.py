@@ -15,8 +15,8 @@ __all__ = ["ASHA"]
 class ASHA:
     """Successive halving in which no worker waits: promote what is among the best so far, else start a new trial.
 
-    Rung k is at n_initial_iter * aggressiveness**k calls, the last one at `max_iter` if that comes first. Whenever it is
-    asked, the schedule promotes the best trial that can be promoted, from the highest rung that has one; if there is
+    Rung k is at n_initial_iter * aggressiveness**k calls, the last one at `max_iter` if that comes first. Whenever it
+    is asked, the schedule promotes the best trial that can be promoted, from the highest rung that has one; if there is
     none it starts a new trial, up to `n_initial_parameters`. A trial can be promoted if it is among the best
     n // aggressiveness of the n trials that have reported on its rung so far. Ties go to the lower trial number.
 
@@ -111,8 +111,8 @@ class ASHA:
         return ()
 
     def _promotion(self) -> Train | None:
-        # The loop of get_job in algorithm 2. As long as fewer than n // eta were promoted, the best that was not is among
-        # the best n // eta: at most those promoted are before it.
+        # The loop of get_job in algorithm 2. As long as fewer than n // eta were promoted, the best of those that were
+        # not is among the best n // eta: only promoted ones are before it.
         for above in range(len(self._rungs) - 1, 0, -1):
             rung = self._on_rung[above - 1]
             if rung.waiting and rung.n_promoted < rung.n_reported // self._eta:

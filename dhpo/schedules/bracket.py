@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right, insort
 from itertools import accumulate, chain, groupby, zip_longest
+from operator import is_
 
 from dhpo.schedules.rungs import BracketPlan, Plan
 from dhpo.trial import Decision, Drop, DropReason, Report, Train
@@ -39,6 +40,7 @@ class Bracket:
         self._training: dict[int, Train] = {}
         self._gate = self._next_gate(0)
         self._waiting: list[tuple[float, int, Train]] = []  # at the gate, best first, with what comes above it
+        self._leading: tuple[Train, ...] | None = ()
         self._on_the_way = plan.n_trials  # trials that are neither at the gate nor dropped
 
     @property
@@ -90,16 +92,20 @@ class Bracket:
         else:
             # The trial number is unique, so the decisions themselves are never compared.
             insort(self._waiting, (-report.score, trial, self._promotion(trial, asked.rung + 1)))
+            self._leading = None
         self._on_the_way -= 1
         if self._on_the_way == 0:
             self._open_gate()
 
     def leading(self) -> tuple[Train, ...]:
-        """Return what would be trained next if the trials still to come to the gate all did worse."""
-        if not self._waiting:
-            return ()
-        n_promoted = self._rungs[self._gate + 1].n_trials
-        return tuple([train for _, _, train in self._waiting[:n_promoted]])
+        """Return what would be trained next if the trials still to come to the gate all did worse.
+
+        The same object until that changes.
+        """
+        if self._leading is None:
+            n_promoted = self._rungs[self._gate + 1].n_trials
+            self._leading = tuple([train for _, _, train in self._waiting[:n_promoted]])
+        return self._leading
 
     def _open_gate(self) -> None:
         if not self._waiting:
@@ -112,6 +118,7 @@ class Bracket:
         self._on_the_way = len(promoted)
         self._gate = self._next_gate(self._gate + 1)
         self._waiting = []
+        self._leading = ()
 
     def _next_gate(self, rung: int) -> int:
         """Return the first rung from `rung` on above which there is less room: where trials have to wait."""
@@ -157,6 +164,8 @@ class BracketSchedule:
         self._plan = plan
         self._first_trials = list(accumulate((b.n_trials for b in plan.brackets[:-1]), initial=0))
         self._brackets = [Bracket(b, first) for b, first in zip(plan.brackets, self._first_trials, strict=True)]
+        self._leading: tuple[Train, ...] = ()
+        self._leading_of_each: list[tuple[Train, ...]] = []
 
     @property
     def done(self) -> bool:
@@ -179,10 +188,17 @@ class BracketSchedule:
         return self._plan
 
     def leading(self) -> tuple[Train, ...]:
-        """Return what would be trained next if the trials still to come all did worse: later rungs first, then rank."""
-        by_gate = groupby(sorted(self._brackets, key=_gate, reverse=True), _gate)
-        in_turns = (chain.from_iterable(zip_longest(*(b.leading() for b in brackets))) for _, brackets in by_gate)
-        return tuple(filter(None, chain.from_iterable(in_turns)))
+        """Return what would be trained next if the trials still to come all did worse: later rungs first, then rank.
+
+        The same object until that changes.
+        """
+        of_each = [bracket.leading() for bracket in self._brackets]
+        if not (len(self._leading_of_each) == len(of_each) and all(map(is_, of_each, self._leading_of_each))):
+            self._leading_of_each = of_each
+            by_gate = groupby(sorted(self._brackets, key=_gate, reverse=True), _gate)
+            in_turns = (chain.from_iterable(zip_longest(*(b.leading() for b in brackets))) for _, brackets in by_gate)
+            self._leading = tuple(filter(None, chain.from_iterable(in_turns)))
+        return self._leading
 
 
 def _gate(bracket: Bracket) -> int:

@@ -1,0 +1,372 @@
+"""Run a schedule on made-up workers and a made-up clock, to see what it would cost on 10,000 of them."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import random
+from bisect import bisect_right
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from operator import attrgetter
+
+from dhpo.schedules.base import Schedule
+from dhpo.schedules.rungs import checked_int
+from dhpo.trial import Decision, Report, Train
+
+__all__ = ["Simulation", "lognormal_stragglers", "simulate"]
+
+Durations = Callable[[int, int, int, random.Random], float]
+Scores = Callable[[int, int], float]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What came of `simulate`.
+
+    Attributes
+    ----------
+    makespan : float
+        Virtual seconds until the schedule was done.
+    busy : float
+        Share of all workers' seconds spent on work that was used: neither lost nor ahead of a promotion that never
+        came.
+    occupied : float
+        Share of all workers' seconds spent on any work.
+    useful, wasted : int
+        `partial_fit` calls that were used, and whole calls that were not.
+    lost : int
+        Jobs that were lost and had to start again.
+    reports : tuple of (float, Report)
+        With the second in which each was told.
+    decisions : mapping of int to tuple of Decision
+        By trial.
+    promotions : mapping of (int, int) to int
+        By bracket and rung: the number of trials that were promoted out of it.
+    finishes : tuple of float
+        Seconds in which a trial was trained to the most calls of the plan, rising.
+    """
+
+    makespan: float
+    busy: float
+    occupied: float
+    useful: int
+    wasted: int
+    lost: int
+    reports: tuple[tuple[float, Report], ...]
+    decisions: Mapping[int, tuple[Decision, ...]]
+    promotions: Mapping[tuple[int, int], int]
+    finishes: tuple[float, ...]
+
+    def finished_by(self, time: float) -> int:
+        """Return how many trials were trained to the most calls of the plan by then, failures not counted."""
+        return bisect_right(self.finishes, time)
+
+
+def lognormal_stragglers(seconds_per_call: float, sigma: float) -> Durations:
+    """Return durations of jobs of which some are much longer: a lognormal factor with a median of 1.
+
+    Parameters
+    ----------
+    seconds_per_call : float
+        The median.
+    sigma : float
+        Standard deviation of the logarithm of the factor, drawn anew for each job.
+    """
+
+    def seconds(trial: int, calls_from: int, calls_to: int, rng: random.Random) -> float:
+        return seconds_per_call * (calls_to - calls_from) * rng.lognormvariate(0.0, sigma)
+
+    return seconds
+
+
+def learning_curves(seed: int) -> Scores:
+    """Return scores that rise with the resource, each trial at its own pace to its own end, with some noise."""
+
+    def score(trial: int, resource: int) -> float:
+        of_trial = random.Random(f"{seed} {trial}")
+        end, pace = of_trial.random(), of_trial.uniform(0.2, 1.0)
+        noise = random.Random(f"{seed} {trial} {resource}").gauss(0.0, 0.02)
+        return end * (1 - math.pow(1 + resource, -pace)) + noise
+
+    return score
+
+
+def simulate(
+    schedule: Schedule,
+    *,
+    workers: int,
+    durations: float | Durations,
+    scores: Scores | None = None,
+    speculate: bool = False,
+    drop_rate: float = 0.0,
+    seed: int = 0,
+    speeds: Sequence[float] | None = None,
+    calls_per_step: int | None = None,
+) -> Simulation:
+    """Run a schedule to its end on virtual workers.
+
+    A worker runs one job at a time. Later rungs go first, then lower trial numbers; the worker that has been free for
+    longest takes the job. All that happens at one moment is told before the schedule is asked; an asynchronous one is
+    asked once for each free worker.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        A new one.
+    workers : int
+        Number of workers.
+    durations : float or callable
+        Seconds of one `partial_fit` call; or a function of (trial, calls_from, calls_to, rng) that returns the seconds
+        of the whole job. See `lognormal_stragglers`.
+    scores : callable, optional
+        Function of (trial, resource). Default: learning curves made up from the seed.
+    speculate : bool, default False
+        Idle workers train the `leading` trials of the schedule ahead. A trial is trained so until it is promoted (the
+        work is then the job's), or is leading no longer, or a job needs the worker; the training started last gives
+        way first.
+    drop_rate : float, default 0.0
+        Probability that a running job is lost in a second, and starts again; as in the appendix of [1]_.
+    seed : int, default 0
+        Of scores, durations and lost jobs.
+    speeds : sequence of float, optional
+        Factor for each worker: a worker of speed 0.1 takes ten times as long. Default: 1 for all.
+    calls_per_step : int, optional
+        A job is cut into steps of so many calls, and each goes to any worker, as the executor of dhpo does it. Default:
+        a job stays where it began. A `durations` function is asked, and a job lost, by the step.
+
+    Returns
+    -------
+    Simulation
+
+    References
+    ----------
+    .. [1] Li, L. et al. (2020). A system for massively parallel hyperparameter tuning. MLSys.
+       https://arxiv.org/abs/1810.05934
+    """
+    workers = checked_int("workers", workers)
+    if not callable(durations):
+        if not isinstance(durations, Real) or not 0 <= durations < math.inf:
+            raise ValueError(f"durations={durations!r} is not allowed: give seconds >= 0 or a function.")
+        durations = lognormal_stragglers(float(durations), 0.0)
+    if not 0 <= drop_rate < 1:
+        raise ValueError(f"drop_rate={drop_rate!r} is not allowed: give a number >= 0 and < 1.")
+    if speeds is not None and (len(speeds) != workers or not all(0 < speed < math.inf for speed in speeds)):
+        raise ValueError(f"speeds={speeds!r} is not allowed: give a number > 0 for each of {workers} workers.")
+    run = _Run(schedule, workers, durations, scores or learning_curves(seed), random.Random(seed))
+    run.speculate = speculate
+    run.survival = 1 - drop_rate
+    run.speeds = speeds
+    run.calls_per_step = None if calls_per_step is None else checked_int("calls_per_step", calls_per_step)
+    return run.run()
+
+
+@dataclass(slots=True)
+class _Piece:
+    trial: int
+    worker: int
+    calls: int
+    began: float
+    seconds: float
+    lost: bool
+
+
+@dataclass(slots=True)
+class _Model:
+    calls: int = 0  # seen, in pieces that ended
+    asked: Train | None = None  # and not reported yet; what is trained without it is ahead
+    piece: int | None = None  # that runs
+    calls_ahead: int = 0
+    seconds_ahead: float = 0.0
+
+
+class _Run:
+    speculate = False
+    survival = 1.0
+    speeds: Sequence[float] | None = None
+    calls_per_step: int | None = None
+
+    def __init__(
+        self, schedule: Schedule, workers: int, durations: Durations, scores: Scores, rng: random.Random
+    ) -> None:
+        self._schedule = schedule
+        self._durations = durations
+        self._scores = scores
+        self._rng = rng
+        self._now = 0.0
+        self._n_workers = workers
+        self._idle = deque(range(workers))  # the one free for longest first
+        self._numbers = itertools.count()
+        self._pieces: dict[int, _Piece] = {}
+        self._events: list[tuple[float, int]] = []  # end and number of a piece, which may have been interrupted since
+        self._ready: list[tuple[int, int]] = []  # minus the rung, and trial, of jobs that no worker has
+        self._models: defaultdict[int, _Model] = defaultdict(_Model)
+        self._ahead: dict[int, None] = {}  # trials that run ahead, the last started last
+        self._begun: set[int] = set()  # trials that run ahead, or did up to the resource that they lead to
+        self._leading: tuple[Train, ...] | None = None  # as seen last; None: look again
+        self._next_ahead: deque[Train] = deque()
+        self._useful = self._wasted = self._lost = 0
+        self._useful_seconds = self._seconds = 0.0
+        self._reports: list[tuple[float, Report]] = []
+        self._decisions: defaultdict[int, list[Decision]] = defaultdict(list)
+
+    def run(self) -> Simulation:
+        """Run to the end."""
+        self._decide()
+        while not self._schedule.done:
+            if not self._events:
+                raise RuntimeError("the schedule ran dry: ask() returned None while nothing was in training")
+            self._now = self._events[0][0]
+            while self._events and self._events[0][0] == self._now:
+                _, number = heapq.heappop(self._events)
+                if number in self._pieces:
+                    self._end(number)
+            self._decide()
+        return self._result()
+
+    def _decide(self) -> None:
+        self._start_ready()
+        asynchronous = self._schedule.asynchronous
+        while (self._idle or not asynchronous) and (decision := self._schedule.ask()) is not None:
+            self._take(decision)
+            if asynchronous:
+                self._start_ready()
+        self._start_ready()
+        if self.speculate and (self._idle or self._ahead):
+            self._train_ahead()
+
+    def _take(self, decision: Decision) -> None:
+        trial = decision.trial
+        self._decisions[trial].append(decision)
+        model = self._models[trial]
+        if isinstance(decision, Train):
+            self._stop_ahead(trial)
+            self._begun.discard(trial)
+            model.asked = decision
+            self._use(model.calls_ahead, model.seconds_ahead)
+            model.calls_ahead, model.seconds_ahead = 0, 0.0
+            if model.piece is None:
+                self._go_on(model, decision)
+        else:
+            if model.piece is not None:
+                self._interrupt(trial)
+            self._wasted += model.calls_ahead
+            self._begun.discard(trial)
+            del self._models[trial]
+
+    def _go_on(self, model: _Model, asked: Train) -> None:
+        if model.calls < asked.resource:
+            heapq.heappush(self._ready, (-asked.rung, asked.trial))
+            return
+        model.asked = None
+        report = Report(asked.trial, asked.resource, self._scores(asked.trial, asked.resource))
+        self._reports.append((self._now, report))
+        self._schedule.tell(report)
+
+    def _start_ready(self) -> None:
+        while self._ready and (self._idle or self._ahead):
+            _, trial = heapq.heappop(self._ready)
+            asked = self._models[trial].asked
+            if asked is None:
+                raise RuntimeError(f"trial {trial} is ready, but nothing was asked of it")
+            if not self._idle:
+                self._interrupt(next(reversed(self._ahead)))
+            self._start(asked)
+
+    def _train_ahead(self) -> None:
+        # Leading trials are many and change by one at a time, so they are looked through only when they did change.
+        leading = self._schedule.leading()
+        if leading is not self._leading:
+            still = set(map(attrgetter("trial"), leading))
+            for trial in sorted(self._ahead.keys() - still):
+                self._interrupt(trial)
+            self._leading = leading
+            self._next_ahead = deque([train for train in leading if train.trial not in self._begun])
+        while self._idle and self._next_ahead:
+            train = self._next_ahead.popleft()
+            self._begun.add(train.trial)
+            if self._models[train.trial].calls < train.resource:
+                self._ahead[train.trial] = None
+                self._start(train)
+
+    def _stop_ahead(self, trial: int) -> None:
+        if trial in self._ahead:
+            del self._ahead[trial]
+            self._begun.discard(trial)
+            self._leading = None
+
+    def _start(self, train: Train) -> None:
+        model = self._models[train.trial]
+        worker = self._idle.popleft()
+        calls = train.resource - model.calls
+        if self.calls_per_step is not None:
+            calls = min(calls, self.calls_per_step)
+        seconds = self._durations(train.trial, model.calls, model.calls + calls, self._rng)
+        if self.speeds is not None:
+            seconds /= self.speeds[worker]
+        until_lost = math.inf
+        if self.survival < 1:
+            until_lost = math.log(1 - self._rng.random()) / math.log(self.survival)
+        model.piece = number = next(self._numbers)
+        self._pieces[number] = _Piece(train.trial, worker, calls, self._now, seconds, until_lost < seconds)
+        heapq.heappush(self._events, (self._now + min(seconds, until_lost), number))
+
+    def _interrupt(self, trial: int) -> None:
+        self._stop_ahead(trial)
+        self._throw_away(self._free(trial))
+
+    def _end(self, number: int) -> None:
+        trial = self._pieces[number].trial
+        piece = self._free(trial)
+        self._stop_ahead(trial)
+        model = self._models[trial]
+        if piece.lost:
+            self._lost += 1
+            self._throw_away(piece)
+        else:
+            model.calls += piece.calls
+            if model.asked is not None:
+                self._use(piece.calls, self._now - piece.began)
+            else:
+                model.calls_ahead += piece.calls
+                model.seconds_ahead += self._now - piece.began
+        if model.asked is not None:
+            self._go_on(model, model.asked)
+
+    def _free(self, trial: int) -> _Piece:
+        model = self._models[trial]
+        if model.piece is None:
+            raise RuntimeError(f"trial {trial} is not running")
+        piece = self._pieces.pop(model.piece)
+        model.piece = None
+        self._idle.append(piece.worker)
+        self._seconds += self._now - piece.began
+        return piece
+
+    def _use(self, calls: int, seconds: float) -> None:
+        self._useful += calls
+        self._useful_seconds += seconds
+
+    def _throw_away(self, piece: _Piece) -> None:
+        if piece.seconds > 0:
+            self._wasted += min(piece.calls, int(piece.calls * (self._now - piece.began) / piece.seconds))
+
+    def _result(self) -> Simulation:
+        available = self._n_workers * self._now
+        max_resource = self._schedule.plan().max_resource
+        trains = [d for decisions in self._decisions.values() for d in decisions if isinstance(d, Train)]
+        return Simulation(
+            makespan=self._now,
+            busy=self._useful_seconds / available if available else 0.0,
+            occupied=self._seconds / available if available else 0.0,
+            useful=self._useful,
+            wasted=self._wasted,
+            lost=self._lost,
+            reports=tuple(self._reports),
+            decisions={trial: tuple(decisions) for trial, decisions in self._decisions.items()},
+            promotions=Counter((train.bracket, train.rung - 1) for train in trains if train.rung > 0),
+            finishes=tuple(time for time, r in self._reports if r.resource == max_resource and not r.failed),
+        )
