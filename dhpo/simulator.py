@@ -228,8 +228,9 @@ class _Run:
         return self._result()
 
     def _decide(self) -> None:
-        self._start_ready()
         asynchronous = self._schedule.asynchronous
+        if asynchronous:
+            self._start_ready()
         while (self._idle or not asynchronous) and (decision := self._schedule.ask()) is not None:
             self._take(decision)
             if asynchronous:
