@@ -173,3 +173,67 @@ def test_brackets_are_open_at_once_and_numbered_through():
     for trial in (-1, 0, 4):
         with pytest.raises(ValueError, match="not in training"):
             schedule.tell(Report(trial, 3, 0.0))
+
+
+def test_the_best_that_wait_lead():
+    bracket = make_bracket((5, 1), (2, 3))
+    trains = drain(bracket)
+    assert bracket.leading() == ()
+    tell(bracket, trains[4:], [0.1])
+    assert bracket.leading() == (Train(4, 3, 3, 1),)
+    tell(bracket, trains[2:4], [0.3, 0.2])
+    assert bracket.leading() == (Train(2, 3, 3, 1), Train(3, 3, 3, 1))
+    tell(bracket, trains[1:2], [0.25])
+    assert bracket.leading() == (Train(2, 3, 3, 1), Train(1, 3, 3, 1))
+    tell(bracket, trains[:1], [math.nan])
+    assert bracket.leading() == ()  # they are promoted
+    assert drain(bracket)[-2:] == [Train(1, 3, 3, 1), Train(2, 3, 3, 1)]
+
+
+def test_ties_lead_by_the_lower_number():
+    bracket = make_bracket((4, 1), (2, 3))
+    trains = drain(bracket)
+    tell(bracket, [trains[3], trains[2], trains[1]], [0.5] * 3)
+    assert [train.trial for train in bracket.leading()] == [1, 2]
+
+
+def test_where_nobody_waits_nobody_leads():
+    bracket = make_bracket((2, 1), (2, 3))
+    tell(bracket, drain(bracket)[:1], [0.5])
+    assert bracket.leading() == ()
+    tell(bracket, drain(bracket), [0.5])
+    assert bracket.leading() == ()
+
+
+def test_a_failed_trial_does_not_lead():
+    bracket = make_bracket((3, 1), (2, 3))
+    tell(bracket, drain(bracket)[:2], [math.nan, 0.0])
+    assert bracket.leading() == (Train(1, 3, 3, 1),)
+
+
+def test_the_leading_of_later_rungs_come_first_and_brackets_take_turns():
+    rungs = (Rung(3, 1), Rung(2, 3), Rung(1, 9))
+    schedule = BracketSchedule(Plan((BracketPlan(2, rungs), BracketPlan(1, rungs), BracketPlan(0, rungs))))
+    trains = drain(schedule)
+    tell(schedule, trains[:2] + trains[3:5] + trains[6:], [0.1, 0.2, 0.9, 0.8, 0.7, 0.6, 0.5])
+    promoted = [decision for decision in drain(schedule) if isinstance(decision, Train)]
+    tell(schedule, promoted[:1], [0.0])
+    assert schedule.leading() == (
+        Train(6, 9, 0, 2),
+        Train(1, 3, 2, 1),
+        Train(3, 3, 1, 1),
+        Train(0, 3, 2, 1),
+        Train(4, 3, 1, 1),
+    )
+
+
+def test_leading_is_the_same_object_until_it_changes():
+    bracket = make_bracket((4, 1), (1, 3))
+    schedule = BracketSchedule(Plan((BracketPlan(0, (Rung(4, 1), Rung(1, 3))),)))
+    for either in (bracket, schedule):
+        trains = drain(either)
+        tell(either, trains[:1], [0.5])
+        before = either.leading()
+        assert either.leading() is before
+        tell(either, trains[1:2], [0.9])
+        assert either.leading() != before

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 
 import pytest
@@ -9,18 +10,20 @@ from hypothesis import strategies as st
 
 import dhpo.schedules
 from dhpo.schedules import (
+    ASHA,
     BracketPlan,
     BracketSchedule,
     Fixed,
     Hyperband,
     Incremental,
     InverseDecay,
+    InVirtualTime,
     Patience,
     Plan,
     Rung,
     SuccessiveHalving,
 )
-from dhpo.testing import check_schedule
+from dhpo.testing import check_schedule, simulate
 from dhpo.trial import Drop, Report, Train
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=40)
@@ -151,3 +154,154 @@ def test_schedules_and_samplers_know_neither_dask_nor_each_other():
     imported = {line.split()[1] for line in lines if line.startswith(("import ", "from "))}
     assert imported
     assert not [name for name in imported if name.startswith(("dask", "distributed", "dhpo.samplers", "pandas"))]
+
+
+SCHEDULES = {
+    "grid": lambda: Fixed(12, 6),
+    "grid, scored on the way": lambda: Fixed(8, 7, 3),
+    "incremental": lambda: Incremental(6, 9, 2),
+    "inverse decay": lambda: InverseDecay(15, 12),
+    "halving": lambda: SuccessiveHalving(20, 2),
+    "Hyperband": lambda: Hyperband(9),
+    "patience": lambda: Patience(Hyperband(9), 3, 0.2),
+    "ASHA": lambda: ASHA(20, 1, 9),
+    "patience, ASHA": lambda: Patience(ASHA(20, 1, 9), 3, 0.2),
+    "virtual time": lambda: InVirtualTime(ASHA(20, 1, 9), 4),
+    "patience, virtual time": lambda: Patience(InVirtualTime(ASHA(20, 1, 9), 4), 3, 0.2),
+}
+STOPS_NOTHING = [name for name in SCHEDULES if not name.startswith("patience")]
+
+names = st.sampled_from(list(SCHEDULES))
+
+
+class Conversation:
+    """Completes jobs in a random order, and keeps all that was said."""
+
+    def __init__(self, schedule, seed, failures, n_workers):
+        self.schedule = schedule
+        self.rng = random.Random(f"{seed} {n_workers}")
+        self.seed, self.failures, self.n_workers = seed, failures, n_workers
+        self.moves = []
+        self.training = {}
+
+    def go_on(self):
+        while not self.schedule.done:
+            decision = self.schedule.ask() if len(self.training) < self.n_workers and self.rng.random() < 0.9 else None
+            if decision is not None:
+                self.ask(decision)
+            elif self.training:
+                train = self.training[self.rng.choice(sorted(self.training))]
+                self.tell(self.report(train))
+        assert not self.training
+        return self
+
+    def repeat(self, moves):
+        for kind, what in moves:
+            if kind == "tell":
+                self.tell(what)
+            else:
+                decision = self.schedule.ask()
+                assert decision == what
+                self.ask(decision)
+        return self
+
+    def ask(self, decision):
+        self.moves.append(("ask", decision))
+        if isinstance(decision, Train):
+            self.training[decision.trial] = decision
+
+    def tell(self, report):
+        self.moves.append(("tell", report))
+        del self.training[report.trial]
+        self.schedule.tell(report)
+
+    def report(self, train):
+        rng = random.Random(f"{self.seed} {train.trial} {train.resource}")
+        score = math.nan if rng.random() < self.failures else round(rng.random(), 1)
+        return Report(train.trial, train.resource, score)
+
+    @property
+    def by_trial(self):
+        return sorted((what for kind, what in self.moves if kind == "ask"), key=lambda decision: decision.trial)
+
+
+@repeatable
+@given(names, seeds, shares, st.sampled_from([1, 2, 5, 1000]))
+def test_every_schedule_ends_each_trial_once_in_any_order(name, seed, failures, n_workers):
+    conversation = Conversation(SCHEDULES[name](), seed, failures, n_workers).go_on()
+    dropped = [what.trial for kind, what in conversation.moves if kind == "ask" and isinstance(what, Drop)]
+    assert sorted(dropped) == sorted({what.trial for kind, what in conversation.moves if kind == "ask"})
+    assert dropped
+
+
+@repeatable
+@given(st.sampled_from(STOPS_NOTHING), seeds, st.sampled_from([1, 2, 5, 1000]))
+def test_every_schedule_runs_what_it_plans(name, seed, n_workers):
+    conversation = Conversation(SCHEDULES[name](), seed, 0.0, n_workers).go_on()
+    ran: dict[tuple[int, int, int], int] = {}
+    for kind, what in conversation.moves:
+        if kind == "ask" and isinstance(what, Train):
+            key = (what.bracket, what.rung, what.resource)
+            ran[key] = ran.get(key, 0) + 1
+    plan = conversation.schedule.plan()
+    assert ran == {
+        (b.bracket, i, rung.resource): rung.n_trials for b in plan.brackets for i, rung in enumerate(b.rungs)
+    }
+
+
+@settings(repeatable, max_examples=100)
+@given(names, seeds, shares, st.sampled_from([1, 2, 5, 1000]), st.floats(0, 1), st.sampled_from([1, 3, 1000]))
+def test_every_schedule_goes_on_from_any_prefix(name, seed, failures, n_workers, share, n_workers_then):
+    whole = Conversation(SCHEDULES[name](), seed, failures, n_workers).go_on()
+    prefix = whole.moves[: int(share * len(whole.moves))]
+    same = Conversation(SCHEDULES[name](), seed, failures, n_workers).repeat(whole.moves)
+    assert same.schedule.done
+    # Resumed by other workers: whatever is told again decides the same, and so does the rest where order is no matter.
+    resumed = Conversation(SCHEDULES[name](), seed, failures, n_workers_then).repeat(prefix).go_on()
+    assert resumed.moves[: len(prefix)] == prefix
+    if not whole.schedule.asynchronous:
+        assert resumed.by_trial == whole.by_trial
+
+
+@repeatable
+@given(names, seeds, shares, st.sampled_from([1, 5, 1000]))
+def test_leading_changes_nothing(name, seed, failures, n_workers):
+    plain = Conversation(SCHEDULES[name](), seed, failures, n_workers).go_on()
+    looked_at = Conversation(SCHEDULES[name](), seed, failures, n_workers)
+    for move in plain.moves:
+        leading = [train.trial for train in looked_at.schedule.leading()]
+        assert len(set(leading)) == len(leading)
+        assert not set(leading) & set(looked_at.training)
+        looked_at.repeat([move])
+    assert looked_at.schedule.leading() == ()
+
+
+@repeatable
+@given(plans(), seeds, shares)
+def test_what_led_and_was_outranked_is_not_promoted(plan, seed, failures):
+    # Every decision is asked for before the next report, so a trial that still waits either leads or has lost.
+    schedule = BracketSchedule(plan)
+    conversation = Conversation(schedule, seed, failures, 10**6)
+    outranked, led = set(), set()
+    while not schedule.done:
+        while (decision := schedule.ask()) is not None:
+            conversation.ask(decision)
+            assert not (isinstance(decision, Train) and (decision.trial, decision.rung) in outranked)
+            led -= {entry for entry in led if entry[0] == decision.trial}
+        now = {(train.trial, train.rung) for train in schedule.leading()}
+        outranked |= led - now
+        led = now
+        if conversation.training:
+            train = conversation.training[conversation.rng.choice(sorted(conversation.training))]
+            conversation.tell(conversation.report(train))
+
+
+def test_only_asha_alone_is_asynchronous():
+    assert [name for name, make in SCHEDULES.items() if make().asynchronous] == ["ASHA", "patience, ASHA"]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_runs_in_the_simulator(name):
+    result = simulate(SCHEDULES[name](), workers=3, durations=1.0)
+    assert result.finishes or name.startswith(("inverse", "patience"))
+    assert result.makespan > 0

@@ -10,7 +10,7 @@ import scipy.stats
 from dhpo.samplers import RandomSampler
 from dhpo.schedules import BracketPlan, BracketSchedule, Hyperband, Plan, Rung
 from dhpo.space import Space
-from dhpo.testing import check_sampler, check_schedule
+from dhpo.testing import Simulation, check_sampler, check_schedule, lognormal_stragglers, simulate
 from dhpo.trial import Drop, Report, Train
 
 
@@ -396,3 +396,10 @@ def test_a_sampler_may_learn():
             return {"a": self.best}
 
     check_sampler(Learns)
+
+
+def test_a_schedule_of_your_own_can_be_simulated():
+    schedule = Hyperband(9)
+    result = simulate(schedule, workers=4, durations=lognormal_stragglers(1.0, 0.5))
+    assert isinstance(result, Simulation)
+    assert result.useful == schedule.plan().partial_fit_calls
