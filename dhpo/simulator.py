@@ -121,7 +121,8 @@ def simulate(
         Number of workers.
     durations : float or callable
         Seconds of one `partial_fit` call; or a function of (trial, calls_from, calls_to, rng) that returns the seconds
-        of the whole job. See `lognormal_stragglers`.
+        of the whole job, as `lognormal_stragglers` makes one. `rng` is a `random.Random` that depends on the seed, the
+        trial, the calls and how often it was lost: a job takes as long under any schedule, on any number of workers.
     scores : callable, optional
         Function of (trial, resource). Default: learning curves made up from the seed.
     speculate : bool, default False
@@ -156,11 +157,10 @@ def simulate(
         raise ValueError(f"drop_rate={drop_rate!r} is not allowed: give a number >= 0 and < 1.")
     if speeds is not None and (len(speeds) != workers or not all(0 < speed < math.inf for speed in speeds)):
         raise ValueError(f"speeds={speeds!r} is not allowed: give a number > 0 for each of {workers} workers.")
-    run = _Run(schedule, workers, durations, scores or learning_curves(seed), random.Random(seed))
-    run.speculate = speculate
-    run.survival = 1 - drop_rate
-    run.speeds = speeds
-    run.calls_per_step = None if calls_per_step is None else checked_int("calls_per_step", calls_per_step)
+    if calls_per_step is not None:
+        calls_per_step = checked_int("calls_per_step", calls_per_step)
+    scores = scores or learning_curves(seed)
+    run = _Run(schedule, workers, durations, scores, speculate, 1 - drop_rate, seed, speeds, calls_per_step)
     return run.run()
 
 
@@ -179,26 +179,26 @@ class _Model:
     calls: int = 0  # seen, in pieces that ended
     asked: Train | None = None  # and not reported yet; what is trained without it is ahead
     piece: int | None = None  # that runs
+    n_lost: int = 0
     calls_ahead: int = 0
     seconds_ahead: float = 0.0
 
 
+@dataclass
 class _Run:
-    speculate = False
-    survival = 1.0
-    speeds: Sequence[float] | None = None
-    calls_per_step: int | None = None
+    schedule: Schedule
+    n_workers: int
+    durations: Durations
+    scores: Scores
+    speculate: bool
+    survival: float
+    seed: int
+    speeds: Sequence[float] | None
+    calls_per_step: int | None
 
-    def __init__(
-        self, schedule: Schedule, workers: int, durations: Durations, scores: Scores, rng: random.Random
-    ) -> None:
-        self._schedule = schedule
-        self._durations = durations
-        self._scores = scores
-        self._rng = rng
+    def __post_init__(self) -> None:
         self._now = 0.0
-        self._n_workers = workers
-        self._idle = deque(range(workers))  # the one free for longest first
+        self._idle = deque(range(self.n_workers))  # the one free for longest first
         self._numbers = itertools.count()
         self._pieces: dict[int, _Piece] = {}
         self._events: list[tuple[float, int]] = []  # end and number of a piece, which may have been interrupted since
@@ -214,9 +214,8 @@ class _Run:
         self._decisions: defaultdict[int, list[Decision]] = defaultdict(list)
 
     def run(self) -> Simulation:
-        """Run to the end."""
         self._decide()
-        while not self._schedule.done:
+        while not self.schedule.done:
             if not self._events:
                 raise RuntimeError("the schedule ran dry: ask() returned None while nothing was in training")
             self._now = self._events[0][0]
@@ -228,10 +227,10 @@ class _Run:
         return self._result()
 
     def _decide(self) -> None:
-        asynchronous = self._schedule.asynchronous
+        asynchronous = self.schedule.asynchronous
         if asynchronous:
             self._start_ready()
-        while (self._idle or not asynchronous) and (decision := self._schedule.ask()) is not None:
+        while (self._idle or not asynchronous) and (decision := self.schedule.ask()) is not None:
             self._take(decision)
             if asynchronous:
                 self._start_ready()
@@ -263,23 +262,22 @@ class _Run:
             heapq.heappush(self._ready, (-asked.rung, asked.trial))
             return
         model.asked = None
-        report = Report(asked.trial, asked.resource, self._scores(asked.trial, asked.resource))
+        report = Report(asked.trial, asked.resource, self.scores(asked.trial, asked.resource))
         self._reports.append((self._now, report))
-        self._schedule.tell(report)
+        self.schedule.tell(report)
 
     def _start_ready(self) -> None:
         while self._ready and (self._idle or self._ahead):
             _, trial = heapq.heappop(self._ready)
             asked = self._models[trial].asked
-            if asked is None:
-                raise RuntimeError(f"trial {trial} is ready, but nothing was asked of it")
+            assert asked is not None  # or it would not be ready
             if not self._idle:
                 self._interrupt(next(reversed(self._ahead)))
             self._start(asked)
 
     def _train_ahead(self) -> None:
         # Leading trials are many and change by one at a time, so they are looked through only when they did change.
-        leading = self._schedule.leading()
+        leading = self.schedule.leading()
         if leading is not self._leading:
             still = set(map(attrgetter("trial"), leading))
             for trial in sorted(self._ahead.keys() - still):
@@ -305,12 +303,13 @@ class _Run:
         calls = train.resource - model.calls
         if self.calls_per_step is not None:
             calls = min(calls, self.calls_per_step)
-        seconds = self._durations(train.trial, model.calls, model.calls + calls, self._rng)
+        rng = random.Random(f"{self.seed} {train.trial} {model.calls} {model.n_lost}")
+        seconds = self.durations(train.trial, model.calls, model.calls + calls, rng)
         if self.speeds is not None:
             seconds /= self.speeds[worker]
         until_lost = math.inf
         if self.survival < 1:
-            until_lost = math.log(1 - self._rng.random()) / math.log(self.survival)
+            until_lost = math.log(1 - rng.random()) / math.log(self.survival)
         model.piece = number = next(self._numbers)
         self._pieces[number] = _Piece(train.trial, worker, calls, self._now, seconds, until_lost < seconds)
         heapq.heappush(self._events, (self._now + min(seconds, until_lost), number))
@@ -326,6 +325,7 @@ class _Run:
         model = self._models[trial]
         if piece.lost:
             self._lost += 1
+            model.n_lost += 1
             self._throw_away(piece)
         else:
             model.calls += piece.calls
@@ -339,8 +339,7 @@ class _Run:
 
     def _free(self, trial: int) -> _Piece:
         model = self._models[trial]
-        if model.piece is None:
-            raise RuntimeError(f"trial {trial} is not running")
+        assert model.piece is not None  # or it would not run
         piece = self._pieces.pop(model.piece)
         model.piece = None
         self._idle.append(piece.worker)
@@ -356,8 +355,8 @@ class _Run:
             self._wasted += min(piece.calls, int(piece.calls * (self._now - piece.began) / piece.seconds))
 
     def _result(self) -> Simulation:
-        available = self._n_workers * self._now
-        max_resource = self._schedule.plan().max_resource
+        available = self.n_workers * self._now
+        max_resource = self.schedule.plan().max_resource
         trains = [d for decisions in self._decisions.values() for d in decisions if isinstance(d, Train)]
         return Simulation(
             makespan=self._now,
