@@ -130,7 +130,8 @@ def simulate(
         work is then the job's), or is leading no longer, or a job needs the worker; the training started last gives
         way first.
     drop_rate : float, default 0.0
-        Probability that a running job is lost in a second, and starts again; as in the appendix of [1]_.
+        Probability that a running job is lost in a second, and starts again, as in the experiments on ASHA. Jobs much
+        longer than its inverse hardly ever end.
     seed : int, default 0
         Of scores, durations and lost jobs.
     speeds : sequence of float, optional
@@ -142,11 +143,6 @@ def simulate(
     Returns
     -------
     Simulation
-
-    References
-    ----------
-    .. [1] Li, L. et al. (2020). A system for massively parallel hyperparameter tuning. MLSys.
-       https://arxiv.org/abs/1810.05934
     """
     workers = checked_int("workers", workers)
     if not callable(durations):
@@ -160,8 +156,7 @@ def simulate(
     if calls_per_step is not None:
         calls_per_step = checked_int("calls_per_step", calls_per_step)
     scores = scores or learning_curves(seed)
-    run = _Run(schedule, workers, durations, scores, speculate, 1 - drop_rate, seed, speeds, calls_per_step)
-    return run.run()
+    return _Run(schedule, workers, durations, scores, speculate, 1 - drop_rate, seed, speeds, calls_per_step).run()
 
 
 @dataclass(slots=True)
@@ -178,7 +173,7 @@ class _Piece:
 class _Model:
     calls: int = 0  # seen, in pieces that ended
     asked: Train | None = None  # and not reported yet; what is trained without it is ahead
-    piece: int | None = None  # that runs
+    piece: _Piece | None = None  # that runs
     n_lost: int = 0
     calls_ahead: int = 0
     seconds_ahead: float = 0.0
@@ -200,11 +195,10 @@ class _Run:
         self._now = 0.0
         self._idle = deque(range(self.n_workers))  # the one free for longest first
         self._numbers = itertools.count()
-        self._pieces: dict[int, _Piece] = {}
-        self._events: list[tuple[float, int]] = []  # end and number of a piece, which may have been interrupted since
-        self._ready: list[tuple[int, int]] = []  # minus the rung, and trial, of jobs that no worker has
+        self._ends: list[tuple[float, int, _Piece]] = []  # of pieces, which may have been interrupted since
+        self._ready: list[tuple[int, int, Train]] = []  # by minus the rung, and trial: jobs that no worker has
         self._models: defaultdict[int, _Model] = defaultdict(_Model)
-        self._ahead: dict[int, None] = {}  # trials that run ahead, the last started last
+        self._ahead: dict[int, _Piece] = {}  # by trial: what runs ahead, the last started last
         self._begun: set[int] = set()  # trials that run ahead, or did up to the resource that they lead to
         self._leading: tuple[Train, ...] | None = None  # as seen last; None: look again
         self._next_ahead: deque[Train] = deque()
@@ -216,13 +210,13 @@ class _Run:
     def run(self) -> Simulation:
         self._decide()
         while not self.schedule.done:
-            if not self._events:
+            if not self._ends:
                 raise RuntimeError("the schedule ran dry: ask() returned None while nothing was in training")
-            self._now = self._events[0][0]
-            while self._events and self._events[0][0] == self._now:
-                _, number = heapq.heappop(self._events)
-                if number in self._pieces:
-                    self._end(number)
+            self._now = self._ends[0][0]
+            while self._ends and self._ends[0][0] == self._now:
+                _, _, piece = heapq.heappop(self._ends)
+                if self._models[piece.trial].piece is piece:
+                    self._end(piece)
             self._decide()
         return self._result()
 
@@ -241,25 +235,23 @@ class _Run:
     def _take(self, decision: Decision) -> None:
         trial = decision.trial
         self._decisions[trial].append(decision)
+        self._begun.discard(trial)
         model = self._models[trial]
         if isinstance(decision, Train):
-            self._stop_ahead(trial)
-            self._begun.discard(trial)
+            self._not_ahead(trial)
             model.asked = decision
-            self._use(model.calls_ahead, model.seconds_ahead)
-            model.calls_ahead, model.seconds_ahead = 0, 0.0
+            self._use(model)
             if model.piece is None:
                 self._go_on(model, decision)
         else:
-            if model.piece is not None:
-                self._interrupt(trial)
+            if trial in self._ahead:
+                self._stop(self._ahead[trial], in_vain=True)
             self._wasted += model.calls_ahead
-            self._begun.discard(trial)
             del self._models[trial]
 
     def _go_on(self, model: _Model, asked: Train) -> None:
         if model.calls < asked.resource:
-            heapq.heappush(self._ready, (-asked.rung, asked.trial))
+            heapq.heappush(self._ready, (-asked.rung, asked.trial, asked))
             return
         model.asked = None
         report = Report(asked.trial, asked.resource, self.scores(asked.trial, asked.resource))
@@ -268,11 +260,9 @@ class _Run:
 
     def _start_ready(self) -> None:
         while self._ready and (self._idle or self._ahead):
-            _, trial = heapq.heappop(self._ready)
-            asked = self._models[trial].asked
-            assert asked is not None  # or it would not be ready
+            _, _, asked = heapq.heappop(self._ready)
             if not self._idle:
-                self._interrupt(next(reversed(self._ahead)))
+                self._stop(next(reversed(self._ahead.values())), in_vain=True)
             self._start(asked)
 
     def _train_ahead(self) -> None:
@@ -281,23 +271,22 @@ class _Run:
         if leading is not self._leading:
             still = set(map(attrgetter("trial"), leading))
             for trial in sorted(self._ahead.keys() - still):
-                self._interrupt(trial)
+                self._stop(self._ahead[trial], in_vain=True)
             self._leading = leading
             self._next_ahead = deque([train for train in leading if train.trial not in self._begun])
         while self._idle and self._next_ahead:
             train = self._next_ahead.popleft()
             self._begun.add(train.trial)
             if self._models[train.trial].calls < train.resource:
-                self._ahead[train.trial] = None
-                self._start(train)
+                self._ahead[train.trial] = self._start(train)
 
-    def _stop_ahead(self, trial: int) -> None:
+    def _not_ahead(self, trial: int) -> None:
         if trial in self._ahead:
             del self._ahead[trial]
             self._begun.discard(trial)
             self._leading = None
 
-    def _start(self, train: Train) -> None:
+    def _start(self, train: Train) -> _Piece:
         model = self._models[train.trial]
         worker = self._idle.popleft()
         calls = train.resource - model.calls
@@ -310,58 +299,46 @@ class _Run:
         until_lost = math.inf
         if self.survival < 1:
             until_lost = math.log(1 - rng.random()) / math.log(self.survival)
-        model.piece = number = next(self._numbers)
-        self._pieces[number] = _Piece(train.trial, worker, calls, self._now, seconds, until_lost < seconds)
-        heapq.heappush(self._events, (self._now + min(seconds, until_lost), number))
+        model.piece = piece = _Piece(train.trial, worker, calls, self._now, seconds, until_lost < seconds)
+        heapq.heappush(self._ends, (self._now + min(seconds, until_lost), next(self._numbers), piece))
+        return piece
 
-    def _interrupt(self, trial: int) -> None:
-        self._stop_ahead(trial)
-        self._throw_away(self._free(trial))
-
-    def _end(self, number: int) -> None:
-        trial = self._pieces[number].trial
-        piece = self._free(trial)
-        self._stop_ahead(trial)
-        model = self._models[trial]
+    def _end(self, piece: _Piece) -> None:
+        self._stop(piece, in_vain=piece.lost)
+        model = self._models[piece.trial]
         if piece.lost:
             self._lost += 1
             model.n_lost += 1
-            self._throw_away(piece)
         else:
             model.calls += piece.calls
-            if model.asked is not None:
-                self._use(piece.calls, self._now - piece.began)
-            else:
-                model.calls_ahead += piece.calls
-                model.seconds_ahead += self._now - piece.began
+            model.calls_ahead += piece.calls
+            model.seconds_ahead += self._now - piece.began
         if model.asked is not None:
+            self._use(model)
             self._go_on(model, model.asked)
 
-    def _free(self, trial: int) -> _Piece:
-        model = self._models[trial]
-        assert model.piece is not None  # or it would not run
-        piece = self._pieces.pop(model.piece)
-        model.piece = None
+    def _stop(self, piece: _Piece, in_vain: bool) -> None:
+        self._models[piece.trial].piece = None
         self._idle.append(piece.worker)
-        self._seconds += self._now - piece.began
-        return piece
+        ran = self._now - piece.began
+        self._seconds += ran
+        if in_vain and piece.seconds > 0:
+            self._wasted += min(piece.calls, int(piece.calls * ran / piece.seconds))
+        self._not_ahead(piece.trial)
 
-    def _use(self, calls: int, seconds: float) -> None:
-        self._useful += calls
-        self._useful_seconds += seconds
-
-    def _throw_away(self, piece: _Piece) -> None:
-        if piece.seconds > 0:
-            self._wasted += min(piece.calls, int(piece.calls * (self._now - piece.began) / piece.seconds))
+    def _use(self, model: _Model) -> None:
+        self._useful += model.calls_ahead
+        self._useful_seconds += model.seconds_ahead
+        model.calls_ahead, model.seconds_ahead = 0, 0.0
 
     def _result(self) -> Simulation:
-        available = self.n_workers * self._now
+        available = self.n_workers * self._now or math.inf
         max_resource = self.schedule.plan().max_resource
         trains = [d for decisions in self._decisions.values() for d in decisions if isinstance(d, Train)]
         return Simulation(
             makespan=self._now,
-            busy=self._useful_seconds / available if available else 0.0,
-            occupied=self._seconds / available if available else 0.0,
+            busy=self._useful_seconds / available,
+            occupied=self._seconds / available,
             useful=self._useful,
             wasted=self._wasted,
             lost=self._lost,

@@ -152,6 +152,7 @@ def test_a_job_takes_the_worker_from_what_runs_ahead():
     assert [(time, r.trial) for time, r in result.reports if r.resource == 2] == [(7.0, 2), (7.0, 3)]
     assert result.makespan == 30.0  # 0 was begun again at 7, and there in time
     assert result.wasted == 4
+    assert result.occupied == pytest.approx((1 + 30 + 1 + 1 + 5 + 4 + 1 + 1 + 8) / 90)
 
 
 def test_a_trial_that_came_ahead_may_lead_again():
