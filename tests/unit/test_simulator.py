@@ -140,7 +140,7 @@ def test_a_job_takes_the_worker_from_what_runs_ahead():
     plan = Plan((BracketPlan(1, (Rung(2, 1), Rung(1, 9))), BracketPlan(0, (Rung(3, 1), Rung(2, 2)))))
 
     def seconds(trial, calls_from, calls_to, rng):
-        return [1.0, 30.0, 1.0, 1.0, 5.0][trial] if calls_from == 0 else float(calls_to - calls_from)
+        return [1.0, 12.0, 1.0, 1.0, 5.0][trial] if calls_from == 0 else float(calls_to - calls_from)
 
     result = simulate(
         BracketSchedule(plan),
@@ -150,9 +150,9 @@ def test_a_job_takes_the_worker_from_what_runs_ahead():
         speculate=True,
     )
     assert [(time, r.trial) for time, r in result.reports if r.resource == 2] == [(7.0, 2), (7.0, 3)]
-    assert result.makespan == 30.0  # 0 was begun again at 7, and there in time
+    assert result.makespan == 15.0  # 0 was begun again at 7, and promoted at 12
     assert result.wasted == 4
-    assert result.occupied == pytest.approx((1 + 30 + 1 + 1 + 5 + 4 + 1 + 1 + 8) / 90)
+    assert result.occupied == pytest.approx((1 + 12 + 1 + 1 + 5 + 4 + 1 + 1 + 8) / 45)
 
 
 def test_a_trial_that_came_ahead_may_lead_again():
