@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     )
     from dhpo.errors import DhpoError, ExtraNotInstalled, JournalError, SearchFailed, WorkersLost
     from dhpo.journal import StoredSearch, load
+    from dhpo.search.asha import ASHASearchCV
     from dhpo.search.fixed import GridSearchCV, RandomizedSearchCV
     from dhpo.search.halving import HyperbandSearchCV, SuccessiveHalvingSearchCV
     from dhpo.search.incremental import IncrementalSearchCV, InverseDecaySearchCV
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ASHASearchCV",
     "DhpoError",
     "ExtraNotInstalled",
     "GridSearchCV",

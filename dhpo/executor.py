@@ -39,6 +39,10 @@ __all__ = ["Executor"]
 
 logger = logging.getLogger(__name__)
 
+_SHORTEST_CALL = 1e-4  # seconds
+# Of an asynchronous schedule: what comes back sooner decides sooner.
+_MOST_TOGETHER = 8
+
 
 class Executor:
     """Runs one search on one cluster.
@@ -226,7 +230,7 @@ class Executor:
         """The loop: decide, submit, wait, take in what came back."""
         steps = self._in_flight
         while True:
-            self._ledger.take_decisions()
+            self._ledger.take_decisions(self._room())
             if over() or signal.done():
                 return
             self._submit_steps()
@@ -239,6 +243,12 @@ class Executor:
             await self._watch.look()
             await self._look_after_steps()
             self._check_failures()
+
+    def _room(self) -> int:
+        """How many models may wait for the threads that are free: as many as make a step worth its while."""
+        cost = self._ledger.costs.call(-1)
+        together = 1 if cost is None else self._pace.step_seconds / max(cost, _SHORTEST_CALL)
+        return len(self._workers.free) * min(max(int(together), 1), _MOST_TOGETHER)
 
     async def _commit(self) -> None:
         """What was paid for is safe from here on, and what it replaces can go."""

@@ -26,20 +26,25 @@ class Folds:
     ----------
     n_folds : int
         0 without a cross-validation.
+
+    Attributes
+    ----------
+    n_models : int
+        Models of each trial.
     """
 
     def __init__(self, n_folds: int) -> None:
         self.n_folds = n_folds
-        self._n_models = max(n_folds, 1)
+        self.n_models = max(n_folds, 1)
 
     def models(self, trial: int) -> range:
         """The models of a trial."""
-        return range(trial * self._n_models, (trial + 1) * self._n_models)
+        return range(trial * self.n_models, (trial + 1) * self.n_models)
 
     def trial(self, model: int) -> int:
         """The trial of a model."""
-        return -1 - model if is_refit(model) else model // self._n_models
+        return -1 - model if is_refit(model) else model // self.n_models
 
     def fold(self, model: int) -> int | None:
         """The fold that a model leaves out; None without folds, and for those trained on all rows."""
-        return model % self._n_models if self.n_folds and not is_refit(model) else None
+        return model % self.n_models if self.n_folds and not is_refit(model) else None

@@ -59,17 +59,28 @@ class Ledger:
         self._of_model: dict[int, tuple[TrialStanding, ModelStanding]] = {}
         self._refit_calls: dict[int, int] = {}  # of a process before this one
 
-    def take_decisions(self) -> None:
-        """Ask the schedule until it has nothing more to say."""
-        while (decision := self._job.schedule.ask()) is not None:
+    def take_decisions(self, room: int) -> None:
+        """Ask the schedule until it has nothing more to say, or enough of it.
+
+        Parameters
+        ----------
+        room : int
+            An asynchronous schedule is asked only while fewer models than this wait for a thread: what it says later
+            rests on more reports.
+        """
+        schedule = self._job.schedule
+        waiting = sum(1 for _ in self.ready()) if schedule.asynchronous else 0
+        while (not schedule.asynchronous or waiting < room) and (decision := schedule.ask()) is not None:
             match decision:
                 case Train(number) if number in self._active:
                     self._append(Promoted(decision, self._now()))
                     self._train(decision)
+                    waiting += self._folds.n_models
                 case Train(number, bracket=bracket):
                     trial = Trial(number, self._job.sampler.ask(number), bracket)
                     self._append(TrialStarted(trial, self._now(), decision))
                     self._start(trial, decision)
+                    waiting += self._folds.n_models
                 case Drop():
                     self._append(Dropped(decision, self._now()))
                     self._drop(decision)

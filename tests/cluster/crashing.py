@@ -22,11 +22,12 @@ from scipy.stats import loguniform
 from sklearn.linear_model import SGDClassifier
 
 import dhpo
-from dhpo import HyperbandSearchCV, IncrementalSearchCV
+from dhpo import ASHASearchCV, HyperbandSearchCV, IncrementalSearchCV
 
 KINDS: dict[str, Any] = {
     "hyperband": lambda: HyperbandSearchCV(Counting(), SPACE, max_iter=9, **SEED),
     "folds": lambda: HyperbandSearchCV(Counting(), SPACE, max_iter=9, cv=3, **SEED),
+    "asha": lambda: ASHASearchCV(Counting(), SPACE, 27, max_iter=9, deterministic=8, **SEED),
     "patience": lambda: IncrementalSearchCV(Counting(), SPACE, 12, max_iter=20, patience=5, tol=0.01, **SEED),
 }
 SPACE = {"alpha": loguniform(1e-5, 1), "penalty": ["l1", "l2"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -19,8 +20,12 @@ from scipy.stats import loguniform
 from sklearn.linear_model import SGDClassifier
 
 import dhpo
-from dhpo import HyperbandSearchCV, IncrementalSearchCV, JournalError
+from dhpo import ASHASearchCV, HyperbandSearchCV, IncrementalSearchCV, JournalError
 from dhpo.events import Stopped
+from dhpo.journal import Journal
+from dhpo.ledger import Ledger
+from dhpo.models import KeptModels
+from dhpo.store import ModelStore
 
 HERE = Path(__file__).parent
 RNG = np.random.default_rng(0)
@@ -93,7 +98,7 @@ def test_a_driver_that_is_killed_again_and_again(kind, tmp_path):
 
 
 @pytest.mark.benchmarks
-@pytest.mark.parametrize("kind", ["hyperband", "folds", "patience"])
+@pytest.mark.parametrize("kind", ["hyperband", "folds", "patience", "asha"])
 def test_a_driver_that_is_killed_at_twenty_moments(kind, tmp_path):
     result = crash(tmp_path, kind, 20, seed=0)
     print(f"\n{kind}: {result}")
@@ -173,6 +178,18 @@ def test_an_object_store(client):
     fsspec.filesystem("memory").rm(url.removeprefix("memory:/").rpartition("/")[0], recursive=True)
 
 
+def test_asha_goes_on_from_the_decisions_of_its_journal(tmp_path):
+    search = ASHASearchCV(Slow(), SPACE, 27, max_iter=9, random_state=0, verbose=0)
+    run = search.start(*LAZY, classes=[0, 1], journal=tmp_path)
+    while run.best is None or run.best.report.resource < 3:
+        time.sleep(0.01)
+    run.stop()
+    before = run.result().history_
+    search.fit(*LAZY, classes=[0, 1], journal=tmp_path)
+    assert search.history_[: len(before)] == before
+    assert search.metadata_["partial_fit_calls"] == search.metadata["partial_fit_calls"]
+
+
 # -- what is refused
 
 
@@ -220,7 +237,7 @@ def test_a_journal_that_is_refused_is_free_again(journal):
         make_search(max_iter=27).fit(*LAZY, journal=journal)
     with pytest.raises(ValueError, match="max_iter"):
         make_search(max_iter=-1).fit(*LAZY, journal=journal)
-    dhpo.journal.Journal(journal).close()
+    Journal(journal).close()
 
 
 # -- damage
@@ -252,6 +269,64 @@ def test_models_that_are_lost_are_trained_again(finished, journal, damage, share
             path.write_bytes(path.read_bytes()[:-1] + b"?")
     search = make_search(random_state=0).fit(*LAZY, classes=[0, 1], journal=journal)
     assert answer(search) == answer(finished[0])
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The bytes of the journal of a small search, and what makes the ledger of that search."""
+    folder = tmp_path_factory.mktemp("small")
+    search = make_search(max_iter=3, random_state=0).fit(*LAZY, classes=[0, 1], journal=folder)
+
+    def replay(events):
+        job = search._job(*LAZY, None, [0, 1], None, {}, 0, True)
+        ledger = Ledger(job, KeptModels(ModelStore(f"{folder}/models"), keep_all=True), lambda event: None, float)
+        for event in events:
+            ledger.replay(event)
+        return job.schedule
+
+    return (folder / "journal.jsonl").read_bytes(), replay
+
+
+@pytest.mark.parametrize("stride", [31, pytest.param(1, marks=pytest.mark.benchmarks)])
+def test_a_journal_that_is_cut_at_any_byte_is_repaired(small, tmp_path, stride):
+    whole, replay = small
+    events = opened(tmp_path, whole)
+    assert replay(events).done
+    replayed = set()
+    for length in range(0, len(whole), stride):
+        found = opened(tmp_path, whole[:length])
+        assert repr(found) == repr(events[: len(found)])
+        assert whole.startswith((tmp_path / "journal.jsonl").read_bytes())
+        if len(found) not in replayed:
+            replayed.add(len(found))
+            replay(found)
+    assert replayed == set(range(len(events)))
+
+
+def test_a_journal_with_a_changed_byte_is_refused_or_loses_its_end(small, tmp_path):
+    whole, replay = small
+    events, rng = opened(tmp_path, whole), random.Random(0)
+    refused = 0
+    for _ in range(500):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(whole))] ^= rng.randrange(1, 256)
+        try:
+            found = opened(tmp_path, bytes(damaged))
+        except JournalError:
+            refused += 1
+            continue
+        assert len(found) >= len(events) - 2
+        assert repr(found) == repr(events[: len(found)])
+        replay(found)
+    assert refused > 400
+
+
+def opened(folder, content):
+    """What a process finds in a journal, which it repairs."""
+    (folder / "journal.jsonl").write_bytes(content)
+    journal = Journal(folder)
+    journal.close()
+    return journal.events
 
 
 def test_every_event_is_on_disk_when_others_hear_of_it(tmp_path):

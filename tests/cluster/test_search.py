@@ -21,6 +21,7 @@ from sklearn.neural_network import MLPClassifier
 import clusters
 import dhpo
 from dhpo import (
+    ASHASearchCV,
     GridSearchCV,
     HyperbandSearchCV,
     IncrementalSearchCV,
@@ -28,6 +29,7 @@ from dhpo import (
     RandomizedSearchCV,
     SuccessiveHalvingSearchCV,
 )
+from dhpo.events import Promoted, Reported, TrialStarted
 
 SPACE = {"alpha": loguniform(1e-5, 1e-1), "penalty": ["l1", "l2"]}
 GRID = {"alpha": [1e-4, 1e-3, 1e-2], "penalty": ["l1", "l2"]}
@@ -62,6 +64,7 @@ FACES = {
         SGDClassifier(), SPACE, n_initial_parameters=9, n_initial_iter=2, **kw
     ),
     "hyperband": lambda **kw: HyperbandSearchCV(SGDClassifier(), SPACE, max_iter=9, **kw),
+    "asha": lambda **kw: ASHASearchCV(SGDClassifier(), SPACE, n_initial_parameters=9, max_iter=9, **kw),
     "hyperband with patience": lambda **kw: HyperbandSearchCV(SGDClassifier(), SPACE, max_iter=9, patience=True, **kw),
 }
 
@@ -140,6 +143,41 @@ def test_the_answer_is_the_same_on_any_cluster(cluster, data, kind, estimator):
     with clusters.local(**CLUSTERS[kind]) as other, distributed.Client(other):
         found = search()
     assert_identical(expected, found)
+
+
+@pytest.mark.parametrize("kind", CLUSTERS)
+def test_asha_in_virtual_time_is_the_same_on_any_cluster(cluster, data, kind):
+    def search():
+        asha = ASHASearchCV(SGDClassifier(), SPACE, 27, max_iter=9, deterministic=8, random_state=3, verbose=0)
+        return asha.fit(*data, classes=[0, 1])
+
+    with distributed.Client(cluster):
+        expected = search()
+    with clusters.local(**CLUSTERS[kind]) as other, distributed.Client(other):
+        found = search()
+    assert_identical(expected, found)
+
+
+def test_asha_starts_and_promotes_as_workers_get_free(client, data):
+    search = ASHASearchCV(SGDClassifier(), SPACE, 27, max_iter=9, random_state=0, verbose=0).fit(*data)
+    events = search._history.events
+    reports = {1: [], 3: [], 9: []}
+    started_after_first_report = 0
+    for event in events:
+        match event:
+            case TrialStarted():
+                started_after_first_report += bool(reports[1])
+            case Promoted(train):
+                below = reports[train.resource // 3]
+                promoted = [e.train for e in events[: events.index(event) + 1] if isinstance(e, Promoted)]
+                of_rung = [t.trial for t in promoted if t.resource == train.resource]
+                assert len(of_rung) <= len(below) // 3
+                best = sorted(below, key=lambda r: (-r.score, r.trial))[: len(below) // 3]
+                assert train.trial in [report.trial for report in best]
+            case Reported(report):
+                reports[report.resource].append(report)
+    assert {resource: len(found) for resource, found in reports.items()} == {1: 27, 3: 9, 9: 3}
+    assert started_after_first_report  # no barrier: not all of a rung were started at once
 
 
 def test_another_random_state_gives_another_answer(client, data):
