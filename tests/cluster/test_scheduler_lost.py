@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dask
@@ -30,32 +30,13 @@ def running_cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    scheduler = [
-        "dask_scheduler",
-        "--host",
-        address,
-        "--no-dashboard",
-        "--no-show",
-        "--dashboard-address",
-        "127.0.0.1:0",
-    ]
-    worker = [
-        "dask_worker",
-        address,
-        "--host",
-        "127.0.0.1",
-        "--nthreads",
-        "2",
-        "--no-dashboard",
-        "--death-timeout",
-        "5",
-    ]
-    worker += ["--memory-limit", "1GB"]
+    scheduler = f"dask_scheduler --host {address} --no-dashboard --no-show --dashboard-address 127.0.0.1:0"
+    worker = f"dask_worker {address} --host 127.0.0.1 --nthreads 2 --no-dashboard --memory-limit 1GB --death-timeout 5"
     root = Path(dhpo.__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{command[0]}", *command[1:]],
+            [sys.executable, "-m", *f"distributed.cli.{command}".split()],
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -67,16 +48,14 @@ def running_cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         yield address, processes[0]
     finally:
         for process in processes:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
 
 
 @pytest.mark.filterwarnings("ignore")  # of the connections that Dask loses
 @pytest.mark.parametrize("n_kills", [1, pytest.param(20, marks=pytest.mark.benchmarks)])
-def test_a_scheduler_that_is_killed(tmp_path, n_kills, monkeypatch, caplog):
+def test_a_scheduler_that_is_killed(tmp_path, n_kills, monkeypatch):
     calls, journal = tmp_path / "calls", tmp_path / "run"
     monkeypatch.setenv("DHPO_CALLS", str(calls))
     calls.touch()
