@@ -12,6 +12,7 @@ __all__ = [
     "DataPrepared",
     "Dropped",
     "Event",
+    "FitDone",
     "ModelState",
     "Promoted",
     "Refitted",
@@ -227,12 +228,45 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class FitDone:
+    """A candidate was fitted whole on one split, and scored.
+
+    Parameters
+    ----------
+    candidate, split : int
+    scores : SplitScores
+    time : float
+    several : bool
+        Whether the scorer returned a mapping.
+    failures : tuple of str
+        The traceback of each scorer that failed.
+    """
+
+    candidate: int
+    split: int
+    scores: SplitScores
+    time: float
+    several: bool = False
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Refitted:
-    """The best trial so far was trained once more, on all rows."""
+    """The best trial so far was trained once more, on all rows.
+
+    Parameters
+    ----------
+    trial : int
+    checkpoint : Checkpoint
+    time : float
+    seconds : float
+        That a whole fit took.
+    """
 
     trial: int
     checkpoint: Checkpoint
     time: float
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,4 +277,4 @@ class Stopped:
     time: float
 
 
-Event = DataPrepared | TrialStarted | Promoted | Reported | Dropped | StepDone | Refitted | Stopped
+Event = DataPrepared | TrialStarted | Promoted | Reported | Dropped | StepDone | FitDone | Refitted | Stopped

@@ -124,11 +124,11 @@ def _context(job: Job, workspace: Workspace, data: Data, store_shared: bool) -> 
     )
 
 
-def check_same_data(before: DataPrepared, now: DataPrepared) -> None:
+def check_same_data(before: DataPrepared, now: DataPrepared, other: str = "data") -> None:
     """Raise JournalError if the data is not what was recorded."""
     for name in ("n_blocks", "n_training", "n_validation", "digest"):
         if getattr(before, name) != getattr(now, name):
             raise JournalError(
-                f"the journal is of a search on other data: {name} was {getattr(before, name)}, and is "
+                f"the journal is of a search on other {other}: {name} was {getattr(before, name)}, and is "
                 f"{getattr(now, name)}. Use another journal, or the data that the search was begun with."
             )

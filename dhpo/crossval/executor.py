@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections import deque
 from typing import Any
 
@@ -20,10 +19,21 @@ from dhpo.crossval.collect import collect, refuse_what_does_not_fit
 from dhpo.crossval.fitting import FitOutcome, fit_several, forget_job, hand_over, refit
 from dhpo.crossval.job import FitJob, FitSearch, Work
 from dhpo.crossval.outcomes import Outcomes, reraise
+from dhpo.crossval.record import Record
 from dhpo.crossval.results import best_index
 from dhpo.errors import SearchFailed
-from dhpo.events import Dropped, Event, Reported, SplitScores, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.events import (
+    Dropped,
+    FitDone,
+    Reported,
+    SplitScores,
+    StepDone,
+    StepStats,
+    Stopped,
+    TrialStarted,
+)
 from dhpo.history import History
+from dhpo.journal import Journal
 from dhpo.observers.base import Observers
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
 from dhpo.trial import Drop, Trial
@@ -50,6 +60,8 @@ class FitExecutor:
     history : History
         Grows while the search runs.
     observers : Observers
+    journal : Journal, optional
+        Open, and of this very search. It is closed at the end.
 
     Attributes
     ----------
@@ -63,7 +75,9 @@ class FitExecutor:
         Seconds.
     """
 
-    def __init__(self, client: Any, search: FitSearch, history: History, observers: Observers) -> None:
+    def __init__(
+        self, client: Any, search: FitSearch, history: History, observers: Observers, journal: Journal | None = None
+    ) -> None:
         self.outcomes = Outcomes(search)
         self.best_index: int | None = None
         self.best_model: Any = None
@@ -73,14 +87,14 @@ class FitExecutor:
         self._history = history
         self._observers = observers
         self._workers = Workers(client)
-        self._workspace = Workspace()
+        self._record = Record(history, observers, journal)
+        self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._running: dict[asyncio.Task[Any], tuple[Any, list[Work]]] = {}
         self._again: set[tuple[int, int]] = set()
         self._n_tasks = 0
         self._stop = asyncio.Event()
         self._stop_at_once = False
         self._reason = "stopped"
-        self._began = time.perf_counter()
         self._source: Any = None
 
     def stop(self, at_once: bool = False, reason: str = "stopped") -> None:
@@ -130,11 +144,13 @@ class FitExecutor:
                 timer.cancel()
             try:
                 await self._cancel()
-                self._append(Stopped(reason, self._now()))
+                self._record.append(Stopped(reason, self._record.now()))
                 self._observers.stop()
+                await self._record.commit()
             finally:
                 await self._forget()
                 await asyncio.to_thread(self._workspace.remove)
+                self._record.close()
 
     async def _prepare(self) -> None:
         search = self._search
@@ -159,6 +175,7 @@ class FitExecutor:
         self.outcomes.n_splits = len(data.splits)
         plan = Plan((BracketPlan(0, (Rung(len(search.candidates), len(data.splits)),)),))
         self._observers.start(plan, self._history, self._client.dashboard_link)
+        await self._record.replay(data, self.outcomes)
         error_score = "raise" if search.raises else search.error_score
         job = FitJob(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
         run = self._workspace.run
@@ -178,6 +195,7 @@ class FitExecutor:
             Work(number, split, params)
             for number, params in enumerate(self._search.candidates)
             for split in range(self.outcomes.n_splits)
+            if not self.outcomes.is_done(number, split)
         )
         while (waiting or self._running) and not self._stop.is_set():
             self._submit(waiting)
@@ -187,6 +205,7 @@ class FitExecutor:
             for task in [task for task in self._running if task.done()]:
                 _, works = self._running.pop(task)
                 waiting.extendleft(reversed(self._came_back(task, works)))
+            await self._record.commit()
             await self._watch.look()
             self._check_failures()
 
@@ -201,7 +220,7 @@ class FitExecutor:
             works = [waiting.popleft() for _ in range(min(self._together(len(waiting)), len(waiting)))]
             for work in works:
                 if self.outcomes.begins(work.candidate):
-                    self._append(TrialStarted(Trial(work.candidate, work.params), self._now()))
+                    self._record.append(TrialStarted(Trial(work.candidate, work.params), self._record.now()))
             future = self._client.submit(
                 fit_several,
                 self._workspace.run,
@@ -249,7 +268,11 @@ class FitExecutor:
         for outcome in outcomes:
             self._again.discard((outcome.candidate, outcome.split))
             self.outcomes.take(outcome)
-        self._append(
+            failures = tuple(outcome.failures)
+            self._record.append(
+                FitDone(outcome.candidate, outcome.split, outcome.scores, self._record.now(), outcome.several, failures)
+            )
+        self._record.append(
             StepDone(
                 {outcome.candidate: self.outcomes.n_done(outcome.candidate) for outcome in outcomes},
                 StepStats(
@@ -257,14 +280,16 @@ class FitExecutor:
                     fit_seconds=sum(o.scores.fit_time for o in outcomes),
                     score_seconds=sum(o.scores.score_time for o in outcomes),
                 ),
-                self._now(),
+                self._record.now(),
             )
         )
         for candidate in dict.fromkeys(outcome.candidate for outcome in outcomes):
             if self.outcomes.is_complete(candidate):
                 report, splits = self.outcomes.report(candidate)
-                self._append(Reported(report, self._now(), splits))
-                self._append(Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._now()))
+                self._record.append(Reported(report, self._record.now(), splits))
+                self._record.append(
+                    Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._record.now())
+                )
 
     async def _finish(self) -> None:
         """Find the best of the candidates that came to their end, and fit it on all rows."""
@@ -274,6 +299,11 @@ class FitExecutor:
             return
         self.best_index = await asyncio.to_thread(best_index, results, search.refit, outcomes.deciding_metric)
         if not search.refit or self._stop_at_once:
+            return
+        candidate = outcomes.complete[self.best_index]
+        stored = self._record.kept_model(candidate)
+        if stored is not None:
+            self.best_model, self.refit_time = stored
             return
         future = self._client.submit(
             refit,
@@ -289,6 +319,7 @@ class FitExecutor:
         if fitted.raised is not None:
             reraise(fitted.raised)
         self.best_model, self.refit_time = await asyncio.to_thread(cloudpickle.loads, fitted.model), fitted.seconds
+        await self._record.keep_model(candidate, outcomes.n_splits, fitted.model, fitted.seconds)
 
     async def _cancel(self) -> None:
         self._workers.close()
@@ -320,10 +351,3 @@ class FitExecutor:
                 f"{failed} candidates failed, and max_failures={allowed} allows no more. The first failure:\n"
                 f"{self._history.first_error}"
             )
-
-    def _append(self, event: Event) -> None:
-        self._history.append(event)
-        self._observers.event(event)
-
-    def _now(self) -> float:
-        return time.perf_counter() - self._began

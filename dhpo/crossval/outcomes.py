@@ -38,6 +38,8 @@ class Outcomes:
         The traceback of each scorer that failed.
     results : dict or None
         `cv_results_`, once the search was concluded.
+    complete : list of int
+        The candidates of its rows.
     concluded : bool
         Whether there are results that the search can stand for, so that warnings are worth their while.
     failed_fits : str or None
@@ -51,6 +53,7 @@ class Outcomes:
         self.several = search.scoring.has_several
         self.scoring_failures: list[str] = []
         self.results: dict[str, Any] | None = None
+        self.complete: list[int] = []
         self.concluded = False
         self.failed_fits: str | None = None
         self._search = search
@@ -91,6 +94,10 @@ class Outcomes:
         refit = self._search.refit
         return refit if self.several and isinstance(refit, str) else self.metrics[0]
 
+    def is_done(self, candidate: int, split: int) -> bool:
+        """Whether a candidate was fitted on a split."""
+        return split in self._done.get(candidate, {})
+
     def n_done(self, candidate: int) -> int:
         """Splits that a candidate was fitted on."""
         return len(self._done[candidate])
@@ -127,6 +134,7 @@ class Outcomes:
         complete = [number for number in sorted(self._done) if self.is_complete(number)]
         if not complete:
             return None
+        self.complete = complete
         splits = [self._splits_of(number) for number in complete]
         params = [search.candidates[number] for number in complete]
         self.results = cv_results(params, splits, self.metrics, search.return_train_score)

@@ -12,6 +12,7 @@ from dhpo.events import (
     DataPrepared,
     Dropped,
     Event,
+    FitDone,
     ModelState,
     Promoted,
     Refitted,
@@ -50,8 +51,10 @@ def encode_event(event: Event) -> Record:
             states = [asdict(model) for model in models]
             spent = {name: value for name, value in asdict(stats).items() if value}
             return {"event": "step", "progress": list(progress.items()), "stats": spent, "time": time, "models": states}
-        case Refitted(trial, checkpoint, time):
-            return {"event": "refit", "trial": trial, "checkpoint": asdict(checkpoint), "time": time}
+        case FitDone(scores=scores):
+            return {"event": "fit", **asdict(event), "scores": _encode_split(scores)}
+        case Refitted():
+            return {"event": "refit", **asdict(event)}
         case Stopped(reason, time):
             return {"event": "stop", "reason": reason, "time": time}
 
@@ -94,7 +97,11 @@ def _drop(record: Record) -> Event:
 
 
 def _refit(record: Record) -> Event:
-    return Refitted(record["trial"], Checkpoint(**record["checkpoint"]), record["time"])
+    return Refitted(**{**record, "checkpoint": Checkpoint(**record["checkpoint"])})
+
+
+def _fit(record: Record) -> Event:
+    return FitDone(**{**record, "scores": _decode_split(record["scores"]), "failures": tuple(record["failures"])})
 
 
 _DECODERS: dict[str, Callable[[Record], Event]] = {
@@ -104,6 +111,7 @@ _DECODERS: dict[str, Callable[[Record], Event]] = {
     "report": _report,
     "drop": _drop,
     "step": _step,
+    "fit": _fit,
     "refit": _refit,
     "stop": lambda record: Stopped(**record),
 }

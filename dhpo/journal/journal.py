@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Header:
         Seed of the search.
     first_of_bracket : mapping of int to int, optional
         See `dhpo.history.History`.
+    by_fits : bool
+        Whether candidates are fitted whole.
     version : str
         Of dhpo.
     format : int
@@ -45,6 +47,7 @@ class Header:
     identity: Mapping[str, str]
     entropy: int
     first_of_bracket: Mapping[int, int] | None = None
+    by_fits: bool = False
     version: str = ""
     format: int = _FORMAT
 
@@ -106,7 +109,7 @@ class Journal:
             Saying what differs.
         """
         if self.header is None:
-            self.header = Header(header.identity, header.entropy, header.first_of_bracket, dhpo.__version__)
+            self.header = replace(header, version=dhpo.__version__)
             self._add({"event": "search", **asdict(self.header)})
             self.commit()
             return
@@ -190,6 +193,7 @@ def _header(record: dict[str, Any], name: str) -> Header:
         record["identity"],
         record["entropy"],
         None if brackets is None else {int(bracket): first for bracket, first in brackets.items()},
+        record["by_fits"],
         record["version"],
         record["format"],
     )

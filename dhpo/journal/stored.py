@@ -63,9 +63,10 @@ class StoredSearch:
 
     def __init__(self, journal: Any) -> None:
         header, events, self._store = read_journal(journal)
-        self._history = History(header.first_of_bracket)
+        self._history = History(header.first_of_bracket, header.by_fits)
         for event in events:
             self._history.append(event)
+        self._by_fits = header.by_fits
         self._models = replayed_models(events)
         self._refitted = {(e.trial, e.checkpoint.calls): e.checkpoint for e in events if isinstance(e, Refitted)}
         self.identity = dict(header.identity)
@@ -123,6 +124,8 @@ class StoredSearch:
         checkpoint = None
         if best is not None:
             refitted = self._refitted.get((best.trial.number, best.report.resource))
+            if self._by_fits and self._refitted:  # which a callable may have chosen
+                refitted = next(reversed(self._refitted.values()))
             checkpoint = refitted or self._models.get(best.trial.number)
         if checkpoint is None:
             raise AttributeError("the search has not come to a best_estimator_ yet")

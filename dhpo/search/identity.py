@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import joblib
+
+from dhpo.crossval.job import FitSearch
 from dhpo.data.collections import Chunks
 from dhpo.job import Job
 from dhpo.journal import describe
 
-__all__ = ["identity_of"]
+__all__ = ["identity_of", "identity_of_fits"]
 
 # Nothing of this changes the answer of a search; its seed is recorded by itself.
 _NO_MATTER = {
@@ -35,15 +39,39 @@ def identity_of(search: Any, job: Job) -> dict[str, str]:
     job : Job
         Made from it and the arguments of `fit`.
     """
-    params = search.get_params(deep=False)
-    identity = {"search": type(search).__name__}
-    identity.update((name, describe(value)) for name, value in params.items() if name not in _NO_MATTER)
+    identity = _of_params(search)
     identity["X"] = _of_chunks(job.data.X)
     identity["y"] = _of_chunks(job.data.y)
     identity["sample_weight"] = _of_chunks(job.data.sample_weight)
     if job.data.validation is not None:
         identity["validation_data"] = " and ".join(_of_chunks(chunks) for chunks in job.data.validation)
     identity.update((f"fit({name}=)", describe(value)) for name, value in job.fit_kwargs.items())
+    return identity
+
+
+def identity_of_fits(search: Any, fits: FitSearch, X: Any, y: Any, fit_params: Mapping[str, Any]) -> dict[str, str]:
+    """The same of a search that fits candidates whole; their parameters are a part of it, for they may be random.
+
+    Parameters
+    ----------
+    search : estimator
+    fits : FitSearch
+        Made from it and the arguments of `fit`.
+    X, y : array-like
+    fit_params : mapping
+        More arguments of `fit`; they are compared with the data.
+    """
+    identity = _of_params(search)
+    identity["candidates"] = f"{len(fits.candidates)} with hash {joblib.hash(describe(fits.candidates))}"
+    identity.update((name, f"shape {getattr(value, 'shape', None)}") for name, value in (("X", X), ("y", y)))
+    identity["arguments of fit"] = ", ".join(sorted(fit_params)) or "none"
+    return identity
+
+
+def _of_params(search: Any) -> dict[str, str]:
+    params = search.get_params(deep=False)
+    identity = {"search": type(search).__name__}
+    identity.update((name, describe(value)) for name, value in params.items() if name not in _NO_MATTER)
     return identity
 
 

@@ -21,12 +21,14 @@ from dhpo.crossval.job import FitData, FitSearch, LazyInput, Routed, make_fit_da
 from dhpo.crossval.results import warn_of_fits, warn_of_scores
 from dhpo.crossval.scoring import WholeScoring, accepts_sample_weight, check_refit, resolve_whole_scoring
 from dhpo.history import History
+from dhpo.journal import Header, Journal
 from dhpo.observers.base import Observers
 from dhpo.observers.terminal import make_terminal
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV
 from dhpo.search.client import current_client
 from dhpo.search.door import checked_limits
+from dhpo.search.identity import identity_of_fits
 from dhpo.search.run import Run
 from dhpo.trial import Params
 from dhpo.wrapped import unwrap, wrapped_scoring
@@ -105,10 +107,19 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                 journal=journal,
                 **fit_params,
             )
-        self._refuse_what_blocks_need(validation_data, journal)
+        self._refuse_what_blocks_need(validation_data)
         given = {"sample_weight": sample_weight, "classes": classes}
-        search = self._fit_search(X, y, {**{k: v for k, v in given.items() if v is not None}, **fit_params})
-        return self._start_fits(search)
+        params = {**{k: v for k, v in given.items() if v is not None}, **fit_params}
+        opened = None if journal is None else Journal(journal)
+        try:
+            search = self._fit_search(X, y, params)
+            if opened is not None:
+                opened.begin(Header(identity_of_fits(self, search, X, y, params), 0, by_fits=True))
+            return self._start_fits(search, opened)
+        except BaseException:
+            if opened is not None:
+                opened.close()
+            raise
 
     def _refuse_what_whole_fits_need(self) -> None:
         allowed = "where candidates are trained block by block"
@@ -123,12 +134,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                 "its traceback is in history_. Give a number, or leave it out."
             )
 
-    def _refuse_what_blocks_need(self, validation_data: Any, journal: Any) -> None:
-        if journal is not None:
-            raise ValueError(
-                f"journal={str(journal)!r} is for training block by block, with max_iter, so far; fits of whole "
-                "candidates are not recorded."
-            )
+    def _refuse_what_blocks_need(self, validation_data: Any) -> None:
         if self.trial_timeout is not None:
             raise ValueError(
                 f"trial_timeout={self.trial_timeout!r} is for training block by block, with max_iter; time_budget "
@@ -213,7 +219,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
 
-    def _start_fits(self, search: FitSearch) -> Run:
+    def _start_fits(self, search: FitSearch, journal: Journal | None) -> Run:
         before: Run | None = self._run() if hasattr(self, "_run") else None
         if before is not None and not before.done:
             raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
@@ -221,7 +227,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         history = History(by_fits=True)
         client, close = current_client()
         try:
-            executor = FitExecutor(client, search, history, Observers([] if terminal is None else [terminal]))
+            executor = FitExecutor(client, search, history, Observers([] if terminal is None else [terminal]), journal)
             for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
                 delattr(self, name)
             self._history, self._planned = history, {}

@@ -87,7 +87,7 @@ def crash(folder, kind, kills, seed):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("kind", ["folds", "patience"])
+@pytest.mark.parametrize("kind", ["folds", "whole"])
 def test_a_driver_that_is_killed_again_and_again(kind, tmp_path):
     result = crash(tmp_path, kind, 2, seed=1)
     assert result["same"]
@@ -98,7 +98,7 @@ def test_a_driver_that_is_killed_again_and_again(kind, tmp_path):
 
 
 @pytest.mark.benchmarks
-@pytest.mark.parametrize("kind", ["hyperband", "folds", "patience", "asha"])
+@pytest.mark.parametrize("kind", ["hyperband", "folds", "patience", "asha", "whole"])
 def test_a_driver_that_is_killed_at_twenty_moments(kind, tmp_path):
     result = crash(tmp_path, kind, 20, seed=0)
     print(f"\n{kind}: {result}")
@@ -345,7 +345,52 @@ def test_every_event_is_on_disk_when_others_hear_of_it(tmp_path):
     assert isinstance(dhpo.load(tmp_path)._history.events[-1], Stopped)
 
 
-def test_whole_fits_are_not_recorded_yet(tmp_path):
-    with pytest.raises(ValueError, match=r"journal='.*' is for training block by block"):
-        dhpo.GridSearchCV(SGDClassifier(), {"alpha": [0.1]}).fit(X, Y, journal=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+class Fitting(SGDClassifier):
+    def fit(self, X, y):
+        time.sleep(0.02)
+        return super().fit(X, y)
+
+
+def whole(**params):
+    grid = {"alpha": np.logspace(-5, 0, 20).tolist()}
+    return dhpo.GridSearchCV(**{"estimator": Fitting(random_state=0), "param_grid": grid, "cv": 3, **params}, verbose=0)
+
+
+def test_whole_fits_that_were_stopped_go_on(tmp_path):
+    undisturbed = whole().fit(X, Y)
+    run = whole().start(X, Y, journal=tmp_path)
+    while not run.history.reported:
+        time.sleep(0.01)
+    run.stop()
+    before = run.result()
+    assert 0 < len(before.cv_results_["params"]) < 20
+    assert dhpo.load(tmp_path).status == "stopped"
+    search = whole().fit(X, Y, journal=tmp_path)
+    assert answer(search) == answer(undisturbed)
+    assert search.history_[: len(before.history_)] == before.history_
+    again = whole().fit(X, Y, journal=tmp_path)
+    assert answer(again) == answer(undisturbed)
+    assert again.refit_time_ == search.refit_time_  # not fitted once more
+    stored = dhpo.load(tmp_path)
+    assert stored.status == "done"
+    assert stored.summary().equals(search.summary())
+    assert stored.best_params_ == search.best_params_
+    np.testing.assert_array_equal(stored.best_estimator_.coef_, search.best_estimator_.coef_)
+
+
+@pytest.mark.parametrize(
+    ("params", "data", "message"),
+    [
+        ({"cv": 4}, (X, Y), "cv was 3, and is 4"),
+        ({"param_grid": {"alpha": [1.0]}}, (X, Y), "param_grid was .*; candidates was 20 with hash"),
+        ({}, (X[:500], Y[:500]), r"X was shape \(600, 5\), and is shape \(500, 5\)"),
+        ({}, (X + (X[77, 2] == X), Y), "other data, or on other splits of it .*: digest was"),
+        ({"max_iter": 3}, (X, Y), "max_iter was None, and is 3"),
+    ],
+    ids=["splits", "grid", "shape", "X", "blocks"],
+)
+def test_other_whole_fits_are_refused(tmp_path, params, data, message):
+    whole().fit(X, Y, journal=tmp_path)
+    with pytest.raises(JournalError, match=message):
+        whole(**params).fit(*data, journal=tmp_path)
+    assert dhpo.load(tmp_path).best_params_ == whole().fit(X, Y, journal=tmp_path).best_params_

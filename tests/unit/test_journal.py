@@ -33,6 +33,7 @@ from dhpo.events import (
     Checkpoint,
     DataPrepared,
     Dropped,
+    FitDone,
     ModelState,
     Promoted,
     Refitted,
@@ -64,7 +65,8 @@ EVENTS = [
     Reported(Report(4, 2, math.nan, error="Traceback:\n  é"), 1.1, (SplitScores({}, {"a": -math.inf}, error="no"),)),
     Promoted(Train(3, 27, 4, 1), 1.2),
     Dropped(Drop(3, "not promoted"), 1.3),
-    Refitted(3, CHECKPOINT, 1.4),
+    FitDone(3, 1, SplitScores({"a": 0.5}, {"a": math.nan}, 0.1, 0.2), 1.3, True, ("Traceback",)),
+    Refitted(3, CHECKPOINT, 1.4, 0.5),
     Stopped("done", 1.5),
 ]
 
@@ -167,7 +169,7 @@ def test_what_was_written_is_read(url):
     written(url)
     journal = Journal(url)
     assert repr(journal.events) == repr(EVENTS)
-    assert journal.header == Header({"max_iter": "81"}, 2**127 + 1, {4: 0}, dhpo.__version__)
+    assert journal.header == Header({"max_iter": "81"}, 2**127 + 1, {4: 0}, version=dhpo.__version__)
     journal.append(Stopped("stopped", 2.0))
     journal.commit()
     journal.close()
