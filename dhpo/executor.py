@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dask.typing import Key
 
 from dhpo.cluster import Workers
-from dhpo.cohorts import Assignment, plan_steps
+from dhpo.cohorts import Assignment, Ready, plan_steps
 from dhpo.errors import SearchFailed
 from dhpo.events import Checkpoint, DataPrepared, Event, Refitted, StepDone, Stopped
 from dhpo.folds import is_refit, refit_number
@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 _SHORTEST_CALL = 1e-4  # seconds
 # Of an asynchronous schedule: what comes back sooner decides sooner.
 _MOST_TOGETHER = 8
+_AHEAD_SECONDS = 0.5
 
 
 class Executor:
@@ -257,21 +258,21 @@ class Executor:
         self._models.tidy()
 
     def _submit_steps(self) -> None:
-        free = self._workers.free
-        if not free:
-            return
-        for assignment in plan_steps(
-            list(self._ledger.ready()),
-            free,
-            self._workers.n_threads,
-            self._in_flight.under_way,
-            self._ledger.costs,
-            seconds=self._pace.step_seconds,
-            gather=self._gather,
-        ):
-            self._submit(assignment)
+        self._submit_some(list(self._ledger.ready()), self._pace.step_seconds, self._gather)
+        if self.job.speculate and self._workers.free and not any(True for _ in self._ledger.ready()):
+            # In short steps: what is decided meanwhile goes before.
+            self._ledger.look_ahead(_MOST_TOGETHER * self._workers.n_threads)
+            self._submit_some(list(self._ledger.ready(ahead=True)), min(self._pace.step_seconds, _AHEAD_SECONDS), False)
 
-    def _submit(self, assignment: Assignment) -> None:
+    def _submit_some(self, ready: Sequence[Ready], seconds: float, gather: bool) -> None:
+        free = self._workers.free
+        if not free or not ready:
+            return
+        n_threads, under_way, costs = self._workers.n_threads, self._in_flight.under_way, self._ledger.costs
+        for assignment in plan_steps(ready, free, n_threads, under_way, costs, seconds=seconds, gather=gather):
+            self._submit(assignment, seconds)
+
+    def _submit(self, assignment: Assignment, seconds: float) -> None:
         opened = self._opened
         data = opened.data
         works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.trials]
@@ -283,7 +284,7 @@ class Executor:
             until=assignment.until,
             blocks={block: data.specs[block] for block in blocks},
             validation=data.validation if may_score else (),
-            seconds=self._pace.step_seconds,
+            seconds=seconds,
             memory_limit=self._workers.memory_limit(assignment.worker),
             crumb=self._workspace.crumb(self._in_flight.n_sent, opened.shared),
         )
@@ -305,10 +306,11 @@ class Executor:
         elif isinstance(result, BaseException):
             self._step_failed(sent, result)
         else:
-            states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in result.outcomes]
-            progress = dict(self._ledger.progress(o) for o in result.outcomes if not is_refit(o.trial))
+            outcomes = [outcome for outcome in result.outcomes if not self._ledger.is_dropped(outcome)]
+            states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in outcomes]
+            progress = dict(self._ledger.progress(o) for o in outcomes if not is_refit(o.trial))
             self._append(StepDone(progress, result.stats, self._now(), tuple(states)))
-            for outcome in result.outcomes:
+            for outcome in outcomes:
                 if not outcome.lost:
                     self._ledger.settled(outcome)
 

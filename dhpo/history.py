@@ -167,7 +167,8 @@ class History:
         Returns
         -------
         dict
-            `partial_fit_calls`; `tasks` that trained and scored; `n_blocks` of the data; `blocks_read`, loads of
+            `partial_fit_calls`; `wasted_calls` besides, made ahead of a promotion that has not come, or made again
+            because a model was lost; `tasks` that trained and scored; `n_blocks` of the data; `blocks_read`, loads of
             training blocks (the first look at the data included) that no cache could serve, and `blocks_cached`, those
             that one could; `validation_blocks_read`; `bytes_read`; `passes`, `blocks_read` as passes over the whole
             data; and the seconds that threads spent in `partial_fit`, scoring, waiting for blocks and storing models.
@@ -185,6 +186,7 @@ class History:
         blocks_read = sum(s.blocks_read for s in steps) + n_blocks
         return {
             "partial_fit_calls": self.partial_fit_calls,
+            "wasted_calls": self._wasted_calls(),
             "tasks": len(steps),
             "n_blocks": n_blocks,
             "blocks_read": blocks_read,
@@ -197,6 +199,13 @@ class History:
             "load_seconds": sum(s.load_seconds for s in steps),
             "store_seconds": sum(s.store_seconds for s in steps),
         }
+
+    def _wasted_calls(self) -> int:
+        if any(isinstance(e, Reported) and len(e.splits) > 1 for e in list(self.events)):
+            return 0  # folds are not trained ahead
+        steps = [e for e in list(self.events) if isinstance(e, StepDone)]
+        made = sum(e.stats.calls for e in steps if e.progress or not e.models)
+        return max(made - self.partial_fit_calls, 0)
 
     def records(self) -> list[dict[str, Any]]:
         """Every report in the order of its arrival, in dask-ml's words (`history_`)."""

@@ -60,6 +60,8 @@ class Job:
     step_seconds : float, default 2.0
         How long a Dask task should last.
     limits : Limits
+    speculate : bool, default False
+        Whether threads that would idle train the trials on that lead now.
     """
 
     estimator: Any
@@ -73,6 +75,7 @@ class Job:
     refit: bool = True
     step_seconds: float = 2.0
     limits: Limits = field(default_factory=Limits)
+    speculate: bool = False
 
 
 def takes_classes(estimator: Any) -> bool:

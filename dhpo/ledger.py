@@ -6,6 +6,7 @@ The bookkeeping of the executor, without Dask and without a clock.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -75,6 +76,8 @@ class Ledger:
                 case Train(number) if number in self._active:
                     self._append(Promoted(decision, self._now()))
                     self._train(decision)
+                    if self._active[number].settled:  # it was trained ahead
+                        self._report(self._active[number])
                     waiting += self._folds.n_models
                 case Train(number, bracket=bracket):
                     trial = Trial(number, self._job.sampler.ask(number), bracket)
@@ -136,7 +139,7 @@ class Ledger:
 
     def _train(self, train: Train) -> None:
         active = self._active[train.trial]
-        active.target, active.rung, active.wanted = train.resource, train.rung, True
+        active.target, active.rung, active.wanted, active.ahead = train.resource, train.rung, True, None
 
     def _drop(self, drop: Drop) -> None:
         active = self._active.pop(drop.trial)
@@ -168,17 +171,23 @@ class Ledger:
             return SplitScores({})
         return active.models[0].scores
 
-    def ready(self) -> Iterator[Ready]:
-        """The models that wait for a thread."""
+    def ready(self, ahead: bool = False) -> Iterator[Ready]:
+        """The models that wait for a thread.
+
+        Parameters
+        ----------
+        ahead : bool, default False
+            Those instead whose trials may be promoted, to be trained on while there is nothing else to do.
+        """
         for a in self._active.values():
-            if not a.wanted:
+            if a.wanted == ahead or (ahead and a.ahead is None):
                 continue
             for m in a.models:
                 if not m.under_way and m.scores is None:
                     yield Ready(
                         m.number,
                         m.calls,
-                        a.target,
+                        a.next_target,
                         a.rung,
                         m.home,
                         alone=m.deaths > 0 or m.failed_steps > 0,
@@ -186,6 +195,26 @@ class Ledger:
                         quarantined=m.deaths >= _DEATHS_BEFORE_QUARANTINE,
                         candidate=a.trial.number if self._folds.n_folds else None,
                     )
+
+    def look_ahead(self, most: int) -> None:
+        """Allow the trials that lead to be trained before they are promoted.
+
+        Parameters
+        ----------
+        most : int
+            Trials that may be trained ahead at a time.
+        """
+        leading = self._job.schedule.leading()[:most]
+        allowed = {train.trial: train for train in leading}
+        for number, active in self._active.items():
+            active.ahead = allowed.get(number)
+
+    def is_dropped(self, outcome: Outcome) -> bool:
+        """Whether the trial of an outcome was dropped while it was trained ahead; its model is forgotten then."""
+        dropped = outcome.trial not in self._of_model
+        if dropped and outcome.checkpoint is not None:
+            self._models.discard(outcome.checkpoint)
+        return dropped
 
     def work(self, number: int, with_model: bool) -> Work:
         """What a step has to know of a model.
@@ -202,7 +231,7 @@ class Ledger:
             number,
             dict(active.trial.params),
             model.calls,
-            active.target,
+            active.next_target,
             checkpoint,
             self._models.read(checkpoint) if with_model and checkpoint is not None else None,
             active.trial.number,
@@ -256,9 +285,10 @@ class Ledger:
         model.spent += state.fit_seconds + state.score_seconds
 
     def progress(self, outcome: Outcome) -> tuple[int, int]:
-        """The trial of an outcome, and the calls that all its models have seen."""
+        """The trial of an outcome, and the calls that all its models have seen; not those ahead of its last report."""
         active, _ = self._of_model[outcome.trial]
-        return active.trial.number, min(model.calls for model in active.models)
+        calls = min(model.calls for model in active.models)
+        return active.trial.number, calls if active.wanted or active.last is None else active.last.resource
 
     def settled(self, outcome: Outcome) -> None:
         """Report the trial of a model that has come back, once each of its models was scored or failed."""
@@ -284,13 +314,18 @@ class Ledger:
         crumbs_kept : bool
             Whether the crumb would be known if there was one. Else each model of the step comes under suspicion.
         """
-        for number in assignment.trials:
-            model = self._of_model[number][1]
-            model.under_way = False
-            if crumb is not None and crumb.model == number:
+        for _, model in self._end(assignment):
+            if crumb is not None and crumb.model == model.number:
                 self._suspect(model, (crumb.call, crumb.scoring))
             elif crumb is None and not crumbs_kept:
                 self._suspect(model, (model.calls, False))
+
+    def _end(self, assignment: Assignment) -> list[tuple[TrialStanding, ModelStanding]]:
+        """The models of a step that is over, but those whose trials were dropped meanwhile."""
+        found = [self._of_model[number] for number in assignment.trials if number in self._of_model]
+        for _, model in found:
+            model.under_way = False
+        return found
 
     def _suspect(self, model: ModelStanding, at: tuple[int, bool]) -> None:
         model.deaths = model.deaths + 1 if model.died_at == at else 1
@@ -298,10 +333,8 @@ class Ledger:
 
     def step_hangs(self, assignment: Assignment, guilty: int, error: str) -> None:
         """A step was given up because of one of its models, which failed by that."""
-        for number in assignment.trials:
-            active, model = self._of_model[number]
-            model.under_way = False
-            if number == guilty:
+        for active, model in self._end(assignment):
+            if model.number == guilty:
                 self._score(active, model, {}, error)
 
     def step_failed(self, assignment: Assignment) -> bool:
@@ -312,25 +345,24 @@ class Ledger:
         bool
             Whether this has happened to one of them too often.
         """
-        models = [self._of_model[number][1] for number in assignment.trials]
+        models = [model for _, model in self._end(assignment)]
         for model in models:
-            model.under_way = False
             model.failed_steps += 1
         return any(model.failed_steps >= _FAILED_STEPS for model in models)
 
     def step_vanished(self, assignment: Assignment) -> None:
         """A step was lost together with the scheduler."""
-        for number in assignment.trials:
-            self._of_model[number][1].under_way = False
+        self._end(assignment)
 
     def seconds_left(self, trial_timeout: float) -> dict[int, float]:
         """Seconds that each model under way may still take."""
         models = [model for _, model in self._of_model.values() if model.under_way]
-        return {model.number: max(trial_timeout - model.spent, 0.0) for model in models}
+        left = {model.number: max(trial_timeout - model.spent, 0.0) for model in models}
+        return defaultdict(lambda: trial_timeout, left)  # those dropped while they were trained ahead
 
     def _score(self, active: TrialStanding, model: ModelStanding, scores: dict[str, float], error: str | None) -> None:
         model.scores = SplitScores(scores, None, model.fit_seconds, model.score_seconds, error)
-        if active.scored and active.settled:
+        if active.scored and active.settled and active.wanted:
             self._report(active)
 
     def _report(self, active: TrialStanding) -> None:

@@ -62,6 +62,11 @@ class KeptModels:
         """The latest model of a trial is not needed any more, or is lost."""
         self._set(self._latest, trial, None)
 
+    def discard(self, checkpoint: Checkpoint) -> None:
+        """A model that was just written is not needed."""
+        if checkpoint.file not in self._references:
+            self._unused.append(checkpoint.file)
+
     def ended(self, trial: int, last: Report | None) -> None:
         """A trial will never be trained again."""
         self._set(self._latest, trial, None)

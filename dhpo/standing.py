@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dhpo.events import SplitScores
-from dhpo.trial import Report, Trial
+from dhpo.trial import Report, Train, Trial
 
 __all__ = ["ModelStanding", "TrialStanding"]
 
@@ -30,13 +30,29 @@ class ModelStanding:
 
 @dataclass
 class TrialStanding:
-    """A trial that the schedule has not dropped."""
+    """A trial that the schedule has not dropped.
+
+    Parameters
+    ----------
+    trial : Trial
+    models : list of ModelStanding
+    target, rung : int
+        What the schedule asked for last.
+    wanted : bool
+        Whether its report is awaited.
+    ahead : Train or None
+        What the schedule may ask for next, where the trial is trained ahead meanwhile.
+    scored : bool
+        Whether its models are scored at the target.
+    last : Report or None
+    """
 
     trial: Trial
     models: list[ModelStanding]
     target: int = 0
     rung: int = 0
     wanted: bool = False
+    ahead: Train | None = None
     scored: bool = True
     last: Report | None = field(default=None)
 
@@ -47,3 +63,8 @@ class TrialStanding:
         The folds besides one that fails go on: what is reported must not depend on which came back first.
         """
         return all(model.scores is not None for model in self.models)
+
+    @property
+    def next_target(self) -> int:
+        """Calls at which the trial is scored next: as asked for, or as may be asked for."""
+        return self.target if self.wanted or self.ahead is None else self.ahead.resource

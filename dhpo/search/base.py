@@ -311,6 +311,7 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
             config=sklearn.get_config(),
             refit=bool(refit),
             limits=checked_limits(self),
+            speculate=bool(getattr(self, "speculate", False)) and not n_folds,
         )
 
     def _adopt(self, executor: Executor, history: History) -> Any:

@@ -36,6 +36,9 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         Most calls of one trial. Default: until a single trial remains.
     aggressiveness : int, default 3
         The reduction factor, eta in the literature.
+    speculate : bool, default True
+        Train the candidates that lead on while workers would idle, before it is decided who goes on. What is not
+        promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`.
 
     References
     ----------
@@ -63,6 +66,7 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         trial_timeout: float | None = None,
         time_budget: float | None = None,
         max_failures: int | None = None,
+        speculate: bool = True,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -82,6 +86,7 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         self.trial_timeout = trial_timeout
         self.time_budget = time_budget
         self.max_failures = max_failures
+        self.speculate = speculate
 
     def _schedule(self) -> Schedule:
         if self.n_initial_iter is None:
@@ -111,6 +116,8 @@ class HyperbandSearchCV(_InitialParameters):
     patience : bool or int, default False
         Stop trials that no longer improve; True waits max_iter // aggressiveness calls. `patience` should not be lower
         than that: Hyperband stops trials early itself.
+    speculate : bool, default True
+        See `SuccessiveHalvingSearchCV`.
 
     References
     ----------
@@ -139,6 +146,7 @@ class HyperbandSearchCV(_InitialParameters):
         trial_timeout: float | None = None,
         time_budget: float | None = None,
         max_failures: int | None = None,
+        speculate: bool = True,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -159,6 +167,7 @@ class HyperbandSearchCV(_InitialParameters):
         self.trial_timeout = trial_timeout
         self.time_budget = time_budget
         self.max_failures = max_failures
+        self.speculate = speculate
 
     def _schedule(self) -> Schedule:
         schedule = Hyperband(self.max_iter, self.aggressiveness)

@@ -23,6 +23,7 @@ _NO_MATTER = {
     "predict_proba_meta",
     "prefix",
     "random_state",
+    "speculate",
     "time_budget",
     "transform_meta",
     "trial_timeout",

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 
 import dask.array as da
 import distributed
@@ -29,7 +30,7 @@ from dhpo import (
     RandomizedSearchCV,
     SuccessiveHalvingSearchCV,
 )
-from dhpo.events import Promoted, Reported, TrialStarted
+from dhpo.events import Promoted, Reported, StepDone, TrialStarted
 
 SPACE = {"alpha": loguniform(1e-5, 1e-1), "penalty": ["l1", "l2"]}
 GRID = {"alpha": [1e-4, 1e-3, 1e-2], "penalty": ["l1", "l2"]}
@@ -178,6 +179,51 @@ def test_asha_starts_and_promotes_as_workers_get_free(client, data):
                 reports[report.resource].append(report)
     assert {resource: len(found) for resource, found in reports.items()} == {1: 27, 3: 9, 9: 3}
     assert started_after_first_report  # no barrier: not all of a rung were started at once
+
+
+class Uneven(SGDClassifier):
+    """Takes its time."""
+
+    def __init__(self, alpha=1e-4, seconds=0.0):
+        super().__init__(alpha=alpha, random_state=0)
+        self.seconds = seconds
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        time.sleep(self.seconds)
+        return super().partial_fit(X, y, classes=classes)
+
+
+def ahead_of_its_rung(search):
+    """Whether a trial was trained further before it was promoted."""
+    allowed = {}
+    for event in search._history.events:
+        match event:
+            case TrialStarted(train=train) | Promoted(train):
+                allowed[train.trial] = train.resource
+            case StepDone(models=models) if any(m.calls > allowed[m.model] for m in models):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("patience", [False, 2])
+def test_look_ahead_changes_no_answer(client, data, patience):
+    space = [
+        {"alpha": np.logspace(-5, 0, 8).tolist(), "seconds": [0.0]},
+        {"alpha": [1e-4], "seconds": [0.3]},  # the others wait for it
+    ]
+
+    def search(speculate):
+        return SuccessiveHalvingSearchCV(
+            Uneven(), space, "grid", 3, patience=patience, speculate=speculate, random_state=0, verbose=0
+        ).fit(*data, classes=[0, 1])
+
+    ahead, waiting = search(True), search(False)
+    assert_identical(ahead, waiting)
+    assert ahead.metadata_["partial_fit_calls"] == waiting.metadata_["partial_fit_calls"]
+    assert not ahead_of_its_rung(waiting)
+    assert waiting.metadata_["wasted_calls"] == 0
+    if not patience:  # whose decisions cannot be foreseen
+        assert ahead_of_its_rung(ahead)
 
 
 def test_another_random_state_gives_another_answer(client, data):

@@ -235,6 +235,7 @@ def test_costs_add_up():
     history.append(Stopped("done", 3.0))
     assert history.costs() == {
         "partial_fit_calls": 12,
+        "wasted_calls": 6,
         "tasks": 3,
         "n_blocks": 4,
         "blocks_read": 13,
