@@ -19,6 +19,7 @@ from dask.typing import Key
 from dhpo.cluster import Workers
 from dhpo.data.blocks import Block, align, needs_lengths
 from dhpo.data.collections import Chunks, is_future
+from dhpo.data.fingerprint import fingerprint
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockFacts, BlockSpec, Split, prepare
 from dhpo.data.rows import Rows, n_rows
@@ -87,6 +88,8 @@ class Data:
         Of the training blocks.
     facts : list of BlockFacts
         One for each training block.
+    validation_digest : str
+        Hash of the validation rows of the user, if it was asked for.
     """
 
     specs: list[BlockSpec]
@@ -96,6 +99,7 @@ class Data:
     split: Split
     order: PassOrder
     facts: list[BlockFacts] = field(default_factory=list)
+    validation_digest: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -105,7 +109,7 @@ class Data:
     @property
     def digest(self) -> str:
         """Hash of all rows, if it was asked for."""
-        digests = "".join(f.digest for f in self.facts)
+        digests = "".join(f.digest for f in self.facts) + self.validation_digest
         return hashlib.blake2b(digests.encode(), digest_size=16).hexdigest() if digests else ""
 
     @property
@@ -156,6 +160,8 @@ async def look_at_data(
         own = await _blocks(client, *plan.validation, None)
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
         data.validation_futures = {key: future for block in own for key, future in block.futures.items()}
+        if plan.with_digest:
+            data.validation_digest = await _digests(client, data)
     elif plan.n_folds:
         _make_folds(data)
     elif not sum(f.n_validation for f in data.facts):
@@ -163,7 +169,11 @@ async def look_at_data(
             f"test_size={test_size} holds out no row of n_samples={sum(f.n_training for f in data.facts)}; give a "
             "larger test_size, or validation_data=(X, y)."
         )
-    with_rows = [f.index for f in data.facts if f.n_training]
+    # Of a single row nothing is left to train on without its fold.
+    least = 2 if plan.n_folds else 1
+    with_rows = [f.index for f in data.facts if f.n_training >= least]
+    if not with_rows and plan.n_folds:
+        raise ValueError(f"cv={plan.n_folds} needs blocks of two rows at least; the chunks of X have one.")
     if not with_rows:
         raise ValueError(f"X is empty: it has no rows to train on (test_size={test_size}).")
     # A call that sees no rows would leave its models as they were, and count as training.
@@ -190,6 +200,19 @@ def _submit_with(client: Any, function: Any, graph: Mapping[Key, Any], key: Key)
     # As bytes: Dask would take the references inside a graph for dependencies of the task.
     rest = cloudpickle.dumps({k: node for k, node in graph.items() if k not in futures}, protocol=5)
     return client.submit(function, rest, key, list(futures), list(futures.values()), pure=False)
+
+
+async def _digests(client: Any, data: Data) -> str:
+    """Hash the validation rows of the user."""
+    tasks = []
+    for (spec,) in data.validation:
+        values = [data.validation_futures[key] for key in spec.supplied]
+        tasks.append(client.submit(_digest, spec, list(spec.supplied), values, pure=False))
+    return "".join(await client.gather(tasks, asynchronous=True))
+
+
+def _digest(spec: BlockSpec, names: Sequence[Key], values: Sequence[Any]) -> str:
+    return fingerprint(spec.load(dict(zip(names, values, strict=True))))
 
 
 def _count(pickled: bytes, key: Key, names: Sequence[Key], values: Sequence[Any]) -> int:

@@ -184,7 +184,7 @@ class _Run:
         started, cpu = time.perf_counter(), time.thread_time()
         with failures_of(candidate.outcome):
             if len(rows):
-                _partial_fit(candidate.model, rows, self._fit_kwargs(candidate.outcome.calls))
+                _partial_fit(candidate.model, rows, self._fit_kwargs(candidate.model))
             candidate.outcome.calls += 1
         seconds = time.perf_counter() - started
         self._meter.useful_cpu += time.thread_time() - cpu
@@ -212,8 +212,8 @@ class _Run:
             self._meter.blocks_cached += 1
         return found.rows
 
-    def _fit_kwargs(self, calls: int) -> dict[str, Any]:
-        if calls and self._context.classes_once:
+    def _fit_kwargs(self, model: Any) -> dict[str, Any]:
+        if self._context.classes_once and hasattr(model, "classes_"):
             return {name: value for name, value in self._context.fit_kwargs.items() if name != "classes"}
         return self._context.fit_kwargs
 
@@ -253,6 +253,8 @@ class _Run:
         for candidate, tally in (pair for tallies in by_fold.values() for pair in tallies):
             if candidate.alive:
                 with self._scoring(candidate):
+                    if not tally.n_rows:
+                        raise ValueError(f"there are no rows to score on in fold {candidate.work.fold}: use fewer.")
                     candidate.outcome.score = tally.score()
                     candidate.outcome.others = tally.others()
         self._meter.score_seconds += time.perf_counter() - started

@@ -48,7 +48,8 @@ async def collect(client: Any, lazy: LazyInput, memory: int) -> tuple[Any, Any, 
         sizes = client.compute([_size(collections[name]) for name in unknown])
         known.update(zip(unknown, await client.gather(sizes, asynchronous=True), strict=True))
     _check(int(sum(known.values())), memory)
-    futures = client.compute(list(collections.values()))
+    # One by one: Dask gives collections of different types that it computes together back in another order.
+    futures = [client.compute(collection) for collection in collections.values()]
     values = dict(zip(collections, await client.gather(futures, asynchronous=True), strict=True))
     params = {name: values.get(name, value) for name, value in lazy.params.items()}
     return values.get("X", lazy.X), values.get("y", lazy.y), params

@@ -48,5 +48,7 @@ def _add(digest: Any, part: Any) -> None:
         array = np.asarray(part)
         digest.update(f"{array.dtype.str} {array.shape}".encode())
         if array.dtype.hasobject:
+            kinds = np.array([type(value).__name__ for value in array.ravel()], dtype=object)
+            digest.update(pd.util.hash_array(kinds).data)  # 1 and "1" have one hash
             array = pd.util.hash_array(array.ravel().astype(object))
         digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")

@@ -5,48 +5,79 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import threading
+import types
 from collections.abc import Mapping
 from typing import Any
 
+import joblib
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 __all__ = ["describe", "differences"]
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_described = threading.local()
+_ADDRESS = re.compile(r"(?i) at 0x[0-9a-f]+")
+# What the functions of these do is told by the version of the package; those of users may be changed at any time.
+_PACKAGES = {"builtins", "dask", "dhpo", "numpy", "pandas", "scipy", "sklearn"}
 
 
 def describe(value: Any) -> str:
     """A parameter of a search in words: the same for equal values in any process, different for different ones.
 
-    Functions are told by their name alone, not by what they do.
-
     Parameters
     ----------
     value : object
-        An estimator, a distribution, an array, a function, a container of such, or anything with a good repr.
+        An estimator, fitted or not, a distribution, an array, a function, a container of such, or anything that can be
+        pickled.
     """
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic | range | slice):
+        return repr(value)
+    if isinstance(value, type | types.BuiltinFunctionType | np.ufunc):
+        return getattr(value, "__qualname__", repr(value))
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {describe(value[key])}" for key in sorted(value, key=str)) + "}"
+        inside = sorted((describe(key), describe(element)) for key, element in value.items())
+        return "{" + ", ".join(f"{key}: {element}" for key, element in inside) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(describe, value)) + "]"
+    if isinstance(value, set | frozenset):
+        return "{" + ", ".join(sorted(map(describe, value))) + "}"
     if isinstance(value, np.ndarray):
-        digest = hashlib.blake2b(repr(value.tolist()).encode(), digest_size=8).hexdigest()
-        return f"array({value.dtype}, shape {value.shape}, {digest})"
-    if sp.issparse(value):
-        return f"sparse {describe(value.toarray())}"
+        return f"array({value.dtype}, shape {value.shape}, {_hash(value)})"
+    if sp.issparse(value) or isinstance(value, pd.DataFrame | pd.Series | pd.Index):
+        return f"{type(value).__name__}(shape {value.shape}, {_hash(value)})"
+    if isinstance(value, np.random.RandomState | np.random.Generator):
+        return f"{type(value).__name__}({_hash(value)})"
     if isinstance(value, functools.partial):
         return f"partial({describe(value.func)}, {describe(value.args)}, {describe(value.keywords)})"
-    if hasattr(value, "get_params") and not isinstance(value, type):
-        return f"{_name(type(value))}({_inside(value.get_params(deep=False))})"
     if hasattr(value, "dist") and hasattr(value, "args") and hasattr(value, "kwds"):  # a frozen distribution of scipy
-        return f"{value.dist.name}({', '.join([*map(describe, value.args), _inside(value.kwds)]).rstrip(', ')})"
-    if callable(value) and hasattr(value, "__qualname__"):
-        return _name(value)
-    text = repr(value)
-    if _ADDRESS.search(text) and hasattr(value, "__dict__"):
-        return f"{_name(type(value))}({_inside(vars(value))})"
-    return _ADDRESS.sub("", text)
+        dist = value.dist.name if type(value.dist).__module__.startswith("scipy.") else describe(vars(value.dist))
+        return f"{dist}({', '.join([*map(describe, value.args), _inside(value.kwds)]).rstrip(', ')})"
+    if isinstance(value, types.MethodType):
+        return f"{describe(value.__func__)} of {describe(value.__self__)}"
+    if isinstance(value, types.FunctionType):
+        return _name(value) if value.__module__.split(".")[0] in _PACKAGES else f"{_name(value)}({_code(value)})"
+    return _of_object(value)
+
+
+def _of_object(value: Any) -> str:
+    params = {}
+    if hasattr(value, "get_params"):
+        params = value.get_params(deep=False)
+    state = getattr(value, "__dict__", {})
+    if not params and not state:
+        text = repr(value)
+        return f"{_name(type(value))}({_hash(value)})" if _ADDRESS.search(text) else text
+    around: set[int] = _described.__dict__.setdefault("around", set())
+    if id(value) in around:  # an object that refers to itself
+        return f"{_name(type(value))}(...)"
+    around.add(id(value))
+    try:
+        # Besides its parameters an estimator may have been fitted, or asked for metadata.
+        return f"{_name(type(value))}({_inside({**state, **params})})"
+    finally:
+        around.discard(id(value))
 
 
 def _inside(params: Mapping[str, Any]) -> str:
@@ -55,6 +86,33 @@ def _inside(params: Mapping[str, Any]) -> str:
 
 def _name(thing: Any) -> str:
     return f"{thing.__module__}.{thing.__qualname__}"
+
+
+def _hash(value: Any) -> str:
+    try:
+        return str(joblib.hash(value))
+    except Exception:  # what cannot be pickled cannot be told apart
+        return "?"
+
+
+def _code(function: types.FunctionType) -> str:
+    """A hash of what a function does, with its defaults and what it has enclosed."""
+    digest = hashlib.blake2b(digest_size=8)
+    _add_code(digest, function.__code__)
+    enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
+    for part in (function.__defaults__, function.__kwdefaults__, [e for e in enclosed if e is not function]):
+        digest.update(describe(part).encode())
+    return digest.hexdigest()
+
+
+def _add_code(digest: Any, code: types.CodeType) -> None:
+    digest.update(code.co_code)
+    digest.update(repr(code.co_names).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _add_code(digest, constant)
+        else:
+            digest.update(describe(constant).encode())
 
 
 def differences(journal: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

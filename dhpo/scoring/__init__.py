@@ -6,11 +6,13 @@ collected over the blocks (`collecting`).
 
 from dhpo.scoring.base import BlockScorer, Tally
 from dhpo.scoring.collecting import CollectingScorer
+from dhpo.scoring.own import AdditiveScorer, OwnScorer
 from dhpo.scoring.resolve import Metrics, make_block_scorer, resolve_metrics, resolve_scoring
 from dhpo.scoring.several import SeveralTallies
-from dhpo.scoring.sums import MeanScorer, OwnScorer, R2Scorer
+from dhpo.scoring.sums import MeanScorer, R2Scorer
 
 __all__ = [
+    "AdditiveScorer",
     "BlockScorer",
     "CollectingScorer",
     "MeanScorer",

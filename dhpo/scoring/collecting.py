@@ -14,7 +14,7 @@ from sklearn.utils import Tags, TargetTags
 from dhpo.data.rows import Rows
 from dhpo.scoring.base import Scorer, Tally
 
-__all__ = ["OUTPUTS", "CollectingScorer"]
+__all__ = ["OUTPUTS", "CollectingScorer", "NoRows", "concatenate_outputs"]
 
 OUTPUTS = ("predict", "predict_proba", "decision_function", "predict_log_proba", "score_samples", "transform")
 
@@ -56,10 +56,13 @@ class _CollectingTally:
         try:
             self._call(spy, rows.X, rows.y)
         except Exception:
-            # One block may lack what the score needs (a second class, say). What was asked of the model is known
-            # anyway.
+            # One block may lack what the score needs (a second class, say). What it would have asked for next is not
+            # known then.
             if not spy.asked:
                 raise
+            for name in OUTPUTS:
+                if name not in spy.asked and hasattr(self._model, name):
+                    spy.asked[name] = getattr(self._model, name)(rows.X)
         if not spy.asked:
             raise TypeError(f"this scorer asks the model for none of its outputs; {_OUTPUTS_ONLY}")
         return spy
@@ -68,14 +71,15 @@ class _CollectingTally:
         return float(self._scorer(model, X) if y is None else self._scorer(model, X, y))
 
     def score(self) -> float:
-        outputs = {name: _concatenate(parts) for name, parts in self._outputs.items()}
+        outputs = {name: concatenate_outputs(parts) for name, parts in self._outputs.items()}
         y = np.concatenate(self._targets) if self._targets else None
         n_rows = len(y) if y is not None else len(next(iter(outputs.values())))
-        X = _NoRows((n_rows, self._n_features))
+        X = NoRows((n_rows, self._n_features))
         return self._call(_Replay(self._model, outputs, X), X, y)
 
 
-def _concatenate(parts: list[Any]) -> Any:
+def concatenate_outputs(parts: list[Any]) -> Any:
+    """The same output of several blocks as one."""
     if isinstance(parts[0], list):  # probabilities of several outputs, an array for each
         return [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
     return np.concatenate(parts)
@@ -87,8 +91,8 @@ _OUTPUTS_ONLY = f"over blocks, a scorer sees X only through the outputs of the m
 _CHANGES_X = f"this scorer reads X itself, or changes X before it asks the model; {_OUTPUTS_ONLY}"
 
 
-class _NoRows:
-    """Has the shape of the validation rows, and nothing else: they are never brought together."""
+class NoRows:
+    """Stands for X: has the shape of the validation rows, and nothing else: they are never brought together."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape

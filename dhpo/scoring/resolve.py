@@ -13,7 +13,9 @@ from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
 from dhpo.scoring.base import BlockScorer, Scorer
 from dhpo.scoring.collecting import CollectingScorer
-from dhpo.scoring.sums import MEANS, MeanScorer, OwnScorer, R2Scorer
+from dhpo.scoring.own import AdditiveScorer, OwnScorer
+from dhpo.scoring.sums import MEANS, MeanScorer, R2Scorer
+from dhpo.wrapped import unwrap
 
 __all__ = ["Metrics", "make_block_scorer", "resolve_metrics", "resolve_scoring"]
 
@@ -141,14 +143,37 @@ def make_block_scorer(estimator: Any, scoring: Any, classes: Sequence[Any] | np.
     classes : array-like, optional
         All class labels, for the log loss of a block that lacks some.
     """
-    name = _default_score(estimator) if scoring is None else scoring
+    if scoring is None:
+        scored, scoring = _scored_by(estimator)
+        if scoring is not None:
+            return make_block_scorer(scored, scoring, classes)
+        name = _default_score(scored)
+        if name is None:
+            additive = isinstance(scored, KMeans | MiniBatchKMeans | BisectingKMeans)
+            return AdditiveScorer() if additive else OwnScorer()
+    else:
+        name = scoring
     if isinstance(name, str) and name in MEANS:
         return MeanScorer(name, None if name != "neg_log_loss" or classes is None else np.asarray(classes))
     if name == "r2":
         return R2Scorer()
-    if name is None:
-        return OwnScorer(additive=isinstance(estimator, KMeans | MiniBatchKMeans | BisectingKMeans))
     return CollectingScorer(resolve_scoring(estimator, scoring))
+
+
+def _scored_by(estimator: Any) -> tuple[Any, Any]:
+    """Whose `score` method that of an estimator calls in the end, and the scoring of a search on the way."""
+    estimator = unwrap(estimator)
+    if isinstance(getattr(estimator, "steps", None), list) and estimator.steps:
+        return _scored_by(estimator.steps[-1][1])
+    params = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
+    if {"estimator", "scoring", "refit"} <= params.keys():  # a search
+        scoring = params["scoring"]
+        if isinstance(scoring, Mapping):
+            scoring = scoring[params["refit"]]
+        elif isinstance(scoring, list | tuple | set):
+            scoring = params["refit"]
+        return _scored_by(params["estimator"]) if scoring is None else (params["estimator"], scoring)
+    return estimator, None
 
 
 def _default_score(estimator: Any) -> str | None:

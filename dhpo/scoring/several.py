@@ -23,6 +23,11 @@ class SeveralTallies:
         Of the metric that decides; where it fails, the trial fails.
     others : mapping of str to BlockScorer
         Of the other metrics; where one fails, it is not a number.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows that were taken into account.
     """
 
     def __init__(self, model: Any, scorer: BlockScorer, others: Mapping[str, BlockScorer]) -> None:
@@ -30,9 +35,11 @@ class SeveralTallies:
         self._tally = scorer.tally(seen)
         self._others = {name: other.tally(seen) for name, other in others.items()}
         self._failed: set[str] = set()
+        self.n_rows = 0
 
     def add(self, rows: Rows) -> None:
         """Take one block of validation rows into account."""
+        self.n_rows += len(rows)
         self._tally.add(rows)
         for name, tally in self._others.items():
             if name not in self._failed:

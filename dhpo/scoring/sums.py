@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, mean_
 from dhpo.data.rows import Rows
 from dhpo.scoring.base import Tally
 
-__all__ = ["MEANS", "MeanScorer", "OwnScorer", "R2Scorer"]
+__all__ = ["MEANS", "MeanScorer", "R2Scorer"]
 
 
 def _accuracy(model: Any, rows: Rows, classes: np.ndarray | None) -> float:
@@ -23,6 +23,8 @@ def _neg_log_loss(model: Any, rows: Rows, classes: np.ndarray | None) -> float:
     probabilities = model.predict_proba(rows.X)
     if isinstance(probabilities, list):  # of several labels, an array for each
         return -float(log_loss(rows.y, np.column_stack([of_label[:, -1] for of_label in probabilities])))
+    if np.ndim(rows.y) == 2:  # of several labels, in one array
+        return -float(log_loss(rows.y, probabilities))
     return -float(log_loss(rows.y, probabilities, labels=getattr(model, "classes_", classes)))
 
 
@@ -117,37 +119,3 @@ class _R2Tally:
         constant = np.where(residual == 0, 1.0, 0.0)
         scores = np.where(total == 0, constant, 1 - residual / np.where(total == 0, 1.0, total))
         return float(scores.mean())
-
-
-@dataclass(frozen=True)
-class OwnScorer:
-    """The `score` method of an estimator that is neither accuracy nor R2.
-
-    Parameters
-    ----------
-    additive : bool
-        Whether the scores of blocks add up, as the inertia of KMeans does; else their mean over the rows is taken, as
-        fits a mean log-likelihood.
-    """
-
-    additive: bool
-
-    def tally(self, model: Any) -> Tally:
-        """A new score for `model`."""
-        return _OwnTally(model, self.additive)
-
-
-class _OwnTally:
-    def __init__(self, model: Any, additive: bool) -> None:
-        self._model = model
-        self._additive = additive
-        self._sum = 0.0
-        self._rows = 0
-
-    def add(self, rows: Rows) -> None:
-        score = float(self._model.score(rows.X) if rows.y is None else self._model.score(rows.X, rows.y))
-        self._sum += score if self._additive else score * len(rows)
-        self._rows += len(rows)
-
-    def score(self) -> float:
-        return self._sum if self._additive else self._sum / self._rows

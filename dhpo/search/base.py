@@ -31,10 +31,12 @@ from dhpo.scoring import resolve_metrics, resolve_scoring
 from dhpo.search.client import current_client
 from dhpo.search.door import (
     check_estimator,
+    check_fit_params,
     checked_folds,
     checked_limits,
     checked_test_size,
     checked_validation,
+    routed_weight,
     warn_of_column,
 )
 from dhpo.search.identity import identity_of
@@ -274,12 +276,8 @@ class BlockSearchCV(PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metacla
         metrics = resolve_metrics(estimator, self._scoring(), refit)
         n_folds = checked_folds(getattr(self, "cv", None), self.test_size, validation_data)
         test_size = checked_test_size(self.test_size)
-        for name, value in fit_params.items():
-            if is_dask_collection(value):
-                raise TypeError(
-                    f"{name} is a dask collection; of the arguments of partial_fit, sample_weight alone is cut into "
-                    f"blocks. Pass {name} as a value in memory."
-                )
+        check_fit_params(estimator, fit_params)
+        sample_weight = routed_weight(estimator, sample_weight)
         X_chunks, y_chunks, weights = as_chunks_together(X=X, y=y, sample_weight=sample_weight)
         if X_chunks is None:
             raise TypeError("X is None; allowed are dask and NumPy arrays, dataframes and sparse matrices.")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dask
+import sklearn
+from dask.base import is_dask_collection
 from dask.utils import parse_timedelta
-from sklearn.exceptions import DataConversionWarning
+from sklearn.exceptions import DataConversionWarning, UnsetMetadataPassedError
 from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
@@ -19,10 +23,12 @@ from dhpo.job import Limits
 
 __all__ = [
     "check_estimator",
+    "check_fit_params",
     "checked_folds",
     "checked_limits",
     "checked_test_size",
     "checked_validation",
+    "routed_weight",
     "warn_of_column",
 ]
 
@@ -44,6 +50,43 @@ def check_estimator(estimator: Any) -> None:
             f"estimators with partial_fit, "
             "such as SGDClassifier, SGDRegressor, MLPClassifier, MiniBatchKMeans or GaussianNB."
         )
+
+
+def check_fit_params(estimator: Any, fit_params: Mapping[str, Any]) -> None:
+    """Raise TypeError for arguments that `partial_fit` of the estimator does not take."""
+    for name, value in fit_params.items():
+        if is_dask_collection(value):
+            raise TypeError(
+                f"{name} is a dask collection; of the arguments of partial_fit, sample_weight alone is cut into "
+                f"blocks. Pass {name} as a value in memory."
+            )
+    try:
+        taken = inspect.signature(estimator.partial_fit).parameters
+    except (TypeError, ValueError):  # compiled, and without a signature
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return
+    for name in fit_params.keys() - taken.keys():
+        raise TypeError(
+            f"fit got {name}=, which partial_fit of {type(estimator).__name__} does not take. Groups and other "
+            "arguments of splitters and scorers are for candidates that are fitted whole."
+        )
+
+
+def routed_weight(estimator: Any, sample_weight: Any) -> Any:
+    """Return the sample weights as `partial_fit` of the estimator asks for them by scikit-learn's metadata routing."""
+    if sample_weight is None or not sklearn.get_config()["enable_metadata_routing"]:
+        return sample_weight
+    request = get_routing_for_object(estimator)
+    asked = getattr(getattr(request, "partial_fit", None), "requests", {}).get("sample_weight", True)
+    if asked is None:
+        raise UnsetMetadataPassedError(
+            message=f"sample_weight is given, and {type(estimator).__name__} does not say whether it asks for it: call "
+            "set_partial_fit_request(sample_weight=True), or False, on it.",
+            unrequested_params={"sample_weight": sample_weight},
+            routed_params={},
+        )
+    return sample_weight if asked is True else None
 
 
 def checked_folds(cv: Any, test_size: Any, validation_data: Any) -> int:

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dhpo.data.blocks import align, check_lengths, needs_lengths
 from dhpo.data.collections import as_chunks_together, chunk_lengths
+from dhpo.data.rows import n_rows, take
 from dhpo.scoring import make_block_scorer
 from dhpo.wrapped import wrapped_scoring
 
@@ -128,6 +129,11 @@ class PredictsWithBest:
                 f"enable_metadata_routing=True, which sklearn.set_config can set; given were {', '.join(params)}."
             )
         if is_dask_collection(X) or is_dask_collection(y):
+            if params:
+                raise ValueError(
+                    f"score takes {', '.join(params)} with X and y in memory only; scores of dask collections are not "
+                    "weighted."
+                )
             return self._score_blocks(X, y)
         routed = process_routing(self, "score", **params).scorer.score if params else {}
         scorer = self.scorer_[self.refit] if isinstance(self.scorer_, Mapping) else self.scorer_
@@ -172,33 +178,55 @@ class PredictsWithBest:
         if isinstance(X, da.Array):
             if X.ndim == 2 and X.numblocks[1] > 1:
                 X = X.rechunk({1: -1})
-            row = np.ones((1, *X.shape[1:]), dtype=X.dtype)
             lengths = X.chunks[0]
         else:
-            row = meta_nonempty(X._meta).iloc[:1]
             lengths = (np.nan,) * X.npartitions
         given = getattr(self, f"{method}_meta", None)
-        if given is None:
-            with warnings.catch_warnings():  # the blocks will say it themselves
-                warnings.simplefilter("ignore")
-                meta = _output(model, method, row)
-        else:
-            meta = given
+        meta = _meta(model, method, X) if given is None else given
+        if isinstance(meta, list):  # probabilities of several outputs, an array for each
+            return [self._output_of_blocks(method, X, lengths, m, i) for i, m in enumerate(meta)]
+        return self._output_of_blocks(method, X, lengths, meta, None)
+
+    def _output_of_blocks(self, method: str, X: Any, lengths: Any, meta: Any, index: int | None) -> Any:
         # The model is one node of the graph, and not a part of each task.
         lazy = dask.delayed(_output, pure=True)
-        shared = dask.delayed(model, pure=True)
+        shared = dask.delayed(self.best_estimator_, pure=True)
         if hasattr(meta, "iloc"):  # set_output(transform="pandas")
-            return dd.from_delayed([lazy(shared, method, part) for part in _parts(X)], meta=meta.iloc[:0])
+            empty = meta.iloc[:0]
+            return dd.from_delayed([lazy(shared, method, part, empty, index) for part in _parts(X)], meta=empty)
+        empty = meta[:0]
         blocks = [
-            da.from_delayed(lazy(shared, method, part), shape=(length, *meta.shape[1:]), meta=meta[:0])
+            da.from_delayed(lazy(shared, method, part, empty, index), shape=(length, *meta.shape[1:]), meta=empty)
             for length, part in zip(lengths, _parts(X), strict=True)
         ]
         return da.concatenate(blocks, allow_unknown_chunksizes=True)
+
+
+def _meta(model: Any, method: str, X: Any) -> Any:
+    """An output of the method for rows like those of X."""
+    row = np.ones((1, *X.shape[1:]), dtype=X.dtype) if isinstance(X, da.Array) else meta_nonempty(X._meta).iloc[:1]
+    with warnings.catch_warnings():  # the blocks will say it themselves
+        warnings.simplefilter("ignore")
+        try:
+            return getattr(model, method)(row)
+        except Exception:  # an encoder, say, that knows no such category: then a real row
+            found = dask.compute(*[dask.delayed(_first_row)(part) for part in _parts(X)])
+            real = next((row for row in found if row is not None), None)
+            if real is None:
+                raise
+            return getattr(model, method)(real)
+
+
+def _first_row(part: Any) -> Any:
+    return take(part, slice(0, 1)) if n_rows(part) else None
 
 
 def _parts(X: Any) -> list[Any]:
     return list(X.to_delayed().ravel()) if isinstance(X, da.Array) else list(X.to_delayed())
 
 
-def _output(model: Any, method: str, X: Any) -> Any:
-    return getattr(model, method)(X)
+def _output(model: Any, method: str, X: Any, empty: Any, index: int | None) -> Any:
+    if not n_rows(X):
+        return empty
+    found = getattr(model, method)(X)
+    return found if index is None else found[index]

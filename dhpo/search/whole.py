@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -75,6 +75,8 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         """
         if not self._fits_whole(None) or hasattr(unwrap(self.estimator), "partial_fit"):
             return super().plan()
+        if isinstance(self.cv, Iterator):
+            raise ValueError("cv is an iterator, which only tells its splits once: give a list of them to plan().")
         return Plan((BracketPlan(0, (Rung(len(self._candidates()), check_cv(self.cv).get_n_splits()),)),))
 
     def start(

@@ -198,7 +198,7 @@ def test_asha_goes_on_from_the_decisions_of_its_journal(tmp_path):
     [
         ({"max_iter": 27}, LAZY, "max_iter was 9, and is 27"),
         ({"estimator": SGDClassifier(l1_ratio=0.3)}, LAZY, r"estimator was .*l1_ratio=0\.15.*, and is .*l1_ratio=0\.3"),
-        ({"parameters": {"alpha": loguniform(1e-4, 1)}}, LAZY, "parameters was .*, and is {alpha: loguniform"),
+        ({"parameters": {"alpha": loguniform(1e-4, 1)}}, LAZY, r"parameters was .*, and is {'alpha': loguniform"),
         ({"random_state": 1}, LAZY, "random_state was seed 0, and is seed 1"),
         ({"cv": 3}, LAZY, "cv was None, and is 3"),
         ({}, (LAZY[0][:500], LAZY[1][:500]), "X was 600 rows x 5 in 6 chunks, and is 500 rows x 5 in 5 chunks"),
