@@ -29,6 +29,7 @@ from dhpo.models import KeptModels
 from dhpo.observers.base import Observers
 from dhpo.opening import Opened, check_same_data, open_search
 from dhpo.pace import Pace
+from dhpo.replay import replay
 from dhpo.steps import Step, StepResult
 from dhpo.store import ModelLost, loads_model
 from dhpo.training import timeout_error
@@ -167,7 +168,7 @@ class Executor:
             return
         for event in self._journal.events:
             self._history.append(event)
-            self._ledger.replay(event)
+            replay(event, self._ledger, self.job)
             self._observers.event(event)
             if isinstance(event, Refitted):
                 self._refitted[event.trial, event.checkpoint.calls] = event.checkpoint

@@ -8,19 +8,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from dhpo.cohorts import Assignment, Costs, Ready
 from dhpo.crumbs import Crumb
-from dhpo.errors import JournalError
-from dhpo.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, StepDone, TrialStarted
+from dhpo.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, TrialStarted
 from dhpo.folds import Folds, is_refit, refit_number
 from dhpo.job import Job
-from dhpo.journal import describe
 from dhpo.models import KeptModels
 from dhpo.standing import ModelStanding, TrialStanding
 from dhpo.steps import Outcome, Work
-from dhpo.trial import Decision, Drop, Report, Train, Trial
+from dhpo.trial import Drop, Report, Train, Trial
 
 __all__ = ["Ledger"]
 
@@ -75,53 +72,18 @@ class Ledger:
             match decision:
                 case Train(number) if number in self._active:
                     self._append(Promoted(decision, self._now()))
-                    self._train(decision)
+                    self.train(decision)
                     if self._active[number].settled:  # it was trained ahead
                         self._report(self._active[number])
                     waiting += self._folds.n_models
                 case Train(number, bracket=bracket):
                     trial = Trial(number, self._job.sampler.ask(number), bracket)
                     self._append(TrialStarted(trial, self._now(), decision))
-                    self._start(trial, decision)
+                    self.start(trial, decision)
                     waiting += self._folds.n_models
                 case Drop():
                     self._append(Dropped(decision, self._now()))
-                    self._drop(decision)
-
-    def replay(self, event: Event) -> None:
-        """Bring everything to where it was after an event that is in the history already.
-
-        Raises
-        ------
-        JournalError
-            If this search would have decided something else.
-        """
-        match event:
-            case TrialStarted(trial, train=Train() as train):
-                self._check_replayed(train)
-                params = self._job.sampler.ask(trial.number)
-                if describe(params) != describe(trial.params):
-                    raise JournalError(
-                        f"the journal gives trial {trial.number} the parameters {describe(trial.params)}, and this "
-                        f"search {describe(params)}"
-                    )
-                self._start(replace(trial, params=params), train)
-            case Promoted(train):
-                self._check_replayed(train)
-                self._train(train)
-            case Dropped(drop):
-                self._check_replayed(drop)
-                self._drop(drop)
-            case StepDone(models=models):
-                for state in models:
-                    self._advance(state)
-            case Reported(report):
-                self._take_report(self._active[report.trial], report)
-
-    def _check_replayed(self, recorded: Decision) -> None:
-        decision = self._job.schedule.ask()
-        if decision != recorded:
-            raise JournalError(f"the journal says {recorded} where this search decides {decision}")
+                    self.drop(decision)
 
     def forget_lost_models(self) -> None:
         """Begin anew with models whose files are gone."""
@@ -129,19 +91,22 @@ class Ledger:
         for _, model in self._of_model.values():
             checkpoint = self._models.latest(model.number)
             if model.calls and (checkpoint is None or checkpoint.file not in there):
-                self._advance(ModelState(model.number, 0, None))
+                self.advance(ModelState(model.number, 0, None))
 
-    def _start(self, trial: Trial, train: Train) -> None:
+    def start(self, trial: Trial, train: Train) -> None:
+        """A new trial is asked for."""
         self._enter(
             trial.number, TrialStanding(trial, [ModelStanding(model) for model in self._folds.models(trial.number)])
         )
-        self._train(train)
+        self.train(train)
 
-    def _train(self, train: Train) -> None:
+    def train(self, train: Train) -> None:
+        """More training of a trial is asked for."""
         active = self._active[train.trial]
         active.target, active.rung, active.wanted, active.ahead = train.resource, train.rung, True, None
 
-    def _drop(self, drop: Drop) -> None:
+    def drop(self, drop: Drop) -> None:
+        """A trial is given up."""
         active = self._active.pop(drop.trial)
         for model in active.models:
             del self._of_model[model.number]
@@ -262,13 +227,12 @@ class Ledger:
         self.costs.measured(
             outcome.trial, max(outcome.calls - model.calls, 0), outcome.fit_seconds, scored, outcome.score_seconds
         )
-        self._advance(state)
-        model.under_way, model.home, model.calls, model.failed_steps = False, worker, outcome.calls, 0
-        if model.died_at is not None and (model.calls > model.died_at[0] or outcome.score is not None):
-            model.died_at, model.deaths = None, 0
+        self.advance(state)
+        model.came_back(worker, outcome.calls, scored)
         return state
 
-    def _advance(self, state: ModelState) -> None:
+    def advance(self, state: ModelState) -> None:
+        """A model was brought so far."""
         if is_refit(state.model) and state.model not in self._of_model:  # of a process before this one
             self._refit_calls[state.model] = state.calls
             if state.checkpoint is not None:
@@ -316,9 +280,9 @@ class Ledger:
         """
         for _, model in self._end(assignment):
             if crumb is not None and crumb.model == model.number:
-                self._suspect(model, (crumb.call, crumb.scoring))
+                model.suspect((crumb.call, crumb.scoring))
             elif crumb is None and not crumbs_kept:
-                self._suspect(model, (model.calls, False))
+                model.suspect((model.calls, False))
 
     def _end(self, assignment: Assignment) -> list[tuple[TrialStanding, ModelStanding]]:
         """The models of a step that is over, but those whose trials were dropped meanwhile."""
@@ -326,10 +290,6 @@ class Ledger:
         for _, model in found:
             model.under_way = False
         return found
-
-    def _suspect(self, model: ModelStanding, at: tuple[int, bool]) -> None:
-        model.deaths = model.deaths + 1 if model.died_at == at else 1
-        model.died_at = at
 
     def step_hangs(self, assignment: Assignment, guilty: int, error: str) -> None:
         """A step was given up because of one of its models, which failed by that."""
@@ -378,9 +338,11 @@ class Ledger:
             error,
         )
         self._append(Reported(report, self._now(), splits))
-        self._take_report(active, report)
+        self.take_report(report)
 
-    def _take_report(self, active: TrialStanding, report: Report) -> None:
+    def take_report(self, report: Report) -> None:
+        """A trial was scored, or failed."""
+        active = self._active[report.trial]
         active.last, active.wanted = report, False
         for model in active.models:
             model.scores, model.fit_seconds, model.score_seconds = None, 0.0, 0.0

@@ -12,7 +12,33 @@ __all__ = ["ModelStanding", "TrialStanding"]
 
 @dataclass
 class ModelStanding:
-    """One model of a trial."""
+    """One model of a trial.
+
+    Parameters
+    ----------
+    number : int
+        See `dhpo.folds`.
+    calls : int
+        `partial_fit` calls that it has seen.
+    run_end : int
+        See `dhpo.cohorts.Assignment`.
+    home : str or None
+        The worker that trained it last.
+    under_way : bool
+        Whether it is in a step.
+    died_at : tuple of (int, bool) or None
+        The calls that it had seen when a worker died in its hands, and whether it was scored then.
+    deaths : int
+        Workers that died just there.
+    failed_steps : int
+        Of its steps, one after the other, that failed for no fault of a model.
+    spent : float
+        Seconds in `partial_fit` and scores, in all.
+    fit_seconds, score_seconds : float
+        The same since its last report.
+    scores : SplitScores or None
+        What is to be reported of it.
+    """
 
     number: int
     calls: int = 0
@@ -26,6 +52,17 @@ class ModelStanding:
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
     scores: SplitScores | None = None
+
+    def suspect(self, at: tuple[int, bool]) -> None:
+        """A worker died while it was in training, or in a score, after so many calls."""
+        self.deaths = self.deaths + 1 if self.died_at == at else 1
+        self.died_at = at
+
+    def came_back(self, worker: str, calls: int, scored: bool) -> None:
+        """A step with it ended."""
+        self.under_way, self.home, self.calls, self.failed_steps = False, worker, calls, 0
+        if self.died_at is not None and (calls > self.died_at[0] or scored):
+            self.died_at, self.deaths = None, 0
 
 
 @dataclass

@@ -7,6 +7,7 @@ function of the outputs and of y.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,12 @@ class _AdditiveTally:
 
 @dataclass(frozen=True)
 class OwnScorer:
-    """Any `score` method that looks at X through the outputs of the model alone; others on a single block only."""
+    """Any other `score` method.
+
+    One that looks at X through the outputs of the model alone gives what it gives for all rows. Of others the mean over
+    the rows is taken, as fits a mean loss; scikit-learn's own, of which it is known that they are no such mean, are
+    refused where there are several blocks.
+    """
 
     def tally(self, model: Any) -> Tally:
         """A new score for `model`."""
@@ -52,19 +58,23 @@ class OwnScorer:
 class _OwnTally:
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._n_groups = 0
-        self._of_first: float | Exception = np.nan
+        self._n_groups = self._n_rows = 0
+        self._weighted = 0.0
+        self._error: Exception | None = None
         self._outputs: dict[str, list[Any]] = {}
         self._targets: list[Any] = []
         self._n_features = 0
 
     def add(self, rows: Rows) -> None:
-        if self._n_groups:
+        if not self._n_groups:
+            self._look_at_first(rows)
+        elif self._outputs:
             for name, parts in self._outputs.items():
                 parts.append(getattr(self._model, name)(rows.X))
         else:
-            self._look_at_first(rows)
+            self._weighted += len(rows) * float(_score(self._model, rows.X, rows.y))
         self._n_groups += 1
+        self._n_rows += len(rows)
         if rows.y is not None:
             self._targets.append(rows.y)
 
@@ -75,36 +85,47 @@ class _OwnTally:
             method = getattr(self._model, name)
 
             def output(X: Any) -> Any:
-                asked[name] = method(X)
-                return asked[name]
+                found = method(X)
+                if X is rows.X:
+                    asked[name] = found
+                return found
 
             return output
 
         self._n_features = rows.X.shape[1]
         try:
-            self._of_first = _score(_with_outputs(self._model, spy_on), rows.X, rows.y)
+            score = float(_score(_with_outputs(self._model, spy_on), rows.X, rows.y))
         except Exception as error:  # the block may lack what the score needs; what else it asks for is not known then
-            self._of_first = error
+            self._error = error
             for name in (name for name in OUTPUTS if hasattr(self._model, name) and name not in asked):
                 asked[name] = getattr(self._model, name)(rows.X)
+        else:
+            self._weighted = len(rows) * score
+            again = self._from_outputs(asked, len(rows), rows.y)
+            if again is None or not (again == score or (math.isnan(again) and math.isnan(score))):
+                asked = {}  # it looks at X in other ways, too
         self._outputs = {name: [output] for name, output in asked.items()}
 
-    def score(self) -> float:
-        if self._n_groups == 1:
-            if isinstance(self._of_first, Exception):
-                raise self._of_first
-            return float(self._of_first)
-        y = np.concatenate(self._targets) if self._targets else None
-        outputs = {name: concatenate_outputs(parts) for name, parts in self._outputs.items()}
+    def _from_outputs(self, outputs: dict[str, Any], n_rows: int, y: Any) -> float | None:
+        """The score by outputs that were collected; None if it needs more than them."""
+        model = _with_outputs(self._model, lambda name: lambda X: outputs[name])
         try:
-            if not outputs:
-                raise TypeError("it asks for no output of the model")
-            n_rows = len(next(iter(outputs.values())))
-            model = _with_outputs(self._model, lambda name: lambda X: outputs[name])
-            return float(_score(model, NoRows((n_rows, self._n_features)), y))
-        except Exception as error:
-            kind = type(self._model).__name__
-            raise TypeError(f"{kind}.score cannot be computed block by block ({error}): give scoring=") from error
+            return float(_score(model, NoRows((n_rows, self._n_features)), y)) if outputs else None
+        except Exception:
+            return None
+
+    def score(self) -> float:
+        if self._n_groups == 1 and self._error is not None:
+            raise self._error
+        if self._n_groups > 1 and self._outputs:
+            y = np.concatenate(self._targets) if self._targets else None
+            outputs = {name: concatenate_outputs(parts) for name, parts in self._outputs.items()}
+            score = self._from_outputs(outputs, self._n_rows, y)
+            if score is not None:
+                return score
+        elif self._n_groups == 1 or not type(self._model).__module__.startswith("sklearn."):
+            return self._weighted / self._n_rows
+        raise TypeError(f"{type(self._model).__name__}.score cannot be computed block by block: give scoring=")
 
 
 def _with_outputs(model: Any, make: Any) -> Any:

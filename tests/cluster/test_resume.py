@@ -25,6 +25,7 @@ from dhpo.events import Stopped
 from dhpo.journal import Journal
 from dhpo.ledger import Ledger
 from dhpo.models import KeptModels
+from dhpo.replay import replay
 from dhpo.store import ModelStore
 
 HERE = Path(__file__).parent
@@ -277,21 +278,21 @@ def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     search = make_search(max_iter=3, random_state=0).fit(*LAZY, classes=[0, 1], journal=folder)
 
-    def replay(events):
+    def replay_all(events):
         job = search._job(*LAZY, None, [0, 1], None, {}, 0, True)
         ledger = Ledger(job, KeptModels(ModelStore(f"{folder}/models"), keep_all=True), lambda event: None, float)
         for event in events:
-            ledger.replay(event)
+            replay(event, ledger, job)
         return job.schedule
 
-    return (folder / "journal.jsonl").read_bytes(), replay
+    return (folder / "journal.jsonl").read_bytes(), replay_all
 
 
 @pytest.mark.parametrize("stride", [31, pytest.param(1, marks=pytest.mark.benchmarks)])
 def test_a_journal_that_is_cut_at_any_byte_is_repaired(small, tmp_path, stride):
-    whole, replay = small
+    whole, replay_all = small
     events = opened(tmp_path, whole)
-    assert replay(events).done
+    assert replay_all(events).done
     replayed = set()
     for length in range(0, len(whole), stride):
         found = opened(tmp_path, whole[:length])
@@ -299,12 +300,12 @@ def test_a_journal_that_is_cut_at_any_byte_is_repaired(small, tmp_path, stride):
         assert whole.startswith((tmp_path / "journal.jsonl").read_bytes())
         if len(found) not in replayed:
             replayed.add(len(found))
-            replay(found)
+            replay_all(found)
     assert replayed == set(range(len(events)))
 
 
 def test_a_journal_with_a_changed_byte_is_refused_or_loses_its_end(small, tmp_path):
-    whole, replay = small
+    whole, replay_all = small
     events, rng = opened(tmp_path, whole), random.Random(0)
     refused = 0
     for _ in range(500):
@@ -317,7 +318,7 @@ def test_a_journal_with_a_changed_byte_is_refused_or_loses_its_end(small, tmp_pa
             continue
         assert len(found) >= len(events) - 2
         assert repr(found) == repr(events[: len(found)])
-        replay(found)
+        replay_all(found)
     assert refused > 400
 
 

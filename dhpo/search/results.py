@@ -1,0 +1,84 @@
+"""What a search over blocks leaves behind: its learned attributes, and the views of its history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from dhpo.executor import Executor
+from dhpo.history import History
+from dhpo.scoring import resolve_scoring
+from dhpo.wrapped import unwrap
+
+__all__ = ["LeavesResults"]
+
+
+class LeavesResults:
+    """The part of a search that takes over what its run has found."""
+
+    estimator: Any
+    _history: History
+    _planned: dict[str, Any]
+
+    def _adopt(self, executor: Executor, history: History) -> Any:
+        """Take over what a run has found, also one that ended early."""
+        self.history_ = history.records()
+        self.model_history_ = history.model_records()
+        estimator, job = unwrap(self.estimator), executor.job
+        scorers = {name: resolve_scoring(estimator, scoring) for name, scoring in job.metrics.scoring.items()}
+        self.multimetric_ = job.metrics.several
+        self.scorer_ = scorers if self.multimetric_ else scorers["score"]
+        self.n_splits_ = job.data.n_folds or 1
+        if not self.history_:
+            return self
+        self.cv_results_ = history.cv_results()
+        best = history.best
+        if best is not None:
+            self.best_params_ = dict(best.trial.params)
+            self.best_score_ = best.report.score
+            self.best_index_ = [trial.number for trial in history.reported].index(best.trial.number)
+            self.n_iter_ = best.report.resource
+        if executor.best_model is not None and job.refit:
+            self.best_estimator_ = executor.best_model
+            for name in ("classes_", "n_features_in_", "feature_names_in_"):
+                if hasattr(self.best_estimator_, name):
+                    setattr(self, name, getattr(self.best_estimator_, name))
+        return self
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each trial: see `History.summary`. Also while a search that was started runs.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `summary().attrs` holds the totals: calls, tasks, blocks read, passes over the data.
+        """
+        check_is_fitted(self, "_history")
+        return self._history.summary()
+
+    @property
+    def metadata_(self) -> dict[str, Any]:
+        """What did run: `metadata` with the real numbers, and the totals of `summary().attrs`."""
+        check_is_fitted(self, "history_")
+        frame = self._history.summary()
+        planned = self._planned
+        brackets = []
+        for bracket in planned["brackets"]:
+            rows = frame[frame["bracket"] == bracket["bracket"]]
+            scored = {r["partial_fit_calls"] for r in self.history_ if r["bracket"] == bracket["bracket"]}
+            brackets.append(
+                {
+                    "bracket": bracket["bracket"],
+                    "n_models": len(rows),
+                    "partial_fit_calls": int(rows["partial_fit_calls"].sum()),
+                    "decisions": sorted(scored),
+                }
+            )
+        return {
+            "n_models": len(frame),
+            **self._history.costs(),
+            "max_iter": int(frame["partial_fit_calls"].max()) if len(frame) else 0,
+            "brackets": brackets,
+        }
