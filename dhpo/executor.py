@@ -260,7 +260,9 @@ class Executor:
 
     def _submit_steps(self) -> None:
         self._submit_some(list(self._ledger.ready()), self._pace.step_seconds, self._gather)
-        if self.job.speculate and self._workers.free and not any(True for _ in self._ledger.ready()):
+        # Not where the data is read again and again: those promoted later would not share the reads of these.
+        ahead = self.job.speculate and not self._gather
+        if ahead and self._workers.free and not any(True for _ in self._ledger.ready()):
             # In short steps: what is decided meanwhile goes before.
             self._ledger.look_ahead(_MOST_TOGETHER * self._workers.n_threads)
             self._submit_some(list(self._ledger.ready(ahead=True)), min(self._pace.step_seconds, _AHEAD_SECONDS), False)

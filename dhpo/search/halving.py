@@ -38,7 +38,8 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         The reduction factor, eta in the literature.
     speculate : bool, default True
         Train the candidates that lead on while workers would idle, before it is decided who goes on. What is not
-        promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`.
+        promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`, nor where
+        the data is larger than what the workers may keep of it.
 
     References
     ----------

@@ -197,7 +197,8 @@ class InverseDecaySearchCV(_InitialParameters):
         Higher drops candidates sooner; 0 drops none.
     speculate : bool, default True
         Train the candidates that lead on while workers would idle, before it is decided who goes on. What is not
-        promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`.
+        promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`, nor where
+        the data is larger than what the workers may keep of it.
     """
 
     def __init__(
