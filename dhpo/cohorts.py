@@ -123,8 +123,12 @@ class Costs:
 
     def call(self, trial: int) -> float | None:
         """Seconds of one `partial_fit` call, None before anything was measured."""
-        mean = self._sums[0] / self._sums[1] if self._sums[1] else None
-        return self._call.get(trial, mean)
+        return self._call.get(trial, self.mean_call)
+
+    @property
+    def mean_call(self) -> float | None:
+        """Seconds of a call, over all trials; None before anything was measured."""
+        return self._sums[0] / self._sums[1] if self._sums[1] else None
 
     @property
     def score(self) -> float:

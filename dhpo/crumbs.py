@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Crumb", "CrumbTrail", "read_crumb"]
+__all__ = ["Crumb", "CrumbTrail", "read_crumb", "remove_crumb"]
 
 _LAYOUT = struct.Struct("<qqqq")
 _NOBODY = -(2**62)
@@ -39,6 +39,11 @@ class Crumb:
     call: int
     scoring: bool
     turn: int
+
+    @property
+    def doing(self) -> str:
+        """What it was, in words."""
+        return f"the score after call {self.call}" if self.scoring else f"partial_fit call {self.call + 1}"
 
 
 class CrumbTrail:
@@ -73,7 +78,7 @@ class CrumbTrail:
     def remove(self) -> None:
         """The step ended by itself."""
         self._map.close()
-        self._path.unlink(missing_ok=True)
+        remove_crumb(str(self._path))
 
 
 def read_crumb(path: str) -> Crumb | None:
@@ -92,6 +97,11 @@ def read_crumb(path: str) -> Crumb | None:
         return None
     model, call, scoring, turn = _LAYOUT.unpack(content)
     return Crumb(None if model == _NOBODY else model, call, bool(scoring), turn) if turn else None
+
+
+def remove_crumb(path: str) -> None:
+    """Forget the notes of a step; see `read_crumb`."""
+    _located(path).unlink(missing_ok=True)
 
 
 def _located(path: str) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from dask.typing import Key
 from dhpo.cluster import Workers
 from dhpo.cohorts import Assignment, Ready, plan_steps
 from dhpo.errors import SearchFailed
-from dhpo.events import Checkpoint, DataPrepared, Event, Refitted, StepDone, Stopped
+from dhpo.events import Checkpoint, DataPrepared, Refitted, StepDone, Stopped
 from dhpo.folds import is_refit, refit_number
 from dhpo.history import History
 from dhpo.inflight import InFlight, Sent, StepLost
@@ -29,8 +28,10 @@ from dhpo.models import KeptModels
 from dhpo.observers.base import Observers
 from dhpo.opening import Opened, check_same_data, open_search
 from dhpo.pace import Pace
+from dhpo.record import Record
 from dhpo.replay import replay
 from dhpo.steps import Step, StepResult
+from dhpo.stopping import Stopping
 from dhpo.store import ModelLost, loads_model
 from dhpo.training import timeout_error
 from dhpo.watch import REFRESH_SECONDS, Watch
@@ -74,34 +75,25 @@ class Executor:
         self._history = history
         self._observers = observers
         self._journal = journal
+        self._record = Record(history, observers, journal)
         self._workers = Workers(client)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._models = KeptModels(self._workspace.models, keep_all=journal is not None)
-        self._ledger = Ledger(job, self._models, self._append, self._now)
-        before = journal.events[-1].time if journal is not None and journal.events else 0.0
-        self._began = time.perf_counter() - before
-        self._stop = asyncio.Event()
-        self._stop_at_once = asyncio.Event()
-        self._reason = "stopped"
+        self._ledger = Ledger(job, self._models, self._record.append, self._record.now)
+        self._stopping = Stopping()
         self._refitted: dict[tuple[int, int], Checkpoint] = {}
         self._steps: InFlight | None = None
         self._pace = Pace(job.step_seconds)
 
-    def stop(self, at_once: bool = False, reason: str = "stopped") -> None:
+    def stop(self, at_once: bool = False) -> None:
         """End the search as soon as possible; to be called in the thread of the event loop.
 
         Parameters
         ----------
         at_once : bool, default False
             Whether to leave out the training of the best on all rows, too, where there are folds.
-        reason : str, default "stopped"
-            For the history.
         """
-        if not self._stop.is_set():
-            self._reason = reason
-        self._stop.set()
-        if at_once:
-            self._stop_at_once.set()
+        self._stopping.request(at_once)
 
     async def run(self) -> None:
         """Run the search to its end.
@@ -118,25 +110,19 @@ class Executor:
         """
         self._observers.start(self.job.schedule.plan(), self._history, self._client.dashboard_link)
         reason = "failed"
-        self._stopping = asyncio.create_task(self._stop.wait())
-        self._stopping_at_once = asyncio.create_task(self._stop_at_once.wait())
-        budget = self.job.limits.time_budget
-        loop = asyncio.get_running_loop()
-        timer = None if budget is None else loop.call_later(budget, self.stop, False, "time budget")
-        try:
-            self._replay()
-            await self._open()
-            await self._until(lambda: self.job.schedule.done, self._stopping)
-            await self._refit()
-            reason = self._reason if self._stop.is_set() else "done"
-        except asyncio.CancelledError:
-            if not self._stop.is_set():
-                raise
-            reason = self._reason
-        finally:
-            if timer is not None:
-                timer.cancel()
-            await self._end(reason)
+        with self._stopping.watched(self.job.limits.time_budget) as (soon, at_once):
+            try:
+                self._replay()
+                await self._open(soon)
+                await self._until(lambda: self.job.schedule.done, soon)
+                await self._refit(at_once)
+                reason = self._stopping.reason
+            except asyncio.CancelledError:
+                if not self._stopping.requested:
+                    raise
+                reason = self._stopping.reason
+            finally:
+                await self._end(reason)
         if self._history.best is None and reason == "done":
             error = self._history.first_error or "every score was nan or infinite"
             raise SearchFailed(
@@ -144,12 +130,11 @@ class Executor:
             )
 
     async def _end(self, reason: str) -> None:
-        self._stopping.cancel()
-        self._stopping_at_once.cancel()
+        self._workers.close()
         try:
             if self._steps is not None:
                 await self._steps.cancel()
-            self._append(Stopped(reason, self._now()))
+            self._record.append(Stopped(reason, self._record.now()))
             self._observers.stop()
             self._has_best_model()
             await self._commit()
@@ -159,31 +144,28 @@ class Executor:
                     await self._steps.forget()
                 await asyncio.to_thread(self._workspace.remove)
             finally:
-                if self._journal is not None:
-                    self._journal.close()
+                self._record.close()
 
     def _replay(self) -> None:
         """Bring everything to where an earlier process had brought it."""
-        if self._journal is None:
-            return
-        for event in self._journal.events:
-            self._history.append(event)
+        for event in self._record.earlier:
+            self._record.repeat(event)
             replay(event, self._ledger, self.job)
-            self._observers.event(event)
             if isinstance(event, Refitted):
                 self._refitted[event.trial, event.checkpoint.calls] = event.checkpoint
-        self._ledger.forget_lost_models()
-        self._models.tidy_all()
+        if self._journal is not None:
+            self._ledger.forget_lost_models()
+            self._models.tidy_all()
 
-    async def _open(self) -> None:
+    async def _open(self, stopping: asyncio.Task[Any]) -> None:
         self._watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self._so_far)
-        opened = await open_search(self._client, self._workers, self._workspace, self.job, self._watch, self._stopping)
+        opened = await open_search(self._client, self._workers, self._workspace, self.job, self._watch, stopping)
         self._opened: Opened = opened
         self._gather = not self._workers.cache_holds(opened.data.nbytes)
         before = next((event for event in self._history.events if isinstance(event, DataPrepared)), None)
-        now = opened.event(self._now())
+        now = opened.event(self._record.now())
         if before is None:
-            self._append(now)
+            self._record.append(now)
         else:
             check_same_data(before, now)
         self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
@@ -194,15 +176,15 @@ class Executor:
         )
         return f"{self._history.partial_fit_calls} partial_fit calls were done.{resume}"
 
-    async def _refit(self) -> None:
+    async def _refit(self, stopping: asyncio.Task[Any]) -> None:
         """Train a model like the best on all rows, where all others were trained on folds, or anew if it is lost."""
         best = self._history.best
-        if best is None or self._stop_at_once.is_set() or self._has_best_model():
+        if best is None or self._stopping.requested_at_once or self._has_best_model():
             return
         if self.job.data.n_folds and not self.job.refit:
             return
         self._ledger.begin_refit(best.trial, best.report.resource)
-        await self._until(lambda: self._ledger.refitted(best.trial) is not None, self._stopping_at_once)
+        await self._until(lambda: self._ledger.refitted(best.trial) is not None, stopping)
         trained = self._ledger.refitted(best.trial)
         if trained is None:
             return
@@ -211,7 +193,7 @@ class Executor:
         checkpoint = self._models.latest(refit_number(best.trial.number))
         if checkpoint is not None:
             self._refitted[best.trial.number, checkpoint.calls] = checkpoint
-            self._append(Refitted(best.trial.number, checkpoint, self._now()))
+            self._record.append(Refitted(best.trial.number, checkpoint, self._record.now()))
 
     def _has_best_model(self) -> bool:
         """Read the best model, if there is one."""
@@ -237,25 +219,24 @@ class Executor:
                 return
             self._submit_steps()
             await self._commit()
-            before = self._now()
+            before = self._record.now()
             await steps.wait(signal, REFRESH_SECONDS)
-            self._pace.passed(self._now() - before, len(self._workers))
+            self._pace.passed(self._record.now() - before, len(self._workers))
             for sent, result in steps.returned():
                 self._step_came_back(sent, result)
             await self._watch.look()
             await self._look_after_steps()
-            self._check_failures()
+            self.job.limits.check_failures(self._history, "trials")
 
     def _room(self) -> int:
         """How many models may wait for the threads that are free: as many as make a step worth its while."""
-        cost = self._ledger.costs.call(-1)
+        cost = self._ledger.costs.mean_call
         together = 1 if cost is None else self._pace.step_seconds / max(cost, _SHORTEST_CALL)
         return len(self._workers.free) * min(max(int(together), 1), _MOST_TOGETHER)
 
     async def _commit(self) -> None:
         """What was paid for is safe from here on, and what it replaces can go."""
-        if self._journal is not None:
-            await asyncio.to_thread(self._journal.commit)
+        await self._record.commit()
         self._models.tidy()
 
     def _submit_steps(self) -> None:
@@ -312,7 +293,7 @@ class Executor:
             outcomes = [outcome for outcome in result.outcomes if not self._ledger.is_dropped(outcome)]
             states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in outcomes]
             progress = dict(self._ledger.progress(o) for o in outcomes if not is_refit(o.trial))
-            self._append(StepDone(progress, result.stats, self._now(), tuple(states)))
+            self._record.append(StepDone(progress, result.stats, self._record.now(), tuple(states)))
             for outcome in outcomes:
                 if not outcome.lost:
                     self._ledger.settled(outcome)
@@ -342,25 +323,6 @@ class Executor:
         deadline = self.job.limits.trial_timeout
         if deadline is None:
             return
-        for sent, crumb in await self._in_flight.hanging(self._ledger.seconds_left(deadline)):
-            doing = f"the score after call {crumb.call}" if crumb.scoring else f"partial_fit call {crumb.call + 1}"
-            guilty = crumb.model if crumb.model is not None else sent.assignment.trials[0]
+        for sent, guilty, doing in await self._in_flight.hanging(self._ledger.seconds_left(deadline)):
             logger.warning("%s hangs in %s of model %d; restarting it", sent.assignment.worker, doing, guilty)
             self._ledger.step_hangs(sent.assignment, guilty, timeout_error(deadline, f"it was in {doing} then"))
-
-    def _check_failures(self) -> None:
-        allowed, failed = self.job.limits.max_failures, self._history.n_failed
-        if allowed is not None and failed > allowed:
-            raise SearchFailed(
-                f"{failed} trials failed, and max_failures={allowed} allows no more. The first failure:\n"
-                f"{self._history.first_error or 'the score was nan or infinite'}"
-            )
-
-    def _append(self, event: Event) -> None:
-        self._history.append(event)
-        if self._journal is not None:
-            self._journal.append(event)
-        self._observers.event(event)
-
-    def _now(self) -> float:
-        return time.perf_counter() - self._began

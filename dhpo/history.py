@@ -114,6 +114,12 @@ class History:
         return best
 
     @property
+    def best_index(self) -> int | None:
+        """The row of the best in `cv_results`; None before the first score."""
+        best = self.best
+        return None if best is None else [trial.number for trial in self.reported].index(best.trial.number)
+
+    @property
     def n_failed(self) -> int:
         """Trials whose last report is a failure."""
         return sum(row.last is not None and row.last.failed for row in list(self._rows.values()))

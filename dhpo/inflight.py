@@ -16,6 +16,7 @@ from dhpo.cohorts import Assignment, UnderWay
 from dhpo.crumbs import Crumb, read_crumb
 from dhpo.quarantine import run_quarantined
 from dhpo.steps import Step, StepResult
+from dhpo.stopping import CANCEL_SECONDS, cancel_all
 from dhpo.training import run_step
 from dhpo.worker import forget_run
 
@@ -23,8 +24,7 @@ __all__ = ["InFlight", "Sent", "StepLost"]
 
 logger = logging.getLogger(__name__)
 
-# Seconds for cancelled steps to be acknowledged, and for a worker to be restarted.
-_CANCEL_SECONDS = 5.0
+# Seconds for a worker to be restarted.
 _RESTART_SECONDS = 30.0
 
 
@@ -161,13 +161,18 @@ class InFlight:
                 found.append((sent, StepLost(crumb)))
         return found
 
-    async def hanging(self, seconds_left: Mapping[int, float]) -> list[tuple[Sent, Crumb]]:
+    async def hanging(self, seconds_left: Mapping[int, float]) -> list[tuple[Sent, int, str]]:
         """Give up the steps in which one model has been at the same call for too long, and restart their workers.
 
         Parameters
         ----------
         seconds_left : mapping of int to float
             Seconds that each model under way may still take.
+
+        Returns
+        -------
+        list of (Sent, int, str)
+            Each with its model, and what that was doing.
         """
         now, found = asyncio.get_running_loop().time(), []
         for task, sent in list(self._steps.items()):
@@ -179,7 +184,7 @@ class InFlight:
             elif crumb is not None and crumb.model is not None and now - sent.since > seconds_left[crumb.model]:
                 self._give_up(task)
                 self._restart(sent.assignment.worker)
-                found.append((sent, crumb))
+                found.append((sent, crumb.model, crumb.doing))
         return found
 
     async def _crumb(self, sent: Sent) -> Crumb | None:
@@ -188,7 +193,7 @@ class InFlight:
         worker = sent.assignment.worker
         asking = self._client.run(read_crumb, sent.step.crumb, workers=[worker], on_error="ignore")
         try:
-            answers = await asyncio.wait_for(asking, _CANCEL_SECONDS)
+            answers = await asyncio.wait_for(asking, CANCEL_SECONDS)
         except (OSError, TimeoutError):
             return sent.crumb
         crumb: Crumb | None = answers.get(worker)
@@ -225,18 +230,7 @@ class InFlight:
 
     async def cancel(self) -> None:
         """Give up all steps."""
-        self._workers.close()
-        if self._steps:
-            try:
-                futures = [sent.future for sent in self._steps.values()]
-                await asyncio.wait_for(self._client.cancel(futures, asynchronous=True, force=True), _CANCEL_SECONDS)
-            except Exception:
-                logger.debug("could not cancel steps", exc_info=True)
-            await asyncio.wait(self._steps, timeout=_CANCEL_SECONDS)
-        for task in self._steps:
-            if task.done() and not task.cancelled():
-                task.exception()  # seen, so that asyncio does not warn of it
-            task.cancel()
+        await cancel_all(self._client, {task: sent.future for task, sent in self._steps.items()})
         if self._background:
             await asyncio.wait(self._background, timeout=_RESTART_SECONDS)
         for task in self._background:
@@ -246,6 +240,6 @@ class InFlight:
         """Free the memory that workers hold for the search."""
         # Steps under way end at their next call, before the folder that they write to is removed.
         try:
-            await asyncio.wait_for(self._client.run(forget_run, self._run, on_error="ignore"), _CANCEL_SECONDS)
+            await asyncio.wait_for(self._client.run(forget_run, self._run, on_error="ignore"), CANCEL_SECONDS)
         except Exception:  # the cluster may be gone, which frees its memory as well
             logger.debug("could not free the memory of the workers", exc_info=True)

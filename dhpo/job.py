@@ -6,6 +6,8 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
+from dhpo.errors import SearchFailed
+from dhpo.history import History
 from dhpo.preparation import DataPlan
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
@@ -35,6 +37,24 @@ class Limits:
     time_budget: float | None = None
     max_failures: int | None = None
     workers_timeout: float = 60.0
+
+    def check_failures(self, history: History, what: str) -> None:
+        """Raise SearchFailed if more have failed than may.
+
+        Parameters
+        ----------
+        history : History
+        what : str
+            Who failed, for the message: "trials", for instance.
+        """
+        if self.max_failures is None:
+            return
+        failed = history.n_failed
+        if failed > self.max_failures:
+            raise SearchFailed(
+                f"{failed} {what} failed, and max_failures={self.max_failures} allows no more. The first failure:\n"
+                f"{history.first_error or 'the score was nan or infinite'}"
+            )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import cloudpickle
 import psutil
 from dask.typing import Key
 
-from dhpo.crumbs import read_crumb
+from dhpo.crumbs import read_crumb, remove_crumb
 from dhpo.events import StepStats
 from dhpo.steps import Outcome, Step, StepResult
 from dhpo.training import run_step
@@ -56,10 +56,8 @@ def run_quarantined(
             result: StepResult = pickle.loads(found.read_bytes())
             return result
     crumb = read_crumb(step.crumb)
-    doing = "its preparation"
-    if crumb is not None:
-        doing = f"the score after call {crumb.call}" if crumb.scoring else f"partial_fit call {crumb.call + 1}"
-        (Path(tempfile.gettempdir()) / step.crumb).unlink(missing_ok=True)
+    remove_crumb(step.crumb)
+    doing = "its preparation" if crumb is None else crumb.doing
     error = (
         f"WorkerKilled: workers died in {doing} of this trial; a process of its own, which it then had, {ending} there"
     )

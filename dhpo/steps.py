@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,7 +120,7 @@ class Step:
     memory_limit : int
         Bytes of the worker, for its cache.
     crumb : str
-        The file of its breadcrumbs, see `dhpo.crumbs`.
+        The file of its breadcrumbs, see `dhpo.crumbs`. Default: one of its own, on the machine where it runs.
     """
 
     works: Sequence[Work]
@@ -128,7 +129,7 @@ class Step:
     validation: Sequence[Sequence[BlockSpec]]
     seconds: float
     memory_limit: int
-    crumb: str = ""
+    crumb: str = field(default_factory=lambda: f"dhpo-{uuid.uuid4().hex}.crumb")
 
 
 @dataclass

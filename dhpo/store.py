@@ -21,7 +21,7 @@ import fsspec
 
 from dhpo.events import Checkpoint
 
-__all__ = ["Checkpoint", "ModelLost", "ModelStore", "dumps_model", "loads_model"]
+__all__ = ["Checkpoint", "ModelLost", "ModelStore", "dumps_model", "is_local", "loads_model"]
 
 _MAGIC = b"dhpo-models-1\n"
 
@@ -51,7 +51,7 @@ class ModelStore:
         self.url = url
         self._durable = durable
         self._fs, self._root = fsspec.core.url_to_fs(url)
-        self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+        self.is_local = is_local(self._fs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ModelStore, (self.url, self._durable)
@@ -130,6 +130,11 @@ class ModelStore:
         """Remove one file of models; one that is gone already is no error."""
         with suppress(FileNotFoundError):
             self._fs.rm_file(f"{self._root}/{file}")
+
+
+def is_local(fs: Any) -> bool:
+    """Whether a file system of fsspec is that of this machine."""
+    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
 
 
 def _digest(data: bytes) -> str:

@@ -7,7 +7,6 @@ anywhere. It gives back the processor after about `seconds`, wherever it has com
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -67,7 +66,7 @@ def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), va
     state = worker_state(run, step.memory_limit)
     shared = state.context(context)
     try:
-        trail = CrumbTrail(step.crumb or f"dhpo-{uuid.uuid4().hex}.crumb")
+        trail = CrumbTrail(step.crumb)
     except FileExistsError:  # Dask runs it again: the worker that ran it before is dead
         return StepResult([], StepStats(), died=read_crumb(step.crumb))
     try:

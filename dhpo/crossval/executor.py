@@ -19,9 +19,8 @@ from dhpo.crossval.collect import collect, refuse_what_does_not_fit
 from dhpo.crossval.fitting import FitOutcome, fit_several, forget_job, hand_over, refit
 from dhpo.crossval.job import FitJob, FitSearch, Work
 from dhpo.crossval.outcomes import Outcomes, reraise
-from dhpo.crossval.record import Record
+from dhpo.crossval.record import FitRecord
 from dhpo.crossval.results import best_index
-from dhpo.errors import SearchFailed
 from dhpo.events import (
     Dropped,
     FitDone,
@@ -36,6 +35,7 @@ from dhpo.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import Observers
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
+from dhpo.stopping import Stopping, cancel_all
 from dhpo.trial import Drop, Trial
 from dhpo.watch import REFRESH_SECONDS, Watch
 from dhpo.workspace import Workspace
@@ -44,7 +44,6 @@ __all__ = ["FitExecutor"]
 
 logger = logging.getLogger(__name__)
 
-_CANCEL_SECONDS = 5.0
 # Fits shorter than this share tasks that take so many times as long: a task costs Dask some 2 ms.
 _SHORT_FIT_SECONDS = 0.02
 _SHORT_FITS_TOGETHER = 5
@@ -87,30 +86,23 @@ class FitExecutor:
         self._history = history
         self._observers = observers
         self._workers = Workers(client)
-        self._record = Record(history, observers, journal)
+        self._record = FitRecord(history, observers, journal)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._running: dict[asyncio.Task[Any], tuple[Any, list[Work]]] = {}
         self._again: set[tuple[int, int]] = set()
         self._n_tasks = 0
-        self._stop = asyncio.Event()
-        self._stop_at_once = False
-        self._reason = "stopped"
+        self._stopping = Stopping()
         self._source: Any = None
 
-    def stop(self, at_once: bool = False, reason: str = "stopped") -> None:
+    def stop(self, at_once: bool = False) -> None:
         """End the search soon; to be called in the thread of the event loop.
 
         Parameters
         ----------
         at_once : bool, default False
             Whether to leave out the last fit of the best on all rows, too.
-        reason : str, default "stopped"
-            For the history.
         """
-        if not self._stop.is_set():
-            self._reason = reason
-        self._stop.set()
-        self._stop_at_once = self._stop_at_once or at_once
+        self._stopping.request(at_once)
 
     async def run(self) -> None:
         """Run the search to its end.
@@ -127,32 +119,29 @@ class FitExecutor:
             What a fit raised, if `error_score` is "raise"; what the last fit of the best on all rows raised.
         """
         reason = "failed"
-        self._stopping = asyncio.create_task(self._stop.wait())
-        budget = self._search.limits.time_budget
-        loop = asyncio.get_running_loop()
-        timer = None if budget is None else loop.call_later(budget, self.stop, False, "time budget")
-        try:
-            await self._prepare()
-            await self._fit_all()
-            if self._stop.is_set():
-                await self._cancel()
-            await self._finish()
-            reason = self._reason if self._stop.is_set() else "done"
-        finally:
-            self._stopping.cancel()
-            if timer is not None:
-                timer.cancel()
+        with self._stopping.watched(self._search.limits.time_budget) as (soon, _):
             try:
-                await self._cancel()
-                self._record.append(Stopped(reason, self._record.now()))
-                self._observers.stop()
-                await self._record.commit()
+                await self._prepare(soon)
+                await self._fit_all(soon)
+                if self._stopping.requested:
+                    await self._cancel()
+                await self._finish()
+                reason = self._stopping.reason
             finally:
-                await self._forget()
-                await asyncio.to_thread(self._workspace.remove)
-                self._record.close()
+                await self._end(reason)
 
-    async def _prepare(self) -> None:
+    async def _end(self, reason: str) -> None:
+        try:
+            await self._cancel()
+            self._record.append(Stopped(reason, self._record.now()))
+            self._observers.stop()
+            await self._record.commit()
+        finally:
+            await self._forget()
+            await asyncio.to_thread(self._workspace.remove)
+            self._record.close()
+
+    async def _prepare(self, stopping: asyncio.Task[Any]) -> None:
         search = self._search
         self._watch = Watch(
             self._client,
@@ -160,8 +149,8 @@ class FitExecutor:
             search.limits.workers_timeout,
             lambda: f"{self.outcomes.n_fits} fits were done.",
         )
-        await self._watch.wait_for_workers(self._stopping)
-        if self._stop.is_set():
+        await self._watch.wait_for_workers(stopping)
+        if self._stopping.requested:
             return
         memory = min(self._workers.memory_limit(address) for address in self._workers.addresses)
         data = search.data
@@ -190,24 +179,22 @@ class FitExecutor:
             # Once over the network to each worker, and from worker to worker.
             self._source = await self._client.scatter(pickled, broadcast=True, hash=False)
 
-    async def _fit_all(self) -> None:
+    async def _fit_all(self, stopping: asyncio.Task[Any]) -> None:
         waiting = deque(
             Work(number, split, params)
             for number, params in enumerate(self._search.candidates)
             for split in range(self.outcomes.n_splits)
             if not self.outcomes.is_done(number, split)
         )
-        while (waiting or self._running) and not self._stop.is_set():
+        while (waiting or self._running) and not self._stopping.requested:
             self._submit(waiting)
-            await asyncio.wait(
-                {*self._running, self._stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({*self._running, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for task in [task for task in self._running if task.done()]:
                 _, works = self._running.pop(task)
                 waiting.extendleft(reversed(self._came_back(task, works)))
             await self._record.commit()
             await self._watch.look()
-            self._check_failures()
+            self._search.limits.check_failures(self._history, "candidates")
 
     def _submit(self, waiting: deque[Work]) -> None:
         # One task more than threads for each worker hides the way of its result to us.
@@ -298,7 +285,7 @@ class FitExecutor:
         if results is None or (not search.refit and outcomes.several):
             return
         self.best_index = await asyncio.to_thread(best_index, results, search.refit, outcomes.deciding_metric)
-        if not search.refit or self._stop_at_once:
+        if not search.refit or self._stopping.requested_at_once:
             return
         candidate = outcomes.complete[self.best_index]
         stored = self._record.kept_model(candidate)
@@ -323,17 +310,7 @@ class FitExecutor:
 
     async def _cancel(self) -> None:
         self._workers.close()
-        if not self._running:
-            return
-        try:
-            await self._client.cancel([future for future, _ in self._running.values()], asynchronous=True, force=True)
-        except Exception:
-            logger.debug("could not cancel fits", exc_info=True)
-        await asyncio.wait(self._running, timeout=_CANCEL_SECONDS)
-        for task in self._running:
-            if task.done() and not task.cancelled():
-                task.exception()  # seen, so that asyncio does not warn of it
-            task.cancel()
+        await cancel_all(self._client, {task: future for task, (future, _) in self._running.items()})
         self._running.clear()
 
     async def _forget(self) -> None:
@@ -343,11 +320,3 @@ class FitExecutor:
             await self._client.run(forget_job, self._workspace.run, on_error="ignore")
         except Exception:  # the cluster may be gone, which frees its memory as well
             logger.debug("could not free the memory of the workers", exc_info=True)
-
-    def _check_failures(self) -> None:
-        allowed, failed = self._search.limits.max_failures, self._history.n_failed
-        if allowed is not None and failed > allowed:
-            raise SearchFailed(
-                f"{failed} candidates failed, and max_failures={allowed} allows no more. The first failure:\n"
-                f"{self._history.first_error}"
-            )

@@ -1,7 +1,7 @@
 """The events of a search as lines on disk, from which it can be resumed or looked at."""
 
 from dhpo.journal.identity import describe
-from dhpo.journal.journal import Header, Journal
+from dhpo.journal.journal import Header, Journal, open_journal
 from dhpo.journal.stored import StoredSearch, load
 
-__all__ = ["Header", "Journal", "StoredSearch", "describe", "load"]
+__all__ = ["Header", "Journal", "StoredSearch", "describe", "load", "open_journal"]

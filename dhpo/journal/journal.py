@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from dhpo.journal.lock import FileLock, LeaseLock, Lock
 from dhpo.journal.log import Log, open_log
 from dhpo.store import ModelStore
 
-__all__ = ["Header", "Journal", "read_journal"]
+__all__ = ["Header", "Journal", "open_journal", "read_journal"]
 
 _FORMAT = 1
 
@@ -89,7 +90,7 @@ class Journal:
         self._lock: Lock = FileLock(self.folder / "lock") if self.folder is not None else LeaseLock(fs, root)
         self._log: Log | None = None
         try:
-            self._log = open_log(self.url)
+            self._log = open_log(fs, root)
             content = self._log.read()
             self.header, self.events, n_lines, length = _decode(content, self._log.name)
             if length < len(content):
@@ -147,6 +148,24 @@ class Journal:
         self._lock.release()
 
 
+@contextmanager
+def open_journal(url: Any) -> Iterator[Journal | None]:
+    """Open a journal for a search that begins in the block, and ends after it; close it if the block raises.
+
+    Parameters
+    ----------
+    url : str, path or None
+        None for a search without a journal.
+    """
+    journal = None if url is None else Journal(url)
+    try:
+        yield journal
+    except BaseException:
+        if journal is not None:
+            journal.close()
+        raise
+
+
 def read_journal(url: Any) -> tuple[Header, list[Event], ModelStore]:
     """What a journal holds, also while a search writes it.
 
@@ -160,7 +179,7 @@ def read_journal(url: Any) -> tuple[Header, list[Event], ModelStore]:
     fs, root = fsspec.core.url_to_fs(str(url))
     if not fs.exists(f"{root}/journal.jsonl") and not fs.exists(f"{root}/journal"):
         raise FileNotFoundError(f"{url} is no journal of a search: there is neither journal.jsonl nor journal/ in it.")
-    log = open_log(str(url))
+    log = open_log(fs, root)
     try:
         header, events, _, _ = _decode(log.read(), log.name)
     finally:

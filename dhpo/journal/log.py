@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
-import fsspec
+from dhpo.store import is_local
 
 __all__ = ["FileLog", "Log", "ObjectLog", "open_log"]
 
@@ -112,9 +112,12 @@ class ObjectLog:
         """Nothing is open."""
 
 
-def open_log(url: str) -> Log:
-    """The log in a folder, made where there is none."""
-    fs, folder = fsspec.core.url_to_fs(url)
-    if "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,)):
-        return FileLog(Path(folder) / "journal.jsonl")
-    return ObjectLog(fs, folder)
+def open_log(fs: Any, folder: str) -> Log:
+    """The log in a folder, made where there is none.
+
+    Parameters
+    ----------
+    fs : fsspec.AbstractFileSystem
+    folder : str
+    """
+    return FileLog(Path(folder) / "journal.jsonl") if is_local(fs) else ObjectLog(fs, folder)

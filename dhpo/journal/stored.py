@@ -80,7 +80,7 @@ class StoredSearch:
         if best is not None:
             self.best_params_ = dict(best.trial.params)
             self.best_score_ = best.report.score
-            self.best_index_ = [trial.number for trial in self._history.reported].index(best.trial.number)
+            self.best_index_ = self._history.best_index
 
     def summary(self) -> pd.DataFrame:
         """One row for each trial: see `History.summary`."""

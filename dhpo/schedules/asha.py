@@ -6,6 +6,7 @@ from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
 
+from dhpo.schedules.base import answered
 from dhpo.schedules.rungs import BracketPlan, Plan, checked_int, halving_rungs
 from dhpo.trial import Decision, Drop, DropReason, Report, Train
 
@@ -86,11 +87,7 @@ class ASHA:
     def tell(self, report: Report) -> None:
         """Take the report of a `Train` handed out before."""
         trial = report.trial
-        asked = self._training.get(trial)
-        if asked is None:
-            raise ValueError(f"report of trial {trial}, which is not in training")
-        if not report.failed and report.resource != asked.resource:
-            raise ValueError(f"report of trial {trial} at {report.resource} calls, asked for were {asked.resource}")
+        asked = answered(report, self._training)
         del self._training[trial]
         rung = self._on_rung[asked.rung]
         rung.n_reported += 1

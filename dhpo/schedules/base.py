@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from dhpo.schedules.rungs import Plan
 from dhpo.trial import Decision, Report, Train
 
-__all__ = ["Schedule"]
+__all__ = ["Schedule", "answered"]
+
+
+def answered(report: Report, training: Mapping[int, Train]) -> Train:
+    """Find what a report answers.
+
+    Parameters
+    ----------
+    report : Report
+    training : mapping of int to Train
+        What was asked for and not reported yet, by trial.
+
+    Raises
+    ------
+    ValueError
+        If that trial is not in training, or did not fail and is at another resource than was asked for.
+    """
+    asked = training.get(report.trial)
+    if asked is None:
+        raise ValueError(f"report of trial {report.trial}, which is not in training")
+    if not report.failed and report.resource != asked.resource:
+        raise ValueError(f"report of trial {report.trial} at {report.resource} calls, asked for were {asked.resource}")
+    return asked
 
 
 class Schedule(Protocol):

@@ -7,6 +7,7 @@ from bisect import bisect_right, insort
 from itertools import accumulate, chain, groupby, zip_longest
 from operator import is_
 
+from dhpo.schedules.base import answered
 from dhpo.schedules.rungs import BracketPlan, Plan
 from dhpo.trial import Decision, Drop, DropReason, Report, Train
 
@@ -76,11 +77,7 @@ class Bracket:
     def tell(self, report: Report) -> None:
         """Take the report of a `Train` handed out before."""
         trial = report.trial
-        asked = self._training.get(trial)
-        if asked is None:
-            raise ValueError(f"report of trial {trial}, which is not in training")
-        if not report.failed and report.resource != asked.resource:
-            raise ValueError(f"report of trial {trial} at {report.resource} calls, asked for were {asked.resource}")
+        asked = answered(report, self._training)
         del self._training[trial]
         if report.failed:
             self._drop(trial, "failed")

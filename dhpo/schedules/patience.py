@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import replace
 from numbers import Real
 
-from dhpo.schedules.base import Schedule
+from dhpo.schedules.base import Schedule, answered
 from dhpo.schedules.rungs import Plan, checked_int
 from dhpo.trial import Decision, Drop, Report, Train
 
@@ -79,13 +79,7 @@ class Patience:
 
     def tell(self, report: Report) -> None:
         """Take the report of a slice."""
-        piece = self._training.get(report.trial)
-        if piece is None:
-            raise ValueError(f"report of trial {report.trial}, which is not in training")
-        if not report.failed and report.resource != piece.resource:
-            raise ValueError(
-                f"report of trial {report.trial} at {report.resource} calls, asked for were {piece.resource}"
-            )
+        answered(report, self._training)
         del self._training[report.trial]
         asked = self._asked[report.trial]
         if report.failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 
-from dhpo.schedules.base import Schedule
+from dhpo.schedules.base import Schedule, answered
 from dhpo.schedules.rungs import Plan, checked_int
 from dhpo.trial import Decision, Report, Train
 
@@ -58,13 +58,10 @@ class InVirtualTime:
 
     def tell(self, report: Report) -> None:
         """Take the report of a `Train` handed out before."""
-        trial = report.trial
-        asked = self._running.get(trial)
-        if asked is None or trial in self._early:
-            raise ValueError(f"report of trial {trial}, which is not in training")
-        if not report.failed and report.resource != asked.resource:
-            raise ValueError(f"report of trial {trial} at {report.resource} calls, asked for were {asked.resource}")
-        self._early[trial] = report
+        if report.trial in self._early:
+            raise ValueError(f"report of trial {report.trial}, which is not in training")
+        answered(report, self._running)
+        self._early[report.trial] = report
 
     def plan(self) -> Plan:
         """Return what will run when nothing fails."""

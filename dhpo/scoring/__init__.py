@@ -7,7 +7,7 @@ collected over the blocks (`collecting`).
 from dhpo.scoring.base import BlockScorer, Tally
 from dhpo.scoring.collecting import CollectingScorer
 from dhpo.scoring.own import AdditiveScorer, OwnScorer
-from dhpo.scoring.resolve import Metrics, make_block_scorer, resolve_metrics, resolve_scoring
+from dhpo.scoring.resolve import Metrics, deciding_scoring, make_block_scorer, resolve_metrics, resolve_scoring
 from dhpo.scoring.several import SeveralTallies
 from dhpo.scoring.sums import MeanScorer, R2Scorer
 
@@ -21,6 +21,7 @@ __all__ = [
     "R2Scorer",
     "SeveralTallies",
     "Tally",
+    "deciding_scoring",
     "make_block_scorer",
     "resolve_metrics",
     "resolve_scoring",

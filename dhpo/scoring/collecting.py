@@ -14,7 +14,7 @@ from sklearn.utils import Tags, TargetTags
 from dhpo.data.rows import Rows
 from dhpo.scoring.base import Scorer, Tally
 
-__all__ = ["OUTPUTS", "CollectingScorer", "NoRows", "concatenate_outputs"]
+__all__ = ["OUTPUTS", "CollectingScorer", "NoRows", "ask_for_rest", "concatenate_outputs"]
 
 OUTPUTS = ("predict", "predict_proba", "decision_function", "predict_log_proba", "score_samples", "transform")
 
@@ -60,9 +60,7 @@ class _CollectingTally:
             # known then.
             if not spy.asked:
                 raise
-            for name in OUTPUTS:
-                if name not in spy.asked and hasattr(self._model, name):
-                    spy.asked[name] = getattr(self._model, name)(rows.X)
+            ask_for_rest(self._model, rows.X, spy.asked)
         if not spy.asked:
             raise TypeError(f"this scorer asks the model for none of its outputs; {_OUTPUTS_ONLY}")
         return spy
@@ -76,6 +74,13 @@ class _CollectingTally:
         n_rows = len(y) if y is not None else len(next(iter(outputs.values())))
         X = NoRows((n_rows, self._n_features))
         return self._call(_Replay(self._model, outputs, X), X, y)
+
+
+def ask_for_rest(model: Any, X: Any, asked: dict[str, Any]) -> None:
+    """Add the outputs that were not asked for to those that were."""
+    for name in OUTPUTS:
+        if name not in asked and hasattr(model, name):
+            asked[name] = getattr(model, name)(X)
 
 
 def concatenate_outputs(parts: list[Any]) -> Any:

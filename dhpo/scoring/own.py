@@ -15,7 +15,7 @@ import numpy as np
 
 from dhpo.data.rows import Rows
 from dhpo.scoring.base import Tally
-from dhpo.scoring.collecting import OUTPUTS, NoRows, concatenate_outputs
+from dhpo.scoring.collecting import OUTPUTS, NoRows, ask_for_rest, concatenate_outputs
 
 __all__ = ["AdditiveScorer", "OwnScorer"]
 
@@ -97,8 +97,7 @@ class _OwnTally:
             score = float(_score(_with_outputs(self._model, spy_on), rows.X, rows.y))
         except Exception as error:  # the block may lack what the score needs; what else it asks for is not known then
             self._error = error
-            for name in (name for name in OUTPUTS if hasattr(self._model, name) and name not in asked):
-                asked[name] = getattr(self._model, name)(rows.X)
+            ask_for_rest(self._model, rows.X, asked)
         else:
             self._weighted = len(rows) * score
             again = self._from_outputs(asked, len(rows), rows.y)

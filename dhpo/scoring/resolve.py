@@ -17,7 +17,7 @@ from dhpo.scoring.own import AdditiveScorer, OwnScorer
 from dhpo.scoring.sums import MEANS, MeanScorer, R2Scorer
 from dhpo.wrapped import unwrap
 
-__all__ = ["Metrics", "make_block_scorer", "resolve_metrics", "resolve_scoring"]
+__all__ = ["Metrics", "deciding_scoring", "make_block_scorer", "resolve_metrics", "resolve_scoring"]
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,13 @@ def make_block_scorer(estimator: Any, scoring: Any, classes: Sequence[Any] | np.
     return CollectingScorer(resolve_scoring(estimator, scoring))
 
 
+def deciding_scoring(scoring: Any, refit: Any) -> Any:
+    """Of several metrics the one that `refit` names; else the scoring itself."""
+    if isinstance(scoring, Mapping):
+        return scoring[refit]
+    return refit if isinstance(scoring, list | tuple | set) else scoring
+
+
 def _scored_by(estimator: Any) -> tuple[Any, Any]:
     """Whose `score` method that of an estimator calls in the end, and the scoring of a search on the way."""
     estimator = unwrap(estimator)
@@ -167,11 +174,7 @@ def _scored_by(estimator: Any) -> tuple[Any, Any]:
         return _scored_by(estimator.steps[-1][1])
     params = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
     if {"estimator", "scoring", "refit"} <= params.keys():  # a search
-        scoring = params["scoring"]
-        if isinstance(scoring, Mapping):
-            scoring = scoring[params["refit"]]
-        elif isinstance(scoring, list | tuple | set):
-            scoring = params["refit"]
+        scoring = deciding_scoring(params["scoring"], params["refit"])
         return _scored_by(params["estimator"]) if scoring is None else (params["estimator"], scoring)
     return estimator, None
 

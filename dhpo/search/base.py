@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import weakref
 from abc import ABCMeta, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import sklearn
@@ -18,7 +19,7 @@ from dhpo.data.collections import as_chunks_together
 from dhpo.executor import Executor
 from dhpo.history import History
 from dhpo.job import Job, takes_classes
-from dhpo.journal import Header, Journal
+from dhpo.journal import Header, Journal, open_journal
 from dhpo.observers.base import Observers
 from dhpo.observers.terminal import make_terminal
 from dhpo.preparation import DataPlan
@@ -40,7 +41,7 @@ from dhpo.search.door import (
 from dhpo.search.identity import identity_of
 from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.results import LeavesResults
-from dhpo.search.run import Run
+from dhpo.search.run import Run, Runs
 from dhpo.seeds import entropy_of, seed_for
 from dhpo.space import Space
 from dhpo.wrapped import unwrap
@@ -209,18 +210,14 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
             With `summary()` and `best` at any moment, `stop()`, and `result()`, which waits and returns this search,
             fitted.
         """
+        self._refuse_second_run()
+        with open_journal(journal) as opened:
+            return self._started(X, y, sample_weight, classes, validation_data, fit_params, opened)
+
+    def _refuse_second_run(self) -> None:
         before: Run | None = self._run() if hasattr(self, "_run") else None
         if before is not None and not before.done:
             raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
-        opened = None if journal is None else Journal(journal)
-        try:
-            run = self._started(X, y, sample_weight, classes, validation_data, fit_params, opened)
-        except BaseException:
-            if opened is not None:
-                opened.close()
-            raise
-        self._run = weakref.ref(run)
-        return run
 
     def _started(
         self,
@@ -240,19 +237,35 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
         brackets = self._first_of_bracket(job.schedule.plan())
         if journal is not None:
             journal.begin(Header(identity_of(self, job), entropy, brackets))
+        return self._run_by(
+            partial(Executor, job=job, journal=journal), History(brackets), planned=self.metadata, adopt=self._adopt
+        )
+
+    def _run_by(
+        self,
+        make_executor: Callable[..., Runs],
+        history: History,
+        *,
+        planned: dict[str, Any],
+        adopt: Callable[[Any, History], Any],
+    ) -> Run:
+        """Start an executor, on the current cluster or on one of our own, in place of what was learned before."""
         terminal = make_terminal(self.verbose)
-        history = History(brackets)
         client, close = current_client()
         try:
-            executor = Executor(client, job, history, Observers([] if terminal is None else [terminal]), journal)
+            executor = make_executor(
+                client, history=history, observers=Observers([] if terminal is None else [terminal])
+            )
             for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
                 delattr(self, name)
-            self._history, self._planned = history, self.metadata
-            return Run(client, executor, history, self._adopt, close)
+            self._history, self._planned = history, planned
+            run = Run(client, executor, history, adopt, close)
         except BaseException:
             if close is not None:
                 close()
             raise
+        self._run = weakref.ref(run)
+        return run
 
     def _job(
         self,

@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from dhpo.data.blocks import align, check_lengths, needs_lengths
 from dhpo.data.collections import as_chunks_together, chunk_lengths
 from dhpo.data.rows import n_rows, take
-from dhpo.scoring import make_block_scorer
+from dhpo.scoring import deciding_scoring, make_block_scorer
 from dhpo.wrapped import wrapped_scoring
 
 __all__ = ["PredictsWithBest"]
@@ -157,11 +157,7 @@ class PredictsWithBest:
         known = {c.name: c.with_lengths(chunk_lengths(c)) for c in needs_lengths(X_chunks, y_chunks)}
         X_chunks = known.get("X", X_chunks)
         y_chunks = known.get("y", y_chunks)
-        scoring = self._scoring()
-        if isinstance(scoring, Mapping):
-            scoring = scoring[self.refit]
-        elif isinstance(scoring, list | tuple | set):
-            scoring = self.refit
+        scoring = deciding_scoring(self._scoring(), getattr(self, "refit", True))
         scorer = make_block_scorer(self.best_estimator_, scoring, getattr(self.best_estimator_, "classes_", None))
         tally = scorer.tally(self.best_estimator_)
         for block in align(X_chunks, y_chunks, None):

@@ -38,7 +38,7 @@ class LeavesResults:
         if best is not None:
             self.best_params_ = dict(best.trial.params)
             self.best_score_ = best.report.score
-            self.best_index_ = [trial.number for trial in history.reported].index(best.trial.number)
+            self.best_index_ = history.best_index
             self.n_iter_ = best.report.resource
         if executor.best_model is not None and job.refit:
             self.best_estimator_ = executor.best_model

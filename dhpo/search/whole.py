@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import weakref
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -21,12 +20,9 @@ from dhpo.crossval.job import FitData, FitSearch, LazyInput, Routed, make_fit_da
 from dhpo.crossval.results import warn_of_fits, warn_of_scores
 from dhpo.crossval.scoring import WholeScoring, accepts_sample_weight, check_refit, resolve_whole_scoring
 from dhpo.history import History
-from dhpo.journal import Header, Journal
-from dhpo.observers.base import Observers
-from dhpo.observers.terminal import make_terminal
+from dhpo.journal import Header, open_journal
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV
-from dhpo.search.client import current_client
 from dhpo.search.door import checked_limits
 from dhpo.search.identity import identity_of_fits
 from dhpo.search.run import Run
@@ -112,16 +108,17 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         self._refuse_what_blocks_need(validation_data)
         given = {"sample_weight": sample_weight, "classes": classes}
         params = {**{k: v for k, v in given.items() if v is not None}, **fit_params}
-        opened = None if journal is None else Journal(journal)
-        try:
+        self._refuse_second_run()
+        with open_journal(journal) as opened:
             search = self._fit_search(X, y, params)
             if opened is not None:
                 opened.begin(Header(identity_of_fits(self, search, X, y, params), 0, by_fits=True))
-            return self._start_fits(search, opened)
-        except BaseException:
-            if opened is not None:
-                opened.close()
-            raise
+            return self._run_by(
+                partial(FitExecutor, search=search, journal=opened),
+                History(by_fits=True),
+                planned={},
+                adopt=partial(self._adopt_fits, search),
+            )
 
     def _refuse_what_whole_fits_need(self) -> None:
         allowed = "where candidates are trained block by block"
@@ -220,26 +217,6 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         )
         router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
-
-    def _start_fits(self, search: FitSearch, journal: Journal | None) -> Run:
-        before: Run | None = self._run() if hasattr(self, "_run") else None
-        if before is not None and not before.done:
-            raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
-        terminal = make_terminal(self.verbose)
-        history = History(by_fits=True)
-        client, close = current_client()
-        try:
-            executor = FitExecutor(client, search, history, Observers([] if terminal is None else [terminal]), journal)
-            for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
-                delattr(self, name)
-            self._history, self._planned = history, {}
-            run = Run(client, executor, history, partial(self._adopt_fits, search), close)
-        except BaseException:
-            if close is not None:
-                close()
-            raise
-        self._run = weakref.ref(run)
-        return run
 
     def _adopt_fits(self, search: FitSearch, executor: FitExecutor, history: History) -> Any:
         """Take over what a run has found, also one that ended early."""
