@@ -255,13 +255,13 @@ class History:
             arrays, masked where a trial does not have the parameter.
         """
         rows = [row for row in self._sorted() if row.reports]
-        fit_times = [[e.report.fit_time for e in r.reports] for r in rows]
-        score_times = [[e.report.score_time for e in r.reports] for r in rows]
+        fit_mean, fit_std = _means_and_stds([[e.report.fit_time for e in r.reports] for r in rows])
+        score_mean, score_std = _means_and_stds([[e.report.score_time for e in r.reports] for r in rows])
         results: dict[str, Any] = {
-            "mean_partial_fit_time": np.array([np.mean(t) for t in fit_times]),
-            "std_partial_fit_time": np.array([np.std(t) for t in fit_times]),
-            "mean_score_time": np.array([np.mean(t) for t in score_times]),
-            "std_score_time": np.array([np.std(t) for t in score_times]),
+            "mean_partial_fit_time": fit_mean,
+            "std_partial_fit_time": fit_std,
+            "mean_score_time": score_mean,
+            "std_score_time": score_std,
             "model_id": np.array([self._model_id(r.trial) for r in rows]),
             "bracket": np.array([r.trial.bracket for r in rows], dtype=int),
             "partial_fit_calls": np.array([r.reports[-1].report.resource for r in rows], dtype=int),
@@ -279,6 +279,18 @@ class History:
     def _scored(self) -> list[Reported]:
         """The reports that are no failures, in the order of their arrival."""
         return [e for e in list(self.events) if isinstance(e, Reported) and not e.report.failed]
+
+
+def _means_and_stds(rows: list[list[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each row; the rows differ in length, and none is empty."""
+    if not rows:
+        return np.empty(0), np.empty(0)
+    lengths = np.array([len(row) for row in rows])
+    starts = np.cumsum(lengths) - lengths
+    values = np.concatenate([np.asarray(row, dtype=float) for row in rows])
+    means = np.add.reduceat(values, starts) / lengths
+    squares = (values - np.repeat(means, lengths)) ** 2
+    return means, np.sqrt(np.add.reduceat(squares, starts) / lengths)
 
 
 def _one_split(report: Report) -> tuple[SplitScores, ...]:
