@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-__all__ = ["Assignment", "Costs", "Ready", "UnderWay", "plan_steps"]
+from dhpo.costs import Costs
+
+__all__ = ["Assignment", "Ready", "UnderWay", "plan_steps"]
 
 # With fewer trials than this for each thread there is little to share; the longest chains then go first.
 _FEW_TRIALS_PER_THREAD = 4
@@ -100,42 +102,6 @@ class UnderWay:
     run_end: int
 
 
-class Costs:
-    """What a call and a score of a trial take, as far as it was measured.
-
-    A trial that was not measured is taken as the mean of the others.
-    """
-
-    def __init__(self) -> None:
-        self._call: dict[int, float] = {}
-        self._sums = [0.0, 0]
-        self._score_sums = [0.0, 0]
-
-    def measured(self, trial: int, calls: int, fit_seconds: float, scored: bool, score_seconds: float) -> None:
-        """Take what a step reports of one trial into account."""
-        if calls:
-            self._call[trial] = fit_seconds / calls
-            self._sums[0] += fit_seconds
-            self._sums[1] += calls
-        if scored:
-            self._score_sums[0] += score_seconds
-            self._score_sums[1] += 1
-
-    def call(self, trial: int) -> float | None:
-        """Seconds of one `partial_fit` call, None before anything was measured."""
-        return self._call.get(trial, self.mean_call)
-
-    @property
-    def mean_call(self) -> float | None:
-        """Seconds of a call, over all trials; None before anything was measured."""
-        return self._sums[0] / self._sums[1] if self._sums[1] else None
-
-    @property
-    def score(self) -> float:
-        """Seconds of one score, 0 before any was measured."""
-        return self._score_sums[0] / self._score_sums[1] if self._score_sums[1] else 0.0
-
-
 def plan_steps(
     ready: Sequence[Ready],
     free: Sequence[str],
@@ -168,7 +134,7 @@ def plan_steps(
     list of Assignment
         At most one for each free thread.
     """
-    free = list(free)
+    free = sorted(free, key=costs.slowness)
     steps = [
         Assignment(free.pop(0), (lonely.trial,), lonely.target, lonely.rung, lonely.target, lonely.quarantined)
         for lonely in [r for r in ready if r.alone][: len(free)]
@@ -177,7 +143,7 @@ def plan_steps(
     unscored = [r for r in together if r.calls == r.target]
     for group, until in (
         (unscored, 0),
-        _next_group([r for r in together if r.calls < r.target], free, n_threads, under_way, gather),
+        _next_group([r for r in together if r.calls < r.target], free, n_threads, under_way, costs, gather),
     ):
         shares = _shares(group, free, n_threads, costs, until) if group and free else []
         for worker, share in shares:
@@ -187,7 +153,12 @@ def plan_steps(
 
 
 def _next_group(
-    ready: list[Ready], free: Sequence[str], n_threads: int, under_way: Sequence[UnderWay], gather: bool
+    ready: list[Ready],
+    free: Sequence[str],
+    n_threads: int,
+    under_way: Sequence[UnderWay],
+    costs: Costs,
+    gather: bool,
 ) -> tuple[list[Ready], int]:
     """The trials to train now, and the calls at which the first of them are due."""
     if not ready:
@@ -207,7 +178,8 @@ def _next_group(
         if gather and any(step.start <= behind.calls and step.run_end <= behind.calls for step in under_way):
             return [], until
     # Threads that are busy now want their share of the group when they come back.
-    share = len(group) if not under_way else math.ceil(len(group) * len(free) / n_threads)
+    speed = costs.speed(free)
+    share = len(group) if not under_way else math.ceil(len(group) * speed / (speed + n_threads - len(free)))
     taken: list[Ready] = []
     for bundle in _bundles(sorted(group, key=lambda r: (r.calls, r.trial)), n_threads):
         if len(taken) >= share:
@@ -228,19 +200,20 @@ def _bundles(group: Sequence[Ready], n_threads: int) -> list[list[Ready]]:
 def _shares(
     group: Sequence[Ready], free: Sequence[str], n_threads: int, costs: Costs, until: int
 ) -> list[tuple[str, list[Ready]]]:
-    """Split a group over the free threads: the dearest first, each to the thread that has least to do."""
+    """Split a group over the free threads: the dearest first, each to the thread that is done with it first."""
     loads = [0.0] * len(free)
+    slow = [costs.slowness(worker) for worker in free]
     shares: dict[int, list[Ready]] = defaultdict(list)
 
     def cost(bundle: list[Ready]) -> float:
         return sum((costs.call(r.trial) or 1.0) * max(until - r.calls, 1) for r in bundle)
 
     for bundle in sorted(_bundles(group, n_threads), key=lambda b: (-cost(b), b[0].trial)):
-        least = min(loads)
+        done = [load + slowness * cost(bundle) for load, slowness in zip(loads, slow, strict=True)]
         # The worker that holds the models saves reading them; not worth more than a tenth of a call.
-        slots = [i for i, load in enumerate(loads) if load <= least + 0.1 * cost(bundle)]
-        slot = next((i for i in slots if free[i] == bundle[0].home), loads.index(least))
-        loads[slot] += cost(bundle)
+        slots = [i for i, then in enumerate(done) if then <= min(done) + 0.1 * cost(bundle)]
+        slot = next((i for i in slots if free[i] == bundle[0].home), done.index(min(done)))
+        loads[slot] = done[slot]
         shares[slot] += bundle
     return [(free[slot], sorted(share, key=lambda r: (r.calls, r.trial))) for slot, share in sorted(shares.items())]
 
@@ -249,7 +222,8 @@ def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, secon
     """Cut a share to what a step can do in its time; the step itself stops when its time is over."""
     calls, run_end = share[0].calls, until
     if until > calls:
-        known = [cost for cost in (costs.call(r.trial) for r in share) if cost is not None]
+        slow = costs.slowness(worker)
+        known = [slow * cost for cost in (costs.call(r.trial) for r in share) if cost is not None]
         if known:
             fitting = sum(total <= seconds for total in accumulate(known))
             share = share[: _whole_candidates(share, max(fitting, 1))]

@@ -9,7 +9,8 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from dhpo.cohorts import Assignment, Costs, Ready
+from dhpo.cohorts import Assignment, Ready
+from dhpo.costs import Costs
 from dhpo.crumbs import Crumb
 from dhpo.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, TrialStarted
 from dhpo.folds import Folds, is_refit, refit_number
@@ -224,9 +225,8 @@ class Ledger:
         state = ModelState(outcome.trial, kept, checkpoint, outcome.fit_seconds, outcome.score_seconds)
         _, model = self._of_model[outcome.trial]
         scored = outcome.score is not None
-        self.costs.measured(
-            outcome.trial, max(outcome.calls - model.calls, 0), outcome.fit_seconds, scored, outcome.score_seconds
-        )
+        calls = max(outcome.calls - model.calls, 0)
+        self.costs.measured(outcome.trial, calls, outcome.fit_seconds, scored, outcome.score_seconds, worker)
         self.advance(state)
         model.came_back(worker, outcome.calls, scored)
         return state

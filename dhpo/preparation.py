@@ -23,6 +23,7 @@ from dhpo.data.fingerprint import fingerprint
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockFacts, BlockSpec, Split, prepare
 from dhpo.data.rows import Rows, n_rows
+from dhpo.gathering import gather
 from dhpo.worker import single_threaded, worker_state
 from dhpo.workspace import Workspace
 
@@ -186,7 +187,7 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
     for chunks in needs_lengths(X, y, sample_weight):
         graphs = [cull(chunks.graph, [key])[0] for key in chunks.keys]
         tasks = [_submit_with(client, _count, graph, key) for graph, key in zip(graphs, chunks.keys, strict=True)]
-        counted[chunks.name] = chunks.with_lengths(await client.gather(tasks, asynchronous=True))
+        counted[chunks.name] = chunks.with_lengths(await gather(client, tasks, "counting rows"))
     return align(
         counted.get(X.name, X),
         counted.get(y.name, y) if y is not None else None,
@@ -208,7 +209,7 @@ async def _digests(client: Any, data: Data) -> str:
     for (spec,) in data.validation:
         values = [data.validation_futures[key] for key in spec.supplied]
         tasks.append(client.submit(_digest, spec, list(spec.supplied), values, pure=False))
-    return "".join(await client.gather(tasks, asynchronous=True))
+    return "".join(await gather(client, tasks, "looking at validation_data"))
 
 
 def _digest(spec: BlockSpec, names: Sequence[Key], values: Sequence[Any]) -> str:
@@ -261,7 +262,7 @@ async def _load_all(
     with_rows = not shared and not data.split.n_folds
     heads = tasks if not with_rows else [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
     try:
-        results = await client.gather(heads, asynchronous=True)
+        results = await gather(client, heads, "looking at the data")
     except BaseException:
         await client.cancel(tasks, asynchronous=True, force=True)
         raise

@@ -15,8 +15,9 @@ from dhpo.data.rows import Rows
 __all__ = ["CACHE_SHARE", "BlockCache", "Lookup"]
 
 CACHE_SHARE = 0.6
-# Without room for it below this share of the memory limit, no block is read ahead.
-_MOST_SHARE = 0.75
+# Without room for it below this share of the memory limit, no block is read ahead: from 0.7 on Dask spills what it can,
+# which is next to nothing.
+_MOST_SHARE = 0.68
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,3 +60,8 @@ def test_trials_per_second() -> None:
 def test_grid_of_svc() -> None:
     scores = {figures["best_score"] for rounds in run("grid_of_svc.py").values() for figures in rounds}
     assert len(scores) == 1
+
+
+def test_straggler() -> None:
+    figures = run("straggler.py")
+    assert [figures[name]["calls"] for name in ("Hyperband, work ahead", "Hyperband")] == [1581, 1581]

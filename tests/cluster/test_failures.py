@@ -328,6 +328,34 @@ def test_no_worker_at_all_is_an_error_with_a_deadline():
         make_chaotic("", 9, 0.0).fit(*LAZY, classes=[0, 1])
 
 
+@pytest.mark.parametrize("times", [2, 1000])
+def test_a_block_that_kills_its_workers_is_tried_again_but_not_for_ever(three, tmp_path, times):
+    log = tmp_path / "loads"
+
+    def load(block: np.ndarray, block_info: Any = None) -> np.ndarray:
+        if block_info[0]["chunk-location"][0] == 3:
+            with log.open("a") as file:
+                file.write("x")
+            if log.stat().st_size <= times:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return block
+
+    X = da.from_array(np.random.default_rng(0).standard_normal((80, 3)), chunks=(10, 3)).map_blocks(load, dtype=float)
+    y = da.from_array(np.arange(80) % 2, chunks=10)
+    three.run_on_scheduler(_give_up_at_once)
+    search = make_chaotic("", 3, 0.0)
+    if times == 2:
+        assert np.isfinite(search.fit(X, y, classes=[0, 1]).best_score_)
+    else:
+        with pytest.raises(SearchFailed, match="looking at the data: the workers that do it die, again and again"):
+            search.fit(X, y, classes=[0, 1])
+        assert log.stat().st_size <= 6
+
+
+def _give_up_at_once(dask_scheduler: Any) -> None:
+    dask_scheduler.allowed_failures = 0
+
+
 # -- the same for long
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhpo.cohorts import Costs, Ready, UnderWay, plan_steps
+from dhpo.cohorts import Ready, UnderWay, plan_steps
+from dhpo.costs import Costs
 from dhpo.schedules import Hyperband
 from dhpo.trial import Report, Train
 
@@ -53,6 +54,7 @@ class Simulation:
     seconds: float = 2.0
     score_seconds: float = 0.0
     call_seconds: tuple[float, float] = (0.001, 0.01)
+    slowness: tuple[float, ...] = ()  # of the first workers
     now: float = 0.0
     reads: Counter = field(default_factory=Counter)  # of the block of a call, by a thread
     calls: Counter = field(default_factory=Counter)  # by trial
@@ -86,7 +88,8 @@ class Simulation:
                 free.remove(assignment.worker)
                 for n in assignment.trials:
                     active[n].busy, active[n].run_end = True, assignment.run_end
-                end = self.now + self.step(assignment, active, cost)
+                slowness = self.slowness_of(assignment.worker)
+                end = self.now + self.step(assignment, active, {n: slowness * cost[n] for n in assignment.trials})
                 start = min(active[n].calls for n in assignment.trials)
                 heapq.heappush(under_way, (end, self.steps, start, assignment, self.outcome))
                 self.steps += 1
@@ -98,12 +101,17 @@ class Simulation:
             for n, (calls, scored) in outcome.items():
                 trial = active[n]
                 spent = calls - trial.calls
-                costs.measured(n, spent, spent * cost[n], scored, self.score_seconds)
+                seconds = spent * cost[n] * self.slowness_of(assignment.worker)
+                costs.measured(n, spent, seconds, scored, self.score_seconds, assignment.worker)
                 self.calls[n] += spent
                 trial.calls, trial.home, trial.busy = calls, assignment.worker, False
                 if scored:
                     trial.waiting = False
                     self.schedule.tell(Report(n, calls, random.Random(self.seed * 1000 + n).random()))
+
+    def slowness_of(self, worker):
+        number = int(worker.removeprefix("worker-"))
+        return self.slowness[number] if number < len(self.slowness) else 1.0
 
     def step(self, assignment, active, cost):
         """Set what came of a step, as `run_step` would; return how long it takes."""
@@ -394,14 +402,25 @@ def test_a_cohort_in_the_midst_of_its_run_goes_on_where_it_was():
     assert plan(ended, ["a"], 2, [UnderWay(0, 6, 3)], gather=True) == []
 
 
-def test_costs_are_those_measured_and_the_mean_for_the_others():
+@pytest.mark.parametrize("spread", [1.0, 4.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_straggler_does_what_it_can_and_holds_nobody_up(seed, spread):
+    seconds = (0.1, 0.1 * spread)
+    even = Simulation(Hyperband(81), 4, False, seed, call_seconds=seconds).run()
+    one_slow = Simulation(Hyperband(81), 4, False, seed, call_seconds=seconds, slowness=(10.0,)).run()
+    assert one_slow.now < 1.2 * even.now * 4 / 3.1
+    assert one_slow.idle < 0.12 * 4 * one_slow.now
+
+
+def test_the_last_trial_leaves_a_slow_worker_for_a_free_one_that_is_faster():
     costs = Costs()
-    assert costs.call(0) is None
-    assert costs.score == 0.0
-    costs.measured(0, 2, 1.0, True, 0.5)
-    costs.measured(1, 2, 3.0, False, 0.0)
-    costs.measured(2, 0, 0.0, True, 1.5)
-    assert (costs.call(0), costs.call(1), costs.call(2)) == (0.5, 1.5, 1.0)
-    assert costs.score == 1.0
-    costs.measured(0, 1, 2.0, False, 0.0)
-    assert costs.call(0) == 2.0  # the latest
+    for worker, seconds in (("a", 10.0), ("b", 1.0), ("c", 1.0)):
+        for trial in range(10):
+            costs.measured(trial, 1, seconds, False, 0.0, worker)
+    last = [Ready(0, 30, 81, home="a", run_end=81)]
+    (step,) = plan(last, ["a", "b"], n_threads=2, costs=costs)
+    assert step.worker == "b"
+    (step,) = plan(last, ["a"], n_threads=2, under_way=[UnderWay(0, 1, 81)], costs=costs)
+    assert step.worker == "a"  # better than to wait
+    share = plan(together(40), ["a"], n_threads=2, under_way=[UnderWay(0, 1, 81)], costs=costs, seconds=1e6)
+    assert len(share[0].trials) < 10
