@@ -44,6 +44,7 @@ class Workers:
         self._workers: dict[str, _Worker] = {}
         self._busy: Counter[str] = Counter()
         self._present: Set[str] = frozenset()
+        self._paused: Set[str] = frozenset()
         self._looks = -1
         self._token: tuple[str, str] | None = None
         self._sees_folder: dict[str, bool] = {}
@@ -62,6 +63,11 @@ class Workers:
     def present(self) -> Set[str]:
         """The addresses that the scheduler knows, usable or not."""
         return self._present
+
+    @property
+    def paused(self) -> Set[str]:
+        """Those of them that begin no task, because they hold too much memory."""
+        return self._paused
 
     @property
     def some_see_no_folder(self) -> bool:
@@ -119,6 +125,7 @@ class Workers:
         self._present = threads.keys()
         identity = await self._client.scheduler.identity(n_workers=-1)
         found = identity["workers"]
+        self._paused = {address for address, worker in found.items() if worker.get("status") == "paused"}
         if self._token is not None:
             # In the background: a worker that dies just now does not answer for half a minute.
             for address in found.keys() - self._sees_folder.keys() - self._probes.keys():
@@ -132,7 +139,7 @@ class Workers:
 
     def lose_all(self) -> None:
         """Nobody can be reached: the scheduler does not answer."""
-        self._workers, self._present = {}, frozenset()
+        self._workers, self._present, self._paused = {}, frozenset(), frozenset()
 
     async def share_folder(self, token: tuple[str, str]) -> bool:
         """Find out whether every worker sees the folder of the driver.

@@ -320,6 +320,9 @@ class Executor:
         """Take back what will not come back by itself."""
         for sent, lost in await self._in_flight.lost():
             self._step_was_lost(sent, lost)
+        for sent in await self._in_flight.stranded():
+            logger.info("%s is paused, and had not begun a step; it goes elsewhere", sent.assignment.worker)
+            self._ledger.step_vanished(sent.assignment)
         deadline = self.job.limits.trial_timeout
         if deadline is None:
             return

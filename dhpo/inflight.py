@@ -161,6 +161,16 @@ class InFlight:
                 found.append((sent, StepLost(crumb)))
         return found
 
+    async def stranded(self) -> list[Sent]:
+        """Give up the steps that have not begun on workers that begin nothing."""
+        found = []
+        for task, sent in list(self._steps.items()):
+            paused = sent.assignment.worker in self._workers.paused and not task.done()
+            if paused and await self._crumb(sent) is None and not task.done():
+                self._give_up(task)
+                found.append(sent)
+        return found
+
     async def hanging(self, seconds_left: Mapping[int, float]) -> list[tuple[Sent, int, str]]:
         """Give up the steps in which one model has been at the same call for too long, and restart their workers.
 

@@ -311,7 +311,7 @@ class Ledger:
         return any(model.failed_steps >= _FAILED_STEPS for model in models)
 
     def step_vanished(self, assignment: Assignment) -> None:
-        """A step was lost together with the scheduler."""
+        """A step was taken back, or was lost together with the scheduler; nobody is to blame."""
         self._end(assignment)
 
     def seconds_left(self, trial_timeout: float) -> dict[int, float]:

@@ -328,6 +328,30 @@ def test_no_worker_at_all_is_an_error_with_a_deadline():
         make_chaotic("", 9, 0.0).fit(*LAZY, classes=[0, 1])
 
 
+def test_a_step_that_waits_for_a_paused_worker_goes_elsewhere(three, tmp_path):
+    undisturbed = make_chaotic("", 9, 0.0).fit(*LAZY, classes=[0, 1])
+    address, end = sorted(three.nthreads())[0], tmp_path / "end"
+    blocked = three.submit(_until, str(end), workers=[address], key="blocks")
+    run = make_chaotic("", 9, 0.02).start(*LAZY, classes=[0, 1])
+    while not any(str(key).startswith("train-") for key in three.processing()[address]):
+        assert not run.done
+        time.sleep(0.02)
+    three.run(_pause, workers=[address])
+    search = run.result(timeout=60)
+    assert not blocked.done()
+    end.touch()
+    assert without_times(search) == without_times(undisturbed)
+
+
+def _until(path: str) -> None:
+    while not Path(path).exists():
+        time.sleep(0.05)
+
+
+def _pause(dask_worker: Any) -> None:
+    dask_worker.memory_manager.memory_pause_fraction = 1e-6
+
+
 @pytest.mark.parametrize("times", [2, 1000])
 def test_a_block_that_kills_its_workers_is_tried_again_but_not_for_ever(three, tmp_path, times):
     log = tmp_path / "loads"
