@@ -11,16 +11,11 @@ from dask.utils import format_bytes, parse_bytes
 from distributed import LocalCluster
 from distributed.system import MEMORY_LIMIT
 
-__all__ = ["local"]
+from clusters.quiet import quiet_settings
+
+__all__ = ["local", "local_arguments", "start_local"]
 
 _LOOPBACK = "127.0.0.1"
-# How often the processes of a cluster look at themselves, for the dashboard. By default Dask does so a hundred times a
-# second, which takes some 7 % of a core for each process, whether it works or not. The second is for tasks of seconds.
-_CALM = {
-    "distributed.worker.profile.interval": ("10ms", "100ms"),
-    "distributed.admin.tick.interval": ("20ms", "200ms"),
-    "distributed.admin.system-monitor.interval": ("500ms", "2s"),
-}
 _OWN_NAMES = {
     "n_workers": "workers",
     "threads_per_worker": "threads",
@@ -82,49 +77,59 @@ def local(
     >>> with clusters.local(workers=2, memory="1GB") as cluster:  # doctest: +SKIP
     ...     client = cluster.get_client()
     """
-    _refuse_unguarded_script()
     for theirs, ours in _OWN_NAMES.items():
         if theirs in options:
             raise TypeError(f"{theirs}={options[theirs]!r}: say {ours}= to clusters.local()")
+    if workers is not None:
+        _check_count("workers", workers)
+    return start_local(local_arguments(workers, workers, threads, memory, dashboard, processes, options))
+
+
+def start_local(arguments: dict[str, Any]) -> LocalCluster:
+    """Start what `local_arguments` describes."""
+    _refuse_unguarded_script()
+    with dask.config.set(quiet_settings()):
+        return LocalCluster(**arguments)
+
+
+def local_arguments(
+    workers: int | None,
+    most: int | None,
+    threads: int,
+    memory: str | int | None,
+    dashboard: str | None,
+    processes: bool,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """What `LocalCluster` is given for the parameters of `local`, checked; `most` is how many workers may come."""
     _check_count("threads", threads)
-    if workers is None:
-        workers = max(1, CPU_COUNT // threads)
-    _check_count("workers", workers)
-    limit = MEMORY_LIMIT // workers if memory is None else _bytes(memory)
-    if workers * limit > MEMORY_LIMIT:
+    if workers is None or most is None:
+        workers = most = max(1, CPU_COUNT // threads)
+    limit = MEMORY_LIMIT // most if memory is None else _bytes(memory)
+    if most * limit > MEMORY_LIMIT:
         raise ValueError(
-            f"memory={memory!r} for each of workers={workers} makes {format_bytes(workers * limit)}, "
+            f"memory={memory!r} for each of workers={most} makes {format_bytes(most * limit)}, "
             f"and this machine has {format_bytes(MEMORY_LIMIT)}"
         )
     _check_address(dashboard)
     # Also for workers in this process: over inproc:// each opens an HTTP port on every interface.
     loopback = {"host": _LOOPBACK, "protocol": "tcp://"}
-    calm = _calm_configuration()
     if processes:
         # The nannies hand it to workers, also to those that come later, by scale() or adapt().
-        options["config"] = {**calm, **options.get("config", {})}
+        options["config"] = {**quiet_settings(), **options.get("config", {})}
     if dashboard is None:
         # Told no address, Dask would answer health checks and metrics on port 8787 of every interface.
         quiet = {"dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
         options["scheduler_kwargs"] = {**quiet, **(options.get("scheduler_kwargs") or {})}
-    with dask.config.set(calm):
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=threads,
-            processes=processes,
-            memory_limit=limit if processes else workers * limit,
-            dashboard_address=dashboard,
-            **{**loopback, **options},
-        )
-
-
-def _calm_configuration() -> dict[str, str]:
-    """The settings of `_CALM` that the user has not set to something else than Dask itself does."""
-    ours = {}
-    for name, (default, calm) in _CALM.items():
-        if dask.config.get(name, default) == default:
-            ours[name] = calm
-    return ours
+    return {
+        "n_workers": workers,
+        "threads_per_worker": threads,
+        "processes": processes,
+        "memory_limit": limit if processes else most * limit,
+        "dashboard_address": dashboard,
+        **loopback,
+        **options,
+    }
 
 
 def _check_count(name: str, value: object) -> None:

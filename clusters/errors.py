@@ -1,0 +1,62 @@
+"""What goes wrong with clusters, and what stands in the way of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ClusterError", "ConfigError", "ExtraNotInstalled", "Problem", "StartError"]
+
+
+class ClusterError(Exception):
+    """What `clusters` raises."""
+
+
+class ConfigError(ClusterError, ValueError):
+    """A configuration that is not allowed; nothing has been started."""
+
+
+class ExtraNotInstalled(ClusterError, ImportError):
+    """A kind of cluster needs packages that are not installed."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What stands in the way of a cluster, and the setting that would change it.
+
+    Parameters
+    ----------
+    cause : str
+        What is wrong, and where.
+    setting : str
+        What to change.
+    """
+
+    cause: str
+    setting: str
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.setting}"
+
+
+class StartError(ClusterError, RuntimeError):
+    """A cluster did not start, or could not be reached; nothing of it is left running.
+
+    Parameters
+    ----------
+    cause : str
+        What went wrong, and where.
+    setting : str
+        What to change.
+
+    Attributes
+    ----------
+    problem : Problem
+        The same two.
+    """
+
+    def __init__(self, cause: str, setting: str) -> None:
+        self.problem = Problem(cause, setting)
+        super().__init__(cause, setting)
+
+    def __str__(self) -> str:
+        return str(self.problem)

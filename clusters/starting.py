@@ -1,0 +1,132 @@
+"""Start, show and check clusters of any kind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from distributed.deploy import Cluster
+
+from clusters.config import ClusterConfig
+from clusters.errors import Problem
+from clusters.kinds import kind_named
+from clusters.reading import configure, load
+from clusters.waiting import Deadline
+
+__all__ = ["check", "from_config", "render", "start"]
+
+
+def start(kind: str | ClusterConfig, /, **options: Any) -> Cluster:
+    """Start a cluster.
+
+    Parameters
+    ----------
+    kind : str or ClusterConfig
+        The kind of cluster, as "local" or "ssh"; or a configuration, of `configure` or `load`.
+    **options
+        The keys that all kinds share and those of the kind's own block, side by side: `clusters.configure` tells more.
+        Where `workers` is a pair, the number of workers follows the work between the two.
+
+    Returns
+    -------
+    distributed.deploy.Cluster
+        Dask's own cluster object, a context manager: at the end of the `with` block everything it started is gone. The
+        smallest number of workers that was asked for has reported.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is not allowed; before anything is started.
+    ExtraNotInstalled
+        If the kind needs packages that are not installed.
+    StartError
+        If the cluster is not there within `start_timeout`: the cause, and the setting to change. Nothing is left.
+
+    Examples
+    --------
+    >>> import clusters
+    >>> with clusters.start("ssh", hosts=["a", "b"], workers=4, memory="4GiB") as cluster:  # doctest: +SKIP
+    ...     client = cluster.get_client()
+    """
+    config = _configuration(kind, options)
+    chosen = kind_named(config.kind)
+    chosen.require()
+    cluster = chosen.start(config, Deadline(config.start_timeout))
+    if config.adapts:
+        try:
+            cluster.adapt(minimum=config.least, maximum=config.most)
+        except BaseException:
+            cluster.close()
+            raise
+    return cluster
+
+
+def from_config(source: str | os.PathLike[str] | Mapping[str, Any], /, **options: Any) -> Cluster:
+    """Start the cluster that a YAML file, or a profile of Dask's configuration, describes.
+
+    Parameters
+    ----------
+    source : path, str or mapping
+        The file, the name of the profile, or the same as a mapping: `clusters.load` tells more.
+    **options
+        What is to be different.
+
+    Returns
+    -------
+    distributed.deploy.Cluster
+        As of `start`, which also tells what may be raised.
+    """
+    return start(load(source, **options))
+
+
+def render(kind: str | ClusterConfig, /, **options: Any) -> str:
+    """What `start` would run with the same arguments, as shell lines, job script or manifest.
+
+    No cluster is touched, nothing is started, and secrets are left out.
+
+    Parameters
+    ----------
+    kind : str or ClusterConfig
+        As for `start`.
+    **options
+        As for `start`.
+
+    Returns
+    -------
+    str
+        The text.
+    """
+    config = _configuration(kind, options)
+    text: str = kind_named(config.kind).render(config)
+    return text
+
+
+def check(kind: str | ClusterConfig, /, **options: Any) -> list[Problem]:
+    """Find what would keep `start` with the same arguments from succeeding; nothing is started.
+
+    Parameters
+    ----------
+    kind : str or ClusterConfig
+        As for `start`.
+    **options
+        As for `start`.
+
+    Returns
+    -------
+    list of Problem
+        Each with its cause and the setting to change; empty where nothing was found.
+    """
+    config = _configuration(kind, options)
+    chosen = kind_named(config.kind)
+    chosen.require()
+    problems: list[Problem] = chosen.check(config)
+    return problems
+
+
+def _configuration(kind: str | ClusterConfig, options: Mapping[str, Any]) -> ClusterConfig:
+    if not isinstance(kind, ClusterConfig):
+        return configure(kind, **options)
+    if options:
+        raise TypeError(f"a configuration is complete; say {', '.join(options)} where it is made")
+    return kind
