@@ -295,7 +295,8 @@ def test_workers_that_are_killed_all_the_time_change_no_answer(three, tmp_path):
     assert not search.summary()["error"].any()  # nobody was blamed
 
 
-def test_no_worker_for_some_seconds_and_then_more_than_before(three):
+@pytest.mark.parametrize("seconds", [2, pytest.param(10, marks=pytest.mark.benchmarks)])
+def test_no_worker_for_some_seconds_and_then_more_than_before(three, seconds):
     undisturbed = make_chaotic("", 9, 0.0).fit(*LAZY, classes=[0, 1])
     run = make_chaotic("", 9, 0.1).start(*LAZY, classes=[0, 1])
     while run.best is None:
@@ -304,7 +305,7 @@ def test_no_worker_for_some_seconds_and_then_more_than_before(three):
     while three.nthreads():
         time.sleep(0.05)
     calls = run.summary().attrs["partial_fit_calls"]
-    time.sleep(2)
+    time.sleep(seconds)
     assert not run.done
     assert run.summary().attrs["partial_fit_calls"] == calls
     three.cluster.scale(4)
