@@ -279,7 +279,10 @@ class Ledger:
             Whether the crumb would be known if there was one. Else each model of the step comes under suspicion.
         """
         for _, model in self._end(assignment):
-            if crumb is not None and crumb.model == model.number:
+            if assignment.quarantined:
+                # It was in a process of its own, and the worker died nevertheless: workers die by themselves here.
+                model.cleared()
+            elif crumb is not None and crumb.model == model.number:
                 model.suspect((crumb.call, crumb.scoring))
             elif crumb is None and not crumbs_kept:
                 model.suspect((model.calls, False))

@@ -45,7 +45,9 @@ def run_quarantined(
     run, context, step, names, values
         As for `run_step`.
     """
-    with tempfile.TemporaryDirectory(prefix="dhpo-quarantine-") as folder:
+    # Beside the notes, where it goes with the search, should this worker die.
+    beside = os.path.dirname(step.crumb) or None
+    with tempfile.TemporaryDirectory(prefix="dhpo-quarantine-", dir=beside) as folder:
         asked, found = Path(folder) / "step", Path(folder) / "result"
         asked.write_bytes(cloudpickle.dumps((run, context, step, list(names), list(values)), protocol=5))
         command = [sys.executable, "-m", "dhpo.quarantine", str(asked), str(found), str(os.getpid())]

@@ -58,11 +58,15 @@ class ModelStanding:
         self.deaths = self.deaths + 1 if self.died_at == at else 1
         self.died_at = at
 
+    def cleared(self) -> None:
+        """It is not to blame for the workers that died."""
+        self.died_at, self.deaths = None, 0
+
     def came_back(self, worker: str, calls: int, scored: bool) -> None:
         """A step with it ended."""
         self.under_way, self.home, self.calls, self.failed_steps = False, worker, calls, 0
         if self.died_at is not None and (calls > self.died_at[0] or scored):
-            self.died_at, self.deaths = None, 0
+            self.cleared()
 
 
 @dataclass

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -60,6 +61,15 @@ class Wicked(SGDClassifier):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "exit":
                 os._exit(3)
+            case "unlucky" if deaths(Path(self.calls)) < 3:
+                with open(self.calls + ".deaths", "ab") as file:
+                    file.write(b"x")
+                suspected = deaths(Path(self.calls)) == 3
+                os.kill(os.getppid() if suspected else os.getpid(), signal.SIGKILL)
+                time.sleep(60)
+            case "unlucky":
+                main = sys.modules["__main__"].__spec__
+                Path(self.calls + ".where").write_text("" if main is None else main.name)
             case "hang":
                 time.sleep(3600)
             case "unpicklable":
@@ -327,6 +337,13 @@ def test_no_worker_at_all_is_an_error_with_a_deadline():
         pytest.raises(WorkersLost, match="has had no running worker for 1 s; 0 partial_fit calls were done"),
     ):
         make_chaotic("", 9, 0.0).fit(*LAZY, classes=[0, 1])
+
+
+def test_a_trial_whose_worker_dies_while_it_has_a_process_of_its_own_is_not_to_blame(three, tmp_path):
+    search = with_one("unlucky", tmp_path / "calls", n=6).fit(*LAZY, classes=[0, 1])
+    assert deaths(tmp_path / "calls") == 3
+    assert search.summary()["status"].tolist() == ["finished"] * 6
+    assert (tmp_path / "calls.where").read_text() != "dhpo.quarantine"
 
 
 def test_a_step_that_waits_for_a_paused_worker_goes_elsewhere(three, tmp_path):
