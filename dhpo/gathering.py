@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +15,12 @@ __all__ = ["gather"]
 
 logger = logging.getLogger(__name__)
 
-# Beyond those that Dask itself allows a task. Where workers die all the time many a task is with them by chance.
+# Of one task, beyond those that Dask allows it: where workers die all the time, many a task is with them by chance.
 _MORE_DEATHS = 4
 
 
 async def gather(client: Any, tasks: Sequence[Any], doing: str) -> list[Any]:
-    """The results of all tasks, of which some are begun again when Dask has given them up.
+    """The results of all tasks, each fetched when it is there: what is home is not lost with its worker.
 
     Parameters
     ----------
@@ -33,10 +34,19 @@ async def gather(client: Any, tasks: Sequence[Any], doing: str) -> list[Any]:
     SearchFailed
         If workers keep dying with a task in hand.
     """
+    results = [asyncio.create_task(_result(client, task, doing)) for task in tasks]
+    try:
+        return await asyncio.gather(*results)
+    finally:
+        for result in results:
+            result.cancel()
+
+
+async def _result(client: Any, task: Any, doing: str) -> Any:
     deaths_left = _MORE_DEATHS
     while True:
         try:
-            results: list[Any] = await client.gather(tasks, asynchronous=True)
+            return (await client.gather([task], asynchronous=True))[0]
         except KilledWorker as error:
             if not deaths_left:
                 raise SearchFailed(
@@ -45,6 +55,4 @@ async def gather(client: Any, tasks: Sequence[Any], doing: str) -> list[Any]:
                 ) from error
             logger.warning("%s: beginning again what died with its workers: %s", doing, error)
             deaths_left -= 1
-            await client.retry([task for task in tasks if task.status == "error"], asynchronous=True)
-        else:
-            return results
+            await client.retry([task], asynchronous=True)
