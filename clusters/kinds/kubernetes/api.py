@@ -96,6 +96,12 @@ class Server:
             raise StartError(cause, "see that `kubectl version` answers, or change context= or kubeconfig=") from error
         return cls(client, namespace or client.namespace)
 
+    async def aclose(self) -> None:
+        """Close the connections, which kr8s has no public way for."""
+        session = getattr(self.client, "_session", None)
+        if session is not None:
+            await session.aclose()
+
     async def call(self, method: str, path: str, body: Any = None, kind: str = "application/json", **query: str) -> Any:
         """One request.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from clusters.errors import Problem, StartError
@@ -32,7 +33,7 @@ async def _check(config: KubernetesConfig) -> list[Problem]:
     options = config.kubernetes
     try:
         server = await Server.reach(options.kubeconfig, options.context, options.namespace, config.within)
-        async with asyncio.timeout(config.within):
+        async with aclosing(server), asyncio.timeout(config.within):
             return await problems(server, config)
     except StartError as error:
         return [error.problem]
@@ -40,7 +41,7 @@ async def _check(config: KubernetesConfig) -> list[Problem]:
         return [Problem(f"the API server did not answer within {config.within:g} s", "allow more start_timeout=")]
 
 
-async def problems(server: Server, config: KubernetesConfig) -> list[Problem]:
+async def problems(server: Server, config: KubernetesConfig, job: bool = False) -> list[Problem]:
     """The same with a server that has been reached. What we may not look at is not complained of.
 
     Parameters
@@ -49,6 +50,8 @@ async def problems(server: Server, config: KubernetesConfig) -> list[Problem]:
         The API server.
     config : KubernetesConfig
         The configuration.
+    job : bool
+        Whether a job is to be submitted, and no cluster to be started.
 
     Returns
     -------
@@ -60,7 +63,7 @@ async def problems(server: Server, config: KubernetesConfig) -> list[Problem]:
         return [Problem(cause, f"change namespace=, or `kubectl create namespace {server.namespace}`")]
     found = [problem async for problem in _operator(server)]
     if not found:
-        found += await _rights(server, config)
+        found += await _rights(server, needed(config, job))
     found += [problem async for problem in _named(server, config)]
     return found
 
@@ -85,8 +88,7 @@ async def _operator(server: Server) -> AsyncIterator[Problem]:
         yield Problem(f"the Dask operator is installed in part: {', '.join(sorted(missing))} are unknown", setting)
 
 
-async def _rights(server: Server, config: KubernetesConfig) -> list[Problem]:
-    wanted = needed(config)
+async def _rights(server: Server, wanted: list[tuple[str, str, str]]) -> list[Problem]:
     answers = await asyncio.gather(*(server.allowed(*right) for right in wanted))
     denied: dict[str, list[str]] = {}
     for (group, resource, verb), allowed in zip(wanted, answers, strict=True):

@@ -109,17 +109,25 @@ class KubernetesCluster(KubeCluster):
         held = secrets(self._config, self.name, self.security)
         # Before the pods that need them. They go with the cluster as soon as it is there to own them.
         for secret in held:
-            self._made.append(secret)
-            await server.create(secret)
-        manifest = cluster_manifest(self._config, self.name)
-        self._made.append(manifest)
-        cluster = await server.create(manifest)
+            await self._make(server, secret)
+        cluster = await self._make(server, cluster_manifest(self._config, self.name))
         for secret in held:
             await server.give(secret, cluster)
         policies = [network_policy(self._config, self.name)] if self._config.kubernetes.network_policy else []
         for owned in [*policies, *group_manifests(self._config, self.name)]:
-            self._made.append(owned)
-            await server.create(owned, cluster)
+            await self._make(server, owned, cluster)
+
+    async def _make(
+        self, server: Server, manifest: dict[str, Any], owner: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        # Before the answer, which may get lost.
+        self._made.append(manifest)
+        try:
+            return await server.create(manifest, owner)
+        except Refused as error:
+            if error.code:
+                self._made.pop()
+            raise
 
     async def _wait(self, server: Server, done: Callable[[Seen], bool]) -> None:
         looked, seen = 0.0, Seen(cluster=None)
@@ -210,6 +218,8 @@ class KubernetesCluster(KubeCluster):
         finally:
             if self._reached is not None:
                 await self._reached.close()
+            if self._server is not None:
+                await self._server.aclose()
 
     async def _remove(self, server: Server) -> None:
         # The operator may not have got round to make it a part of the cluster.

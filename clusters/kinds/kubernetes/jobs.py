@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets as randomness
+from collections.abc import AsyncIterator
 from typing import Any
 
 from clusters.errors import StartError
@@ -62,9 +63,12 @@ def job_state(config: KubernetesConfig, name: str) -> str:
     return in_own_loop(_state(config, name))
 
 
-async def _reach(config: KubernetesConfig) -> Server:
+@contextlib.asynccontextmanager
+async def _reached(config: KubernetesConfig) -> AsyncIterator[Server]:
     options = config.kubernetes
-    return await Server.reach(options.kubeconfig, options.context, options.namespace, config.within)
+    server = await Server.reach(options.kubeconfig, options.context, options.namespace, config.within)
+    async with contextlib.aclosing(server):
+        yield server
 
 
 async def _submit(config: KubernetesConfig, command: list[str], script: str | None) -> str:
@@ -72,32 +76,33 @@ async def _submit(config: KubernetesConfig, command: list[str], script: str | No
     held = secrets(config, name, security_of(config.security, default=True))
     *parts, job = job_manifest(config, command, name, script)
     made: list[dict[str, Any]] = []
-    server = await _reach(config)
-    try:
-        async with asyncio.timeout(config.within):
-            for problem in await problems(server, config):
-                raise StartError(problem.cause, problem.setting)
-            for manifest in [*held, *parts]:
-                made.append(manifest)
-                await server.create(manifest)
-            made.append(job)
-            owner = await server.create(job)
-            for manifest in [*held, *parts]:
-                await server.give(manifest, owner)
-    except BaseException as error:
-        for manifest in reversed(made):
-            with contextlib.suppress(Refused):
-                await server.remove(manifest)
-        if isinstance(error, Refused):
-            raise StartError(f"the API server refused the job: {error}", "change what the message names") from error
-        if isinstance(error, TimeoutError):
-            raise StartError("the API server did not answer in time", "allow more start_timeout=") from error
-        raise
+    async with _reached(config) as server:
+        try:
+            async with asyncio.timeout(config.within):
+                for problem in await problems(server, config, job=True):
+                    raise StartError(problem.cause, problem.setting)
+                for manifest in [*held, *parts]:
+                    await server.create(manifest)
+                    made.append(manifest)
+                owner = await server.create(job)
+                made.append(job)
+                for manifest in [*held, *parts]:
+                    await server.give(manifest, owner)
+        except BaseException as error:
+            for manifest in reversed(made):
+                with contextlib.suppress(Refused):
+                    await server.remove(manifest)
+            if isinstance(error, Refused):
+                raise StartError(f"the API server refused the job: {error}", "change what the message names") from error
+            if isinstance(error, TimeoutError):
+                raise StartError("the API server did not answer in time", "allow more start_timeout=") from error
+            raise
     return name
 
 
 async def _state(config: KubernetesConfig, name: str) -> str:
-    found = await (await _reach(config)).get(DASK_API, "daskjobs", name)
+    async with _reached(config) as server:
+        found = await server.get(DASK_API, "daskjobs", name)
     if found is None:
         return "Absent"
     return str(found.get("status", {}).get("jobStatus", "Unknown"))

@@ -9,9 +9,10 @@ from clusters.kinds.kubernetes.config import KubernetesConfig
 __all__ = ["needed", "rbac"]
 
 _DASK = "kubernetes.dask.org"
+_SECRETS = ("", ("secrets",), ("create", "patch", "delete"))
 _RULES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     (_DASK, ("daskclusters", "daskworkergroups", "daskautoscalers"), ("get", "list", "create", "patch", "delete")),
-    ("", ("secrets",), ("create", "patch", "delete")),
+    _SECRETS,
     ("", ("pods", "services", "events"), ("get", "list")),
     ("", ("pods/log",), ("get",)),
     ("", ("pods/portforward",), ("get", "create")),
@@ -24,9 +25,11 @@ _JOBS = (
 )
 
 
-def needed(config: KubernetesConfig) -> list[tuple[str, str, str]]:
-    """What `start` does, each as group, resource and verb."""
+def needed(config: KubernetesConfig, job: bool = False) -> list[tuple[str, str, str]]:
+    """What a start does, of a cluster or a job, each as group, resource and verb."""
     rules = (*_RULES, _POLICIES) if config.kubernetes.network_policy else _RULES
+    if job:
+        rules = (*_JOBS, _SECRETS)
     return [(group, resource, verb) for group, resources, verbs in rules for resource in resources for verb in verbs]
 
 

@@ -37,6 +37,8 @@ class ApiServer:
         self.store = store
         self.denied = denied
         self.log_of = log_of
+        # What the review promises all the same, as with admission webhooks.
+        self.refused_after_review: set[tuple[str, str, str]] = set()
         self.requests: list[tuple[str, str, str]] = []
         self.application = web.Application(client_max_size=64 << 20)
         self.application.router.add_route("*", "/{path:.*}", self.handle)
@@ -47,7 +49,11 @@ class ApiServer:
         try:
             return await self._route(request, user, [part for part in request.path.split("/") if part])
         except ApiError as error:
-            return web.json_response(error.body, status=error.code)
+            response = web.json_response(error.body, status=error.code)
+            if error.code == 401:
+                # kr8s never closes the connection of somebody who is not let in.
+                response.force_close()
+            return response
 
     async def _route(self, request: web.Request, user: str, parts: list[str]) -> web.StreamResponse:
         if user not in ("driver", "operator"):
@@ -79,7 +85,7 @@ class ApiServer:
 
     def _authorize(self, user: str, method: str, resource: str, one: bool) -> None:
         verb = _VERB_OF.get(method, "get" if one else "list")
-        if (user, resource, verb) in self.denied:
+        if (user, resource, verb) in self.denied | self.refused_after_review:
             raise ApiError(403, "Forbidden", f'{resource} is forbidden: User "{user}" cannot {verb} it')
 
     def _review(self, user: str, review: Plain) -> Plain:
