@@ -22,6 +22,7 @@ from dhpo import HyperbandSearchCV
 from tests.clusters.kube.machine import Kube, wait_until
 
 IMAGE = "dhpo:test"
+DASK = "kubernetes.dask.org"
 SECRET = "s3cret-in-the-clear"
 ROOT = Path(__file__).parents[2]
 
@@ -136,16 +137,28 @@ def assert_secrets_are_only_in_secrets(kube: Kube) -> None:
         assert secret["metadata"]["labels"]["team"] == "tests"
 
 
-def test_without_tls_and_adapting_from_none(kube: Kube) -> None:
-    with clusters.start("kubernetes", image=IMAGE, workers=(0, 2), security=False, start_timeout=60) as cluster:
-        assert cluster.scheduler_address.startswith("tcp://127.0.0.1:")
+def test_the_number_of_workers_follows_the_work(kube: Kube) -> None:
+    with clusters.start("kubernetes", image=IMAGE, workers=(0, 2), start_timeout=60) as cluster:
         assert workers_of(cluster) == 0
-        assert kube.objects("secrets") == []
-        with Client(cluster) as client:
-            assert client.submit(sum, [1, 2]).result(timeout=40) == 3
-            wait_until(lambda: workers_of(cluster) <= 2)
         (scaler,) = kube.objects("daskautoscalers")
         assert (scaler["spec"]["minimum"], scaler["spec"]["maximum"]) == (0, 2)
+        with Client(cluster) as client:
+            assert client.submit(sum, [1, 2]).result(timeout=40) == 3
+        # The operator would rest for a quarter of a minute before it looks again.
+        kube.annotate(DASK, "daskautoscalers", cluster.name, {"kubernetes.dask.org/cooldown-until": "0"})
+        wait_until(lambda: workers_of(cluster) == 0, what="the end of the worker")
+    # It would say so, had it not been able to ask the scheduler.
+    log = kube.operator_log.read_text()
+    assert "LIFO" not in log
+    assert "Unable to get desired" not in log
+
+
+def test_without_tls(kube: Kube) -> None:
+    with clusters.start("kubernetes", image=IMAGE, security=False, start_timeout=60) as cluster:
+        assert cluster.scheduler_address.startswith("tcp://127.0.0.1:")
+        assert kube.objects("secrets") == []
+        with Client(cluster) as client:
+            assert client.submit(sum, [1, 2]).result() == 3
 
 
 DRIVER = """
@@ -195,5 +208,5 @@ def test_a_job_runs_to_its_end_by_itself(kube: Kube) -> None:
     assert f"RESULT 4950 tls://{name}-scheduler:8786 ['--fast']" in log
     assert "WORKER HAS True" in log
     wait_until(lambda: not kube.objects("daskclusters"), what="the end of the job's cluster")
-    kube.delete("kubernetes.dask.org", "daskjobs", name)
+    kube.delete(DASK, "daskjobs", name)
     assert job_state(config, name) == "Absent"

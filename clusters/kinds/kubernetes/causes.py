@@ -54,7 +54,9 @@ def cause_of(seen: Seen) -> tuple[Problem, bool]:
     """
     if seen.cluster is None:
         return Problem("the DaskCluster was deleted while it started", "see who deleted it"), True
-    for pod in seen.pods:
+    # The scheduler's first: without it, workers wait.
+    pods = sorted(seen.pods, key=lambda pod: _role(pod) != "scheduler")
+    for pod in pods:
         for status in _containers(pod):
             if found := _waiting(pod, status, seen.log):
                 return found
@@ -62,7 +64,7 @@ def cause_of(seen: Seen) -> tuple[Problem, bool]:
         for condition in deployment.get("status", {}).get("conditions", []):
             if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
                 return _refused(condition.get("message", "")), False
-    for pod in seen.pods:
+    for pod in pods:
         for condition in pod.get("status", {}).get("conditions", []):
             if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
                 return _unschedulable(pod, condition), False

@@ -116,10 +116,11 @@ class Controllers:
         for service in self.store.list(SERVICES):
             name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
             selector = ",".join(f"{key}={value}" for key, value in service["spec"].get("selector", {}).items())
-            for pod in self.store.list(PODS, namespace, selector):
-                if address := pod["status"].get("podIP"):
-                    full = f"{name}.{namespace}"
-                    lines.append(f"{address} {name} {full} {full}.svc {full}.svc.cluster.local\n")
+            pods = self.store.list(PODS, namespace, selector)
+            # A service has its name from the first moment on, and refuses while no pod is behind it.
+            address = next((pod["status"]["podIP"] for pod in pods if "podIP" in pod["status"]), self.kubelet.nobody)
+            full = f"{name}.{namespace}"
+            lines.append(f"{address} {name} {full} {full}.svc {full}.svc.cluster.local\n")
         path = self.kubelet.folder / "hosts"
         if path.read_text() != "".join(lines):
             path.with_suffix(".new").write_text("".join(lines))

@@ -40,6 +40,7 @@ class Kubelet:
         self.store = store
         self.folder = folder
         self.network = network
+        self.nobody = f"{network}.1"
         self.processes: dict[tuple[str, str], asyncio.subprocess.Process] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()

@@ -22,7 +22,7 @@ from aiohttp import web
 from tests.clusters.kube.api import ApiServer, kubeconfig
 from tests.clusters.kube.controllers import Controllers
 from tests.clusters.kube.kubelet import Kubelet
-from tests.clusters.kube.patching import Plain
+from tests.clusters.kube.patching import Plain, merged
 from tests.clusters.kube.store import Store
 
 T = TypeVar("T")
@@ -122,11 +122,11 @@ class Kube:
         return f"http://127.0.0.1:{port}"
 
     async def _shut(self) -> None:
-        failure = self._controlling.exception() if self._controlling.done() else None
         self._controlling.cancel()
+        (failure,) = await asyncio.gather(self._controlling, return_exceptions=True)
         await self.kubelet.close()
         await self._runner.cleanup()
-        if failure is not None:
+        if not isinstance(failure, asyncio.CancelledError):
             raise failure
 
     def _start_operator(self) -> None:
@@ -165,6 +165,15 @@ class Kube:
     def delete(self, group: str, plural: str, name: str, namespace: str = "default") -> None:
         """Delete an object."""
         self.call(lambda: self.store.delete((group, plural), self.store.get((group, plural), namespace, name)))
+
+    def annotate(self, group: str, plural: str, name: str, annotations: dict[str, str]) -> None:
+        """Change annotations of an object in the namespace default."""
+
+        def changed() -> None:
+            old = self.store.get((group, plural), "default", name)
+            self.store.update((group, plural), old, merged(old, {"metadata": {"annotations": annotations}}))
+
+        self.call(changed)
 
     def objects(self, plural: str, labels: str = "") -> list[Plain]:
         """Objects of a kind."""
