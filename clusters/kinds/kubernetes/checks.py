@@ -32,13 +32,15 @@ def check(config: KubernetesConfig) -> list[Problem]:
 async def _check(config: KubernetesConfig) -> list[Problem]:
     options = config.kubernetes
     try:
-        server = await Server.reach(options.kubeconfig, options.context, options.namespace, config.within)
-        async with aclosing(server), asyncio.timeout(config.within):
+        server = await Server.reach(options.kubeconfig, options.context, options.namespace, config.start_timeout)
+        async with aclosing(server), asyncio.timeout(config.start_timeout):
             return await problems(server, config)
     except StartError as error:
         return [error.problem]
     except TimeoutError:
-        return [Problem(f"the API server did not answer within {config.within:g} s", "allow more start_timeout=")]
+        return [
+            Problem(f"the API server did not answer within {config.start_timeout:g} s", "allow more start_timeout=")
+        ]
 
 
 async def problems(server: Server, config: KubernetesConfig, job: bool = False) -> list[Problem]:

@@ -53,7 +53,7 @@ class WorkerGroup(Section):
     workers: NoneOrCount = Field(default=1, description="number of workers of the group")
     image: Name | None = Field(default=None, description="container image of the group's workers")
     threads: Count | None = Field(default=None, description="threads of each worker")
-    memory: Bytes = Field(default=None, description="memory of each worker, as '64GiB'")
+    memory: Bytes | None = Field(default=None, description="memory of each worker, as '64GiB'")
     gpus: NoneOrCount | None = Field(default=None, description="GPUs of each worker")
     resources: Resources | None = Field(default=None, description="requests and limits, over those derived")
     node_selector: Labels | None = Field(default=None, description="labels of the nodes that may run the workers")
@@ -118,8 +118,8 @@ class KubernetesConfig(ClusterConfig):
 
     kind: Literal["kubernetes"] = "kubernetes"
     image: Name = Field(description="the container image that runs scheduler and workers; dhpo and Dask are in it")
-    workers: Workers = Field(default=1, description="number of workers, or (fewest, most) to adapt between")
-    idle_timeout: Seconds = Field(
+    workers: Workers | None = Field(default=1, description="number of workers, or (fewest, most) to adapt between")
+    idle_timeout: Seconds | None = Field(
         default=3600.0,
         description="the operator deletes the cluster after so long without work; None never, also when this process "
         "was killed",

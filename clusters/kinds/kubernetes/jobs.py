@@ -66,7 +66,7 @@ def job_state(config: KubernetesConfig, name: str) -> str:
 @contextlib.asynccontextmanager
 async def _reached(config: KubernetesConfig) -> AsyncIterator[Server]:
     options = config.kubernetes
-    server = await Server.reach(options.kubeconfig, options.context, options.namespace, config.within)
+    server = await Server.reach(options.kubeconfig, options.context, options.namespace, config.start_timeout)
     async with contextlib.aclosing(server):
         yield server
 
@@ -78,7 +78,7 @@ async def _submit(config: KubernetesConfig, command: list[str], script: str | No
     made: list[dict[str, Any]] = []
     async with _reached(config) as server:
         try:
-            async with asyncio.timeout(config.within):
+            async with asyncio.timeout(config.start_timeout):
                 for problem in await problems(server, config, job=True):
                     raise StartError(problem.cause, problem.setting)
                 for manifest in [*held, *parts]:
