@@ -82,7 +82,7 @@ class Server:
                 client = await kr8s.asyncio.api(
                     kubeconfig=os.path.expanduser(kubeconfig) if kubeconfig else None, context=context
                 )
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             if context and str(error).startswith("No such context"):
                 raise StartError(f"context={context!r} is not in {path}", "change context=") from error
             setting = "say kubeconfig= or set KUBECONFIG, or run in a pod that has a service account"

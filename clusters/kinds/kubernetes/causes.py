@@ -53,7 +53,8 @@ def cause_of(seen: Seen) -> tuple[Problem, bool]:
         Whether it will not pass by itself.
     """
     if seen.cluster is None:
-        return Problem("the DaskCluster was deleted while it started", "see who deleted it"), True
+        setting = "allow a longer idle_timeout= if it is shorter than the start, or see who deleted it"
+        return Problem("the DaskCluster was deleted while it started", setting), True
     # The scheduler's first: without it, workers wait.
     pods = sorted(seen.pods, key=lambda pod: _role(pod) != "scheduler")
     for pod in pods:
@@ -78,7 +79,7 @@ def crashed_container(pods: list[Plain]) -> tuple[str, str] | None:
     """The pod and container whose log tells why it crashes, if one does."""
     for pod in pods:
         for status in _containers(pod):
-            if _reason(status) == "CrashLoopBackOff" or status.get("state", {}).get("terminated"):
+            if _reason(status) == "CrashLoopBackOff":
                 return pod["metadata"]["name"], status["name"]
     return None
 

@@ -37,6 +37,7 @@ __all__ = ["KubernetesCluster"]
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
 _UNDO_SECONDS = 15.0
+_CLOSE_SECONDS = 60.0
 _LOG_LINES = 8
 _IS_READY = ("Ready", "True")
 
@@ -202,19 +203,20 @@ class KubernetesCluster(KubeCluster):
             raise StartError(cause, "change reach=, or see what lies between") from error
 
     async def _undo(self) -> None:
-        with contextlib.suppress(TimeoutError, OSError, ClusterError):
+        with contextlib.suppress(OSError, ClusterError):
             await self._close(_UNDO_SECONDS)
         self.status = Status.closed
 
-    async def _close(self, timeout: float = 3600) -> None:
+    async def _close(self, timeout: float = _CLOSE_SECONDS) -> None:
         await super(KubeCluster, self)._close()
         try:
             if self._server is not None and self._made:
                 async with asyncio.timeout(timeout):
                     await self._remove(self._server)
-        except Refused as error:
-            cause = f"the cluster {self.name} could not be deleted: {error}"
-            raise ClusterError(f"{cause}: kubectl delete daskcluster {self.name} -n {self.namespace}") from error
+        except (Refused, TimeoutError) as error:
+            why = str(error) or f"the operator did not let go of it within {timeout:g} s"
+            command = f"kubectl delete daskcluster {self.name} -n {self.namespace}"
+            raise ClusterError(f"the cluster {self.name} could not be deleted: {why}: {command}") from error
         finally:
             if self._reached is not None:
                 await self._reached.close()
@@ -230,8 +232,24 @@ class KubernetesCluster(KubeCluster):
             await asyncio.sleep(_POLL_SECONDS)
         self._made.clear()
 
-    def close(self, timeout: float = 3600) -> Any:
-        """Delete the cluster and everything that belongs to it."""
+    def close(self, timeout: float = _CLOSE_SECONDS) -> Any:
+        """Delete the cluster and everything that belongs to it.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds until which it has to be gone.
+
+        Returns
+        -------
+        Any
+            Nothing, or an awaitable where the cluster is asynchronous.
+
+        Raises
+        ------
+        ClusterError
+            If it is not.
+        """
         if self.status == Status.closed and not self._made:
             return None
         try:

@@ -98,10 +98,14 @@ async def _resolves(host: str) -> bool:
 
 
 async def _forward(server: Server, held: AsyncExitStack, service: str, port: int) -> int:
+    import kr8s
     from kr8s.asyncio.objects import Service
     from kr8s.asyncio.portforward import PortForward
 
-    found: Any = await Service.get(service, namespace=server.namespace, api=server.client)
+    try:
+        found: Any = await Service.get(service, namespace=server.namespace, api=server.client)
+    except kr8s.NotFoundError as error:
+        raise StartError(f"the Dask operator made no service {service}", "see the log of the operator") from error
     for _ in range(_TRIES):
         try:
             return await held.enter_async_context(PortForward(found, port, local_port="auto", address="127.0.0.1"))

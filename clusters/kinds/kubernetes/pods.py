@@ -213,4 +213,11 @@ def _pod(
         "nodeSelector": node_selector,
         "tolerations": tolerations,
     }
-    return {**options.pod_fields, "containers": [container], **{key: value for key, value in fields.items() if value}}
+    # Pods need no access to the API server, nor variables for each service of the namespace: Dask would take those of
+    # services named dask-... for its own settings.
+    chosen: dict[str, Any] = {
+        "automountServiceAccountToken": bool(options.service_account),
+        "enableServiceLinks": False,
+    }
+    chosen |= {**options.pod_fields, "containers": [container]}
+    return chosen | {key: value for key, value in fields.items() if value}
