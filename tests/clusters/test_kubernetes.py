@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,12 +86,8 @@ def test_a_cluster_lives_and_leaves_nothing(kube: Kube) -> None:
         search.fit(X, (X[:, 0] > 0).astype(int), classes=[0, 1])
         assert search.best_score_ > 0.8
 
-        refused = address_of(kube, "scheduler")
-        for security in (None, False, Security.temporary()):
-            with pytest.raises(clusters.StartError, match="did not let us in"):
-                clusters.connect(f"tls://{refused}:8786", security=security, timeout=5)
-        with pytest.raises(clusters.StartError, match="did not let us in"):
-            clusters.connect(f"tcp://{refused}:8786", timeout=1)
+        host = address_of(kube, "scheduler")
+        assert_strangers_are_refused(host)
 
         assert_nothing_listens_beyond(kube)
         assert_secrets_are_only_in_secrets(kube)
@@ -116,6 +114,21 @@ def _classifier() -> Any:
     from sklearn.linear_model import SGDClassifier
 
     return SGDClassifier(random_state=0)
+
+
+def assert_strangers_are_refused(host: str) -> None:
+    for url, security in ((f"tls://{host}:8786", Security.temporary()), (f"tcp://{host}:8786", None)):
+        with pytest.raises(clusters.StartError, match="did not let us in"):
+            clusters.connect(url, security=security, timeout=5)
+    without_certificate = ssl.create_default_context()
+    without_certificate.check_hostname = False
+    without_certificate.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection((host, 8786), timeout=5) as plain,
+        pytest.raises(ssl.SSLError, match="certificate required"),
+        without_certificate.wrap_socket(plain) as encrypted,
+    ):
+        encrypted.recv(1)
 
 
 def assert_nothing_listens_beyond(kube: Kube) -> None:

@@ -230,6 +230,8 @@ class KubernetesCluster(KubeCluster):
             await server.remove(manifest)
         while await server.get(DASK_API, "daskclusters", self.name) is not None:
             await asyncio.sleep(_POLL_SECONDS)
+        # Where the cluster went before the operator had made its own workers a part of it, they would stay.
+        await server.delete(DASK_API, "daskworkergroups", f"{self.name}-default")
         self._made.clear()
 
     def close(self, timeout: float = _CLOSE_SECONDS) -> Any:

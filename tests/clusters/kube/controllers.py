@@ -32,6 +32,8 @@ class Controllers:
     def __init__(self, store: Store, kubelet: Kubelet) -> None:
         self.store = store
         self.kubelet = kubelet
+        self._read = 0
+        self._names: dict[tuple[str, str], Plain] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -41,11 +43,21 @@ class Controllers:
             changed.clear()
             for deployment in list(self.store.objects[DEPLOYMENTS].values()):
                 self._deploy(deployment)
+            self._collect_garbage()
             self._schedule()
             self.kubelet.look()
             self._name_services()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), _LOOK_SECONDS)
+
+    def _collect_garbage(self) -> None:
+        """Delete what was made for an owner that was gone by then."""
+        alive = {obj["metadata"]["uid"] for objects in self.store.objects.values() for obj in objects.values()}
+        for key, objects in self.store.objects.items():
+            for obj in list(objects.values()):
+                owners = obj["metadata"].get("ownerReferences", [])
+                if owners and not any(owner["uid"] in alive for owner in owners):
+                    self.store.delete(key, obj)
 
     def _deploy(self, deployment: Plain) -> None:
         metadata = deployment["metadata"]
@@ -112,12 +124,17 @@ class Controllers:
         return ""
 
     def _name_services(self) -> None:
+        while self._read < len(self.store.log):
+            _, what, key, service = self.store.log[self._read]
+            self._read += 1
+            if (what, key) == ("ADDED", SERVICES):
+                self._names[service["metadata"]["name"], service["metadata"]["namespace"]] = service
         lines = []
-        for service in self.store.list(SERVICES):
-            name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+        for (name, namespace), service in self._names.items():
             selector = ",".join(f"{key}={value}" for key, value in service["spec"].get("selector", {}).items())
             pods = self.store.list(PODS, namespace, selector)
-            # A service has its name from the first moment on, and refuses while no pod is behind it.
+            # A service has its name from the first moment on, and some time beyond its end: without one, the operator
+            # would wait for a forwarded port, and do nothing else for minutes. It refuses while no pod is behind it.
             address = next((pod["status"]["podIP"] for pod in pods if "podIP" in pod["status"]), self.kubelet.nobody)
             full = f"{name}.{namespace}"
             lines.append(f"{address} {name} {full} {full}.svc {full}.svc.cluster.local\n")
