@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +21,13 @@ from distributed.security import Security
 import clusters
 from clusters.kinds.kubernetes import KubernetesConfig, job_state, submit_job
 from dhpo import HyperbandSearchCV
+from tests.clusters.kube.fixtures import listening
 from tests.clusters.kube.machine import Kube, wait_until
 
 IMAGE = "dhpo:test"
 DASK = "kubernetes.dask.org"
 SECRET = "s3cret-in-the-clear"
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Kube]:
-    with Kube() as kube:
-        yield kube
-
-
-@pytest.fixture
-def kube(machine: Kube, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Kube]:
-    """The same for each test; afterwards nothing is left of the test's clusters."""
-    monkeypatch.setenv("KUBECONFIG", str(machine.kubeconfig))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    ports = listening()
-    yield machine
-    wait_until(lambda: not machine.left(), what=f"the end of everything ({machine.left()})")
-    wait_until(lambda: listening() <= ports, what="the end of forwarded ports")
-
-
-def listening(process: psutil.Process | None = None) -> set[tuple[str, int]]:
-    connections = (process or psutil.Process()).net_connections("inet")
-    return {tuple(c.laddr) for c in connections if c.status == psutil.CONN_LISTEN}
 
 
 def workers_of(cluster: Any) -> int:
@@ -82,7 +60,7 @@ def test_a_cluster_lives_and_leaves_nothing(kube: Kube) -> None:
         assert sorted(w["memory_limit"] for w in cluster.scheduler_info["workers"].values()) == [500e6, 500e6, 600e6]
 
         X = np.random.default_rng(0).normal(size=(400, 4))
-        search = HyperbandSearchCV(_classifier(), {"alpha": np.logspace(-6, 0, 20)}, max_iter=4, random_state=0)
+        search = HyperbandSearchCV(_classifier(), {"alpha": np.logspace(-6, 0, 20)}, max_iter=3, random_state=0)
         search.fit(X, (X[:, 0] > 0).astype(int), classes=[0, 1])
         assert search.best_score_ > 0.8
 
@@ -170,32 +148,29 @@ def test_the_number_of_workers_follows_the_work(kube: Kube) -> None:
     assert "Unable to get desired" not in log
 
 
-def test_without_tls(kube: Kube) -> None:
-    with clusters.start("kubernetes", image=IMAGE, security=False, start_timeout=60) as cluster:
-        assert cluster.scheduler_address.startswith("tcp://127.0.0.1:")
-        assert kube.objects("secrets") == []
-        with Client(cluster) as client:
-            assert client.submit(sum, [1, 2]).result() == 3
-
-
 DRIVER = """
+import sys
 import clusters
 if __name__ == "__main__":
-    cluster = clusters.start("kubernetes", image="dhpo:test", workers=1, idle_timeout=8, start_timeout=60)
-    print(cluster.name, flush=True)
+    security = sys.argv[1] == "killed"
+    cluster = clusters.start("kubernetes", image="dhpo:test", idle_timeout=8, start_timeout=60, security=security)
+    answer = cluster.get_client().submit(sum, [1, 2]).result()
+    print(cluster.name, cluster.scheduler_address[:6], answer, flush=True)
     input()
 """
 
 
-@pytest.mark.parametrize("how", ["killed", "ended"])
-def test_a_driver_that_does_not_close(kube: Kube, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(("how", "protocol"), [("killed", "tls://"), ("ended", "tcp://")])
+def test_a_driver_that_does_not_close(kube: Kube, tmp_path: Path, how: str, protocol: str) -> None:
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
     env = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_CONFIG": str(tmp_path / "dask")}
-    command = [sys.executable, str(script)]
+    command = [sys.executable, str(script), how]
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
-        name = driver.stdout.readline().strip()
+        name, address, answer = driver.stdout.readline().split()
+        assert (address, answer) == (protocol, "3")
+        assert bool(kube.objects("secrets")) == (protocol == "tls://")
         assert [cluster["metadata"]["name"] for cluster in kube.objects("daskclusters")] == [name]
         if how == "killed":
             driver.send_signal(signal.SIGKILL)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,27 +13,11 @@ import pytest
 import yaml
 
 import clusters
+from clusters.kinds.kubernetes import KubernetesConfig
+from clusters.kinds.kubernetes.api import Server
+from clusters.kinds.kubernetes.forwarding import reach_scheduler
 from tests.clusters.kube.api import kubeconfig
 from tests.clusters.kube.machine import Kube, wait_until
-
-QUOTA = {"metadata": {"name": "small"}, "spec": {"hard": {"requests.memory": "4GiB"}}}
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Kube]:
-    with Kube(memory="8GiB") as kube:
-        kube.create("", "namespaces", {"metadata": {"name": "limited"}}, "")
-        kube.create("", "resourcequotas", QUOTA, "limited")
-        yield kube
-
-
-@pytest.fixture
-def kube(machine: Kube, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Kube]:
-    monkeypatch.setenv("KUBECONFIG", str(machine.kubeconfig))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    yield machine
-    machine.denied.clear()
-    wait_until(lambda: not machine.left(), what=f"the end of everything ({machine.left()})")
 
 
 def refused(timeout: float, options: dict[str, Any]) -> clusters.StartError:
@@ -68,9 +52,9 @@ def test_what_may_pass_is_waited_for(kube: Kube) -> None:
         ({"node_selector": {"disk": "ssd"}}, "no node takes the scheduler pod .*selector", "node_selector="),
     ]
     with ThreadPoolExecutor(len(wrong)) as threads:
-        errors = list(threads.map(lambda case: refused(10, case[0]), wrong))
+        errors = list(threads.map(lambda case: refused(8, case[0]), wrong))
     for error, (_, cause, setting) in zip(errors, wrong, strict=True):
-        assert_told(error, f"came within 10 s: {cause}", setting)
+        assert_told(error, f"came within 8 s: {cause}", setting)
         assert_told(error, cause, "start_timeout=")
 
 
@@ -92,14 +76,12 @@ def assert_told(error: clusters.StartError, cause: str, setting: str) -> None:
         ),
         ({"context": "moon"}, "context='moon' is not in ", "context="),
         ({"kubeconfig": "/no/such/file"}, "kubeconfig='/no/such/file' is not a file", "kubeconfig="),
-        ({"reach": "service"}, r"dhpo-\w+-scheduler.default is not known here", "reach='forward'"),
     ],
 )
 def test_what_is_not_there(kube: Kube, options: dict[str, Any], cause: str, setting: str) -> None:
     assert_told(refused(30, options), cause, setting)
-    if "reach" not in options:
-        (problem,) = clusters.check("kubernetes", image="dhpo:test", **options)
-        assert_told(clusters.StartError(problem.cause, problem.setting), cause, setting)
+    (problem,) = clusters.check("kubernetes", image="dhpo:test", **options)
+    assert_told(clusters.StartError(problem.cause, problem.setting), cause, setting)
 
 
 def test_no_permission(kube: Kube) -> None:
@@ -122,16 +104,19 @@ def test_a_permission_that_the_review_promised_and_the_server_refuses(kube: Kube
     assert_told(error, "the API server refused it: daskworkergroups is forbidden", "what the message names")
 
 
-def test_a_name_that_is_taken(kube: Kube) -> None:
+def test_a_name_that_is_taken_and_a_cluster_that_somebody_else_deletes(kube: Kube) -> None:
     with clusters.start("kubernetes", image="dhpo:test", name="taken", workers=(0, 1), start_timeout=60):
         assert_told(refused(30, {"name": "taken"}), "a DaskCluster 'taken' exists already", "name=")
         assert [cluster["metadata"]["name"] for cluster in kube.objects("daskclusters")] == ["taken"]
-
-
-def test_a_cluster_deleted_by_somebody_else_closes_all_the_same(kube: Kube) -> None:
-    with clusters.start("kubernetes", image="dhpo:test", name="gone", workers=(0, 1), start_timeout=60):
-        kube.delete("kubernetes.dask.org", "daskclusters", "gone")
+        kube.delete("kubernetes.dask.org", "daskclusters", "taken")
         wait_until(lambda: not kube.objects("daskclusters"))
+
+
+def test_the_service_is_reached_only_from_inside() -> None:
+    config = clusters.configure("kubernetes", image="dhpo:test", reach="service")
+    assert isinstance(config, KubernetesConfig)
+    with pytest.raises(clusters.StartError, match=r"x-scheduler\.nowhere is not known here: say reach='forward'"):
+        asyncio.run(reach_scheduler(Server(None, "nowhere"), config, "x"))
 
 
 def test_no_kubeconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
