@@ -140,7 +140,8 @@ def test_the_number_of_workers_follows_the_work(kube: Kube) -> None:
         with Client(cluster) as client:
             assert client.submit(sum, [1, 2]).result(timeout=40) == 3
         # The operator would rest for a quarter of a minute before it looks again.
-        kube.annotate(DASK, "daskautoscalers", cluster.name, {"kubernetes.dask.org/cooldown-until": "0"})
+        rested = {"metadata": {"annotations": {"kubernetes.dask.org/cooldown-until": "0"}}}
+        kube.change(DASK, "daskautoscalers", cluster.name, rested)
         wait_until(lambda: workers_of(cluster) == 0, what="the end of the worker")
     # It would say so, had it not been able to ask the scheduler.
     log = kube.operator_log.read_text()
@@ -153,7 +154,7 @@ import sys
 import clusters
 if __name__ == "__main__":
     security = sys.argv[1] == "killed"
-    cluster = clusters.start("kubernetes", image="dhpo:test", idle_timeout=8, start_timeout=60, security=security)
+    cluster = clusters.start("kubernetes", image="dhpo:test", idle_timeout=90, start_timeout=60, security=security)
     answer = cluster.get_client().submit(sum, [1, 2]).result()
     print(cluster.name, cluster.scheduler_address[:6], answer, flush=True)
     input()
@@ -171,9 +172,12 @@ def test_a_driver_that_does_not_close(kube: Kube, tmp_path: Path, how: str, prot
         name, address, answer = driver.stdout.readline().split()
         assert (address, answer) == (protocol, "3")
         assert bool(kube.objects("secrets")) == (protocol == "tls://")
-        assert [cluster["metadata"]["name"] for cluster in kube.objects("daskclusters")] == [name]
+        (cluster,) = kube.objects("daskclusters")
+        assert (cluster["metadata"]["name"], cluster["spec"]["idleTimeout"]) == (name, 90)
         if how == "killed":
             driver.send_signal(signal.SIGKILL)
+            # The start itself may take longer than what is short enough for a test.
+            kube.change(DASK, "daskclusters", name, {"spec": {"idleTimeout": 1}})
         else:
             driver.communicate("\n", timeout=30)
             assert driver.returncode == 0

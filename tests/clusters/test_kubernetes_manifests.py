@@ -152,6 +152,16 @@ def test_a_cluster_without_tls_and_without_end() -> None:
     assert secrets(config, "a", security_of(False, default=True)) == []
 
 
+def test_certificates_of_dask_s_own_configuration_have_to_be_whole(tmp_path: Any) -> None:
+    (tmp_path / "a").write_text("a\n")
+    path = str(tmp_path / "a")
+    half = {"ca-file": path, "client.cert": path, "client.key": path}
+    with dask.config.set({f"distributed.comm.tls.{key}": value for key, value in half.items()}):
+        security = security_of(True, default=True)
+    with pytest.raises(clusters.ConfigError, match="have no tls_scheduler_cert, which the pods need"):
+        secrets(configured(security=True), "a", security)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

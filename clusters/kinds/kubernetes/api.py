@@ -153,14 +153,25 @@ class Server:
         items: list[dict[str, Any]] = (await self.call("GET", self.path(api, plural), **query))["items"]
         return items
 
-    async def create(self, manifest: dict[str, Any], owner: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Create an object; it goes when its owner goes."""
-        api, plural = manifest["apiVersion"], _plural(manifest["kind"])
+    async def create(
+        self, manifest: dict[str, Any], owner: dict[str, Any] | None = None, made: list[dict[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        """Create an object; it goes when its owner goes, and stands in `made` unless the server refused it."""
+        made = [] if made is None else made
         if owner is not None:
             metadata = {**manifest["metadata"], "ownerReferences": [_reference(owner)]}
             manifest = {**manifest, "metadata": metadata}
-        made: dict[str, Any] = await self.call("POST", self.path(api, plural), manifest)
-        return made
+        # Before the answer, which may get lost.
+        made.append(manifest)
+        try:
+            answer: dict[str, Any] = await self.call(
+                "POST", self.path(manifest["apiVersion"], _plural(manifest["kind"])), manifest
+            )
+        except Refused as error:
+            if error.code:
+                made.remove(manifest)
+            raise
+        return answer
 
     async def give(self, manifest: dict[str, Any], owner: dict[str, Any]) -> None:
         """Make an object that exists go when its owner goes."""

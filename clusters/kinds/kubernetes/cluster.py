@@ -36,6 +36,7 @@ __all__ = ["KubernetesCluster"]
 
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
+_ANSWER_SECONDS = 5.0
 _UNDO_SECONDS = 15.0
 _CLOSE_SECONDS = 60.0
 _LOG_LINES = 8
@@ -110,25 +111,13 @@ class KubernetesCluster(KubeCluster):
         held = secrets(self._config, self.name, self.security)
         # Before the pods that need them. They go with the cluster as soon as it is there to own them.
         for secret in held:
-            await self._make(server, secret)
-        cluster = await self._make(server, cluster_manifest(self._config, self.name))
+            await server.create(secret, made=self._made)
+        cluster = await server.create(cluster_manifest(self._config, self.name), made=self._made)
         for secret in held:
             await server.give(secret, cluster)
         policies = [network_policy(self._config, self.name)] if self._config.kubernetes.network_policy else []
         for owned in [*policies, *group_manifests(self._config, self.name)]:
-            await self._make(server, owned, cluster)
-
-    async def _make(
-        self, server: Server, manifest: dict[str, Any], owner: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        # Before the answer, which may get lost.
-        self._made.append(manifest)
-        try:
-            return await server.create(manifest, owner)
-        except Refused as error:
-            if error.code:
-                self._made.pop()
-            raise
+            await server.create(owned, cluster, self._made)
 
     async def _wait(self, server: Server, done: Callable[[Seen], bool]) -> None:
         looked, seen = 0.0, Seen(cluster=None)
@@ -155,7 +144,7 @@ class KubernetesCluster(KubeCluster):
     async def _look(self, server: Server, before: Seen, with_events: bool) -> Seen:
         label = f"dask.org/cluster-name={self.name}"
         try:
-            async with asyncio.timeout(_UNDO_SECONDS):
+            async with asyncio.timeout(_ANSWER_SECONDS):
                 cluster, deployments, pods = await asyncio.gather(
                     server.get(DASK_API, "daskclusters", self.name),
                     server.list("apps/v1", "deployments", label),

@@ -82,10 +82,8 @@ async def _submit(config: KubernetesConfig, command: list[str], script: str | No
                 for problem in await problems(server, config, job=True):
                     raise StartError(problem.cause, problem.setting)
                 for manifest in [*held, *parts]:
-                    await server.create(manifest)
-                    made.append(manifest)
-                owner = await server.create(job)
-                made.append(job)
+                    await server.create(manifest, made=made)
+                owner = await server.create(job, made=made)
                 for manifest in [*held, *parts]:
                     await server.give(manifest, owner)
         except BaseException as error:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from distributed.security import Security
 
+from clusters.errors import ConfigError
 from clusters.kinds.kubernetes.config import KubernetesConfig, WorkerGroup
 from clusters.kinds.kubernetes.pods import (
     DASHBOARD_PORT,
@@ -151,7 +152,10 @@ def secrets(config: KubernetesConfig, name: str, security: Security) -> list[dic
 
 
 def render(config: KubernetesConfig) -> str:
-    """What `start` sends, as YAML, the Secrets apart: those are made at the start, and hold what is not to be shown."""
+    """What `start` sends, as YAML, the Secrets apart: those are made at the start, and hold what is not to be shown.
+
+    Where the configuration has no name, "dhpo" stands for the one that each start makes.
+    """
     manifests = [cluster_manifest(config), *group_manifests(config)]
     if config.kubernetes.network_policy:
         manifests.append(network_policy(config))
@@ -212,6 +216,7 @@ def _certificates(security: Security) -> dict[str, str]:
             (f"tls_{role}_cert", f"{role}.pem"),
             (f"tls_{role}_key", f"{role}.key"),
         ):
-            if key in held:
-                parts[file] = held[key]
+            if key not in held:
+                raise ConfigError(f"security: the certificates have no {key}, which the pods need")
+            parts[file] = held[key]
     return parts

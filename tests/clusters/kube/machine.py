@@ -166,12 +166,12 @@ class Kube:
         """Delete an object."""
         self.call(lambda: self.store.delete((group, plural), self.store.get((group, plural), namespace, name)))
 
-    def annotate(self, group: str, plural: str, name: str, annotations: dict[str, str]) -> None:
-        """Change annotations of an object in the namespace default."""
+    def change(self, group: str, plural: str, name: str, patch: Plain) -> None:
+        """Change an object in the namespace default."""
 
         def changed() -> None:
             old = self.store.get((group, plural), "default", name)
-            self.store.update((group, plural), old, merged(old, {"metadata": {"annotations": annotations}}))
+            self.store.update((group, plural), old, merged(old, patch))
 
         self.call(changed)
 
