@@ -147,7 +147,7 @@ class Server:
             raise
         return found
 
-    async def list(self, api: str, plural: str, labels: str = "") -> list[dict[str, Any]]:
+    async def all_of(self, api: str, plural: str, labels: str = "") -> list[dict[str, Any]]:
         """The objects with these labels."""
         query = {"labelSelector": labels} if labels else {}
         items: list[dict[str, Any]] = (await self.call("GET", self.path(api, plural), **query))["items"]
@@ -157,19 +157,19 @@ class Server:
         self, manifest: dict[str, Any], owner: dict[str, Any] | None = None, made: list[dict[str, Any]] | None = None
     ) -> dict[str, Any]:
         """Create an object; it goes when its owner goes, and stands in `made` unless the server refused it."""
-        made = [] if made is None else made
+        noted: list[dict[str, Any]] = [] if made is None else made
         if owner is not None:
             metadata = {**manifest["metadata"], "ownerReferences": [_reference(owner)]}
             manifest = {**manifest, "metadata": metadata}
         # Before the answer, which may get lost.
-        made.append(manifest)
+        noted.append(manifest)
         try:
             answer: dict[str, Any] = await self.call(
                 "POST", self.path(manifest["apiVersion"], _plural(manifest["kind"])), manifest
             )
         except Refused as error:
             if error.code:
-                made.remove(manifest)
+                noted.remove(manifest)
             raise
         return answer
 

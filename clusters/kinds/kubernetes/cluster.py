@@ -147,10 +147,10 @@ class KubernetesCluster(KubeCluster):
             async with asyncio.timeout(_ANSWER_SECONDS):
                 cluster, deployments, pods = await asyncio.gather(
                     server.get(DASK_API, "daskclusters", self.name),
-                    server.list("apps/v1", "deployments", label),
-                    server.list("v1", "pods", label),
+                    server.all_of("apps/v1", "deployments", label),
+                    server.all_of("v1", "pods", label),
                 )
-                events = await server.list("v1", "events") if with_events else []
+                events = await server.all_of("v1", "events") if with_events else []
                 mine = [
                     event for event in events if event.get("involvedObject", {}).get("name", "").startswith(self.name)
                 ]
