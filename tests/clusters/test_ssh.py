@@ -12,11 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from distributed import SpecCluster
+from distributed import SpecCluster, worker_client
 from distributed.security import Security
 
 import clusters
-
 from tests.clusters.sshd import SshHosts, wait_until
 
 SECRET = "s3cret-in-the-clear"
@@ -40,6 +39,12 @@ def test_from_start_to_close(ssh_hosts: SshHosts, caplog: pytest.LogCaptureFixtu
         answers = client.run(os.getenv, "OF_TEST")
         assert set(answers.values()) == {SECRET}
         assert all(address.startswith("tls://") for address in answers)
+
+        def ask_from_a_task() -> int:
+            with worker_client() as inner:
+                return int(inner.submit(sum, [1, 2]).result())
+
+        assert client.submit(ask_from_a_task).result() == 3
 
         # Nothing listens where it was not asked to, and nobody without the certificates gets in.
         addresses = {host.address for host in hosts.hosts}
@@ -72,7 +77,7 @@ def test_from_start_to_close(ssh_hosts: SshHosts, caplog: pytest.LogCaptureFixtu
 
 def test_it_adapts_behind_a_bastion_with_a_scheduler_that_is_not_reached(ssh_hosts: SshHosts) -> None:
     bastion = ssh_hosts.reached[1]
-    options = {"hosts": [str(ssh_hosts.hidden)], "bastion": bastion, "start_timeout": 40, **ssh_hosts.login}
+    options = {"hosts": [str(ssh_hosts.hidden)], "bastion": bastion, "dashboard": None, **ssh_hosts.login}
     with clusters.start("ssh", workers=(0, 1), **options) as cluster:
         cluster.adapt(minimum=0, maximum=1, interval="100ms", wait_count=2)
         assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
@@ -107,7 +112,7 @@ def test_nothing_outlives_a_driver_that_is_killed(ssh_hosts: SshHosts, tmp_path:
         try:
             assert driver.stdin is not None
             assert driver.stdout is not None
-            options = {"hosts": ssh_hosts.reached, "workers": 1, **ssh_hosts.login}
+            options = {"hosts": ssh_hosts.reached, "workers": 1, "dashboard": None, **ssh_hosts.login}
             print(json.dumps(options), file=driver.stdin, flush=True)
             assert driver.stdout.readline() == "up\n"
             assert ssh_hosts.processes()

@@ -165,6 +165,7 @@ def test_one_clear_error_in_time(
         "hosts": ssh_hosts.reached[:1],
         "workers": 1,
         "start_timeout": WITHIN,
+        "dashboard": None,
         **ssh_hosts.login,
         **wrong(ssh_hosts, tmp_path),
     }

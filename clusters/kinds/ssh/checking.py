@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from distributed.security import Security
 
@@ -18,13 +19,15 @@ __all__ = ["check"]
 
 def check(config: SshConfig) -> list[Problem]:
     """The problems of all hosts."""
-    return asyncio.run(_check(config))
+    # In a thread of its own: in a notebook, this one runs a loop already.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _check(config)).result()
 
 
 async def _check(config: SshConfig) -> list[Problem]:
     connections = Connections(config)
     hosts = {str(host): host for host in (config.scheduler_host, *config.ssh.hosts)}
-    deadline = Deadline(config.within)
+    deadline = Deadline(config.start_timeout)
     try:
         found = await asyncio.gather(*(_problem(config, host, connections, deadline) for host in hosts.values()))
     finally:

@@ -121,7 +121,7 @@ def _worker_options(config: SshConfig, protocol: str) -> dict[str, Any]:
         "protocol": protocol,
         "dashboard": False,
         "dashboard_address": f"{_LOOPBACK}:0",
-        "death_timeout": config.within,
+        "death_timeout": config.start_timeout,
     }
 
 

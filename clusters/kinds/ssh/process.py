@@ -22,6 +22,8 @@ __all__ = ["RemoteProcess", "Scheduler", "Session", "Worker"]
 logger = logging.getLogger("clusters.ssh")
 
 _DIRECT_SECONDS = 5.0
+# How often a driver is heard before it counts as lost.
+_BEATS = 5
 _LOOPBACK = "127.0.0.1"
 
 
@@ -55,7 +57,7 @@ class Session:
 
     def deadline(self) -> Deadline:
         """Until when a process that starts now has to run."""
-        return self._first_deadline or Deadline(self.config.within)
+        return self._first_deadline or Deadline(self.config.start_timeout)
 
     def fail(self, failure: StartError) -> None:
         """Remember why the cluster fails: the first reason counts."""
@@ -80,7 +82,7 @@ class Session:
     async def beat(self) -> None:
         """Let all hosts know, again and again, that this process lives."""
         while True:
-            await asyncio.sleep((self.config.ssh.lost_after or 300.0) / 5)
+            await asyncio.sleep(self.config.ssh.lost_after / _BEATS)
             for process in self.processes:
                 process.python.say()
 
