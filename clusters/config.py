@@ -93,6 +93,11 @@ class ClusterConfig(Section):
         """The largest number of workers; None where the kind decides."""
         return self.workers[1] if isinstance(self.workers, tuple) else self.workers
 
+    @property
+    def within(self) -> float:
+        """Seconds that a start, or a look at what stands in its way, may take."""
+        return self.start_timeout
+
     def environment(self) -> dict[str, str]:
         """The environment variables, in clear."""
         return {name: value.get_secret_value() for name, value in self.env.items()}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import dask
 import psutil
 import pytest
 from distributed import SpecCluster, worker_client
@@ -31,11 +36,19 @@ def test_from_start_to_close(ssh_hosts: SshHosts, caplog: pytest.LogCaptureFixtu
     caplog.set_level(logging.DEBUG)
     before = listening_here()
     options = {"hosts": hosts.reached, "env": {"OF_TEST": SECRET}, "start_timeout": 40, **hosts.login}
-    with clusters.start("ssh", workers=2, **options) as cluster, cluster.get_client() as client:
+    with (
+        dask.config.set({"of-test.key": 5}),
+        clusters.start("ssh", workers=1, **options) as cluster,
+        cluster.get_client() as client,
+    ):
         assert isinstance(cluster, SpecCluster)
+        assert len(cluster.scheduler_info["workers"]) == 1, "a start waits for its workers"
+        cluster.scale(2)
+        wait_until(lambda: len(cluster.scheduler_info["workers"]) == 2)
         workers = cluster.scheduler_info["workers"].values()
         assert [worker["memory_limit"] for worker in workers] == [500_000_000] * 2
         assert len({worker["name"] for worker in workers}) == 2
+        assert set(client.run(dask.config.get, "of-test.key").values()) == {5}
         answers = client.run(os.getenv, "OF_TEST")
         assert set(answers.values()) == {SECRET}
         assert all(address.startswith("tls://") for address in answers)
@@ -67,8 +80,6 @@ def test_from_start_to_close(ssh_hosts: SshHosts, caplog: pytest.LogCaptureFixtu
 
         cluster.scale(1)
         wait_until(lambda: len(cluster.scheduler_info["workers"]) == 1)
-        cluster.scale(2)
-        wait_until(lambda: len(cluster.scheduler_info["workers"]) == 2)
         assert client.submit(sum, [1, 2]).result() == 3
     # Closed is gone, without any further wait.
     assert hosts.leftovers() == []
@@ -88,6 +99,16 @@ def test_it_adapts_behind_a_bastion_with_a_scheduler_that_is_not_reached(ssh_hos
     assert ssh_hosts.leftovers() == []
 
 
+INTERRUPTED = """
+import json, sys, time
+import clusters
+if __name__ == "__main__":
+    try:
+        clusters.start("ssh", **json.loads(sys.stdin.readline()))
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    time.sleep(600)
+"""
 DRIVER = """
 import json, sys, time
 import clusters
@@ -98,28 +119,48 @@ if __name__ == "__main__":
 """
 
 
-def test_nothing_outlives_a_driver_that_is_killed(ssh_hosts: SshHosts, tmp_path: Path) -> None:
-    script = tmp_path / "driver.py"
-    script.write_text(DRIVER)
-    root = str(Path(__file__).parents[2])
+@contextlib.contextmanager
+def driver(script: str, folder: Path, options: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    """A process that starts a cluster."""
+    path = folder / "driver.py"
+    path.write_text(script)
     with subprocess.Popen(
-        [sys.executable, str(script)],
+        [sys.executable, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         text=True,
-    ) as driver:
+    ) as process:
         try:
-            assert driver.stdin is not None
-            assert driver.stdout is not None
-            options = {"hosts": ssh_hosts.reached, "workers": 1, "dashboard": None, **ssh_hosts.login}
-            print(json.dumps(options), file=driver.stdin, flush=True)
-            assert driver.stdout.readline() == "up\n"
-            assert ssh_hosts.processes()
-            driver.kill()
-            wait_until(lambda: not ssh_hosts.leftovers(), seconds=10)
+            print(json.dumps(options), file=process.stdin, flush=True)
+            yield process
         finally:
-            driver.kill()
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_nothing_outlives_a_driver_that_is_killed(ssh_hosts: SshHosts, tmp_path: Path) -> None:
+    options = {"hosts": ssh_hosts.reached, "workers": 1, "dashboard": None, **ssh_hosts.login}
+    with driver(DRIVER, tmp_path, options) as process:
+        assert said(process) == "up"
+        assert ssh_hosts.processes()
+        process.kill()
+        wait_until(lambda: not ssh_hosts.leftovers(), seconds=10)
+
+
+def test_nothing_outlives_a_start_that_is_interrupted(ssh_hosts: SshHosts, tmp_path: Path) -> None:
+    options = {"hosts": ssh_hosts.reached, "workers": 2, "dashboard": None, **ssh_hosts.login}
+    with driver(INTERRUPTED, tmp_path, options) as process:
+        # The guard of the scheduler, and what it guards.
+        wait_until(lambda: len(ssh_hosts.processes()) >= 2)
+        process.send_signal(signal.SIGINT)
+        assert said(process) == "interrupted"
+        wait_until(lambda: not ssh_hosts.leftovers(), seconds=10)
+        assert process.poll() is None
 
 
 def test_a_worker_that_does_not_come_later_is_told_and_done_without(

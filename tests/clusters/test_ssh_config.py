@@ -42,7 +42,7 @@ def configured(**options: Any) -> SshConfig:
         ({"hosts": ["a"], "password": SECRET}, "unknown key 'password'"),
         ({"hosts": ["a"], "port": "22"}, "port='22': expected a port"),
         ({"hosts": ["a"], "keys": [3]}, r"keys\[0\]=3: expected text of one line"),
-        ({"hosts": ["a"], "ssh_config": True}, "ssh_config"),
+        ({"hosts": ["a"], "ssh_config": True}, "ssh_config=True: expected a file, or False"),
         ({"hosts": ["a"], "tunnel": "yes"}, "tunnel='yes': Input should be a valid boolean"),
         ({"hosts": ["a"], "lost_after": 0}, "lost_after=0: expected a time above 0"),
         ({"hosts": ["a"], "lost_after": None}, "lost_after=None: expected a time above 0"),

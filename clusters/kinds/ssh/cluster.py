@@ -38,7 +38,6 @@ class SshCluster(SpecCluster):
         self.session = Session(config, deadline)
         self._numbers = itertools.count()
         self._beating: asyncio.Task[None] | None = None
-        self.worker_spec: dict[str, Any] = {}
         self._tls = security_of(config.security, default=True)
         memory = {} if config.memory is None else {"memory_limit": config.memory}
         self._counted = {"nthreads": config.threads, **memory}
@@ -55,9 +54,11 @@ class SshCluster(SpecCluster):
                 # What it counts with; each worker is made by new_worker_spec.
                 worker={"cls": Worker, "options": self._counted},
                 security=self._tls,
-                name="SshCluster",
             )
-        except BaseException:
+        except BaseException as error:
+            if self.loop is not None and not isinstance(error, Exception):
+                # Ctrl-C: what is on its way is not waited for.
+                self.loop.add_callback(self.session.fail, StartError("the start was interrupted", "start again"))
             self.close()
             raise
 
@@ -93,7 +94,8 @@ class SshCluster(SpecCluster):
 
     async def _start(self) -> None:
         await super()._start()
-        self._beating = asyncio.create_task(self.session.beat())
+        if self._beating is None:
+            self._beating = asyncio.create_task(self.session.beat())
 
     async def _close(self) -> None:
         try:

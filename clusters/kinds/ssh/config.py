@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from clusters.config import ClusterConfig, Section
 from clusters.values import Name, Port, Seconds
@@ -55,12 +55,19 @@ def _hosts(given: Any) -> Any:
     return tuple(given)
 
 
+def _config_file(given: Any) -> Any:
+    if given is False or (isinstance(given, str) and given):
+        return given
+    raise ValueError("expected a file, or False to read none")
+
+
 def _files(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
 
 
 AnyHost = Annotated[Host, BeforeValidator(_host)]
 Hosts = Annotated[tuple[AnyHost, ...], BeforeValidator(_hosts)]
+ConfigFile = Annotated[str | Literal[False], PlainValidator(_config_file)]
 Files = Annotated[tuple[Name, ...] | None, BeforeValidator(_files)]
 
 
@@ -72,7 +79,7 @@ class SshOptions(Section):
     port: Port | None = Field(default=None, description="port of the SSH servers")
     keys: Files = Field(default=None, description="files of private keys; else those of the agent and of ~/.ssh")
     known_hosts: Name | None = Field(default=None, description="file of the hosts' keys; else ~/.ssh/known_hosts")
-    ssh_config: Name | Literal[False] | None = Field(
+    ssh_config: ConfigFile | None = Field(
         default=None, description="file to read in place of ~/.ssh/config; False reads none"
     )
     bastion: AnyHost | None = Field(default=None, description="host through which to reach the others")

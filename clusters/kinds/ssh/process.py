@@ -25,6 +25,7 @@ _DIRECT_SECONDS = 5.0
 # How often a driver is heard before it counts as lost.
 _BEATS = 5
 _LOOPBACK = "127.0.0.1"
+_EVERYWHERE = {"0.0.0.0", "::"}
 
 
 class Session:
@@ -172,6 +173,7 @@ class Scheduler(RemoteProcess):
             self.external_address = f"{scheme}://{_LOOPBACK}:{await self._forward(host, int(port))}"
         if config.dashboard is not None:
             at = config.dashboard.rpartition(":")[0].strip("[]")
+            at = host if at in _EVERYWHERE else at
             local = at in ("localhost", "::1") or at.startswith("127.")
             self.dashboard = (
                 (_LOOPBACK, await self._forward(at, report["dashboard"])) if local else (at, report["dashboard"])
