@@ -44,9 +44,9 @@ class ClusterConfig(Section):
     """
 
     kind: str = Field(description="the kind of cluster")
-    workers: Workers = Field(default=None, description="number of workers, or (fewest, most) to adapt between")
+    workers: Workers | None = Field(default=None, description="number of workers, or (fewest, most) to adapt between")
     threads: Count = Field(default=1, description="threads of each worker")
-    memory: Bytes = Field(default=None, description="memory limit of each worker, as '4GiB'")
+    memory: Bytes | None = Field(default=None, description="memory limit of each worker, as '4GiB'")
     python: Name | None = Field(default=None, description="the Python that runs scheduler and workers")
     image: Name | None = Field(default=None, description="the container image that runs scheduler and workers")
     env: Environment = Field(
@@ -57,10 +57,10 @@ class ClusterConfig(Section):
         default=None,
         description="TLS: True for certificates of this cluster alone, {ca_file, cert, key} for yours, False for none",
     )
-    idle_timeout: Seconds = Field(
+    idle_timeout: Seconds | None = Field(
         default=None, description="the cluster ends itself after so long without work, as '1 hour'"
     )
-    dashboard: HostAndPort = Field(
+    dashboard: HostAndPort | None = Field(
         default="127.0.0.1:0",
         description="'host:port' of the dashboard where the scheduler runs; port 0 takes a free one, None starts none",
     )
@@ -76,8 +76,6 @@ class ClusterConfig(Section):
         for key, instead in self.unused.items():
             if key in self.model_fields_set and getattr(self, key) is not None:
                 raise ValueError(f"{key}: means nothing to a cluster of kind {self.kind}; {instead}")
-        if self.start_timeout is None:
-            raise ValueError("start_timeout=None: expected a time above 0, as '10 minutes' or a number of seconds")
         return self
 
     @property
@@ -97,9 +95,7 @@ class ClusterConfig(Section):
 
     @property
     def within(self) -> float:
-        """Seconds that a start may take."""
-        if self.start_timeout is None:
-            raise ValueError("start_timeout=None")
+        """Seconds that a start, or a look at what stands in its way, may take."""
         return self.start_timeout
 
     def environment(self) -> dict[str, str]:

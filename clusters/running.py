@@ -109,8 +109,6 @@ def connect(address: str, security: TlsChoice = None, timeout: str | float = 10)
     except ValidationError as error:
         found = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ConfigError(f"connect: {found}") from None
-    if seconds is None:
-        raise ConfigError("timeout=None: expected a time above 0, as '10 minutes' or a number of seconds")
     if choice is True:
         raise ConfigError("security=True: a running cluster has its certificates; give those, as {ca_file, cert, key}")
     known = Security() if choice is None else security_of(choice, default=False)

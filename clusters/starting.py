@@ -52,7 +52,7 @@ def start(kind: str | ClusterConfig, /, **options: Any) -> Cluster:
     config = _configuration(kind, options)
     chosen = kind_named(config.kind)
     chosen.require()
-    cluster = chosen.start(config, Deadline(config.within))
+    cluster = chosen.start(config, Deadline(config.start_timeout))
     if config.adapts:
         try:
             cluster.adapt(minimum=config.least, maximum=config.most)

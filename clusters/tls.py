@@ -73,7 +73,8 @@ def portable(security: Any, role: str) -> dict[str, Any]:
 
     It holds a private key in clear: it goes through a channel that only the process reads, never into a command line.
     """
-    wanted = {"tls_ca_file", f"tls_{role}_cert", f"tls_{role}_key"}
+    # Tasks may be clients, too.
+    wanted = {"tls_ca_file", *(f"tls_{each}_{part}" for each in (role, "client") for part in ("cert", "key"))}
     parts: dict[str, Any] = {"require_encryption": security.require_encryption}
     if security.tls_ciphers:
         parts["tls_ciphers"] = security.tls_ciphers

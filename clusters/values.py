@@ -28,9 +28,7 @@ def _port(value: Any) -> int:
     return value
 
 
-def _workers(value: Any) -> int | tuple[int, int] | None:
-    if value is None:
-        return None
+def _workers(value: Any) -> int | tuple[int, int]:
     if isinstance(value, list | tuple):
         if len(value) != 2 or any(isinstance(n, bool) or not isinstance(n, int) for n in value):
             raise ValueError("expected two integers, the fewest and the most workers")
@@ -44,9 +42,7 @@ def _workers(value: Any) -> int | tuple[int, int] | None:
         raise ValueError("expected an integer of at least 1, or a pair (fewest, most) to adapt between") from None
 
 
-def _bytes(value: Any) -> int | None:
-    if value is None:
-        return None
+def _bytes(value: Any) -> int:
     try:
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise ValueError
@@ -58,9 +54,7 @@ def _bytes(value: Any) -> int | None:
     return amount
 
 
-def _seconds(value: Any) -> float | None:
-    if value is None:
-        return None
+def _seconds(value: Any) -> float:
     try:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError
@@ -72,9 +66,7 @@ def _seconds(value: Any) -> float | None:
     return seconds
 
 
-def _host_and_port(value: Any) -> str | None:
-    if value is None:
-        return None
+def _host_and_port(value: Any) -> str:
     host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     # A bare ":8787" would listen on every interface of the machine.
     if not host or not port.isdecimal() or int(port) > 65535:
@@ -112,9 +104,9 @@ def _environment(value: Any) -> dict[str, SecretStr]:
 
 Count = Annotated[int, PlainValidator(_count)]
 Port = Annotated[int, PlainValidator(_port)]
-Workers = Annotated[int | tuple[int, int] | None, PlainValidator(_workers)]
-Bytes = Annotated[int | None, PlainValidator(_bytes)]
-Seconds = Annotated[float | None, PlainValidator(_seconds)]
-HostAndPort = Annotated[str | None, PlainValidator(_host_and_port)]
+Workers = Annotated[int | tuple[int, int], PlainValidator(_workers)]
+Bytes = Annotated[int, PlainValidator(_bytes)]
+Seconds = Annotated[float, PlainValidator(_seconds)]
+HostAndPort = Annotated[str, PlainValidator(_host_and_port)]
 Name = Annotated[str, BeforeValidator(_name)]
 Environment = Annotated[dict[str, SecretStr], BeforeValidator(_environment)]

@@ -91,7 +91,7 @@ def test_what_is_allowed_is_understood() -> None:
         "local", workers=(0, 3), memory="1GiB", env={"N": 1, "X": "y"}, idle_timeout="1 hour", start_timeout=5
     )
     assert (config.adapts, config.least, config.most) == (True, 0, 3)
-    assert (config.memory, config.idle_timeout, config.within) == (2**30, 3600.0, 5.0)
+    assert (config.memory, config.idle_timeout, config.start_timeout) == (2**30, 3600.0, 5.0)
     assert config.environment() == {"N": "1", "X": "y"}
     assert (clusters.configure("local", workers=2).least, clusters.configure("local").most) == (2, None)
 
@@ -109,7 +109,7 @@ def test_file_and_what_is_different(tmp_path: Path) -> None:
     path.write_text("kind: local\nworkers: [1, 4]\nstart-timeout: 90\nenv: {A: a, B: b}\nlocal:\n  processes: true\n")
     for source in (path, str(path)):
         config = clusters.load(source, workers=8, env={"B": "c"})
-        assert (config.workers, config.within) == (8, 90.0)
+        assert (config.workers, config.start_timeout) == (8, 90.0)
         assert config.environment() == {"A": "a", "B": "c"}
 
 
@@ -154,7 +154,7 @@ def test_profiles_and_defaults_of_dask_with_keywords_over_both() -> None:
     with dask.config.set(ours):
         laptop = clusters.load("laptop", workers=1)
         plain = clusters.configure("local")
-    assert (laptop.workers, laptop.threads, laptop.within) == (1, 3, 120.0)
+    assert (laptop.workers, laptop.threads, laptop.start_timeout) == (1, 3, 120.0)
     assert (plain.workers, plain.threads) == (None, 2)
     assert "processes=False" in clusters.render(laptop)
 
@@ -170,7 +170,7 @@ def test_wrong_defaults_of_dask_are_told_by_place() -> None:
 def test_variables_of_the_environment_count_as_defaults() -> None:
     variables = {"DASK_DHPO__CLUSTERS__DEFAULTS__LOCAL__START_TIMEOUT": "7"}
     with dask.config.set(dask.config.collect(paths=[], env=variables)):
-        assert clusters.configure("local").within == 7.0
+        assert clusters.configure("local").start_timeout == 7.0
 
 
 def test_kind_of_a_file_stays() -> None:
@@ -216,7 +216,8 @@ def test_certificates_are_made_read_and_never_shown(tmp_path: Path) -> None:
     made: Any = security_of(None, default=True)
     assert made.require_encryption
     parts = portable(made, "worker")
-    assert set(parts) == {"require_encryption", "tls_ca_file", "tls_worker_cert", "tls_worker_key"}
+    names = {f"tls_{role}_{part}" for role in ("worker", "client") for part in ("cert", "key")}
+    assert set(parts) == names | {"require_encryption", "tls_ca_file"}
     files = {"ca_file": "tls_ca_file", "cert": "tls_worker_cert", "key": "tls_worker_key"}
     for name, part in files.items():
         (tmp_path / name).write_text(parts[part])

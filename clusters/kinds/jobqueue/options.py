@@ -88,9 +88,6 @@ class JobOptions(Section):
     def _one_address(self) -> Self:
         if self.host is not None and self.interface is not None:
             raise ValueError(f"host={self.host!r} and interface={self.interface!r}: say one of them")
-        for name in ("death_timeout", "watch_every"):
-            if getattr(self, name) is None:
-                raise ValueError(f"{name}=None: expected a time above 0, as '1 minute' or a number of seconds")
         return self
 
 
@@ -99,8 +96,8 @@ class QueueOptions(JobOptions):
 
     queue: Word | None = Field(default=None, description="the queue or partition of the jobs")
     account: Word | None = Field(default=None, description="the account or project that pays for the jobs")
-    walltime: Walltime = Field(default=None, description="how long one job may take, as '02:00:00'; 30 minutes")
-    grace: Seconds = Field(
+    walltime: Walltime | None = Field(default=None, description="how long one job may take, as '02:00:00'; 30 minutes")
+    grace: Seconds | None = Field(
         default=None, description="time before its walltime at which a job is ended in good order; a tenth of it"
     )
     directives: Lines | None = Field(

@@ -40,9 +40,11 @@ class JobPaths:
         """Lines that set environment variables."""
         return f"{self.folder}/environment"
 
-    def certificate(self, part: str) -> str:
-        """One of the files that a worker needs for TLS."""
-        return f"{self.folder}/{part}.pem"
+    @property
+    def certificates(self) -> dict[str, str]:
+        """The files that a worker needs for TLS, by their names in `distributed.Security`."""
+        roles = {f"tls_{role}_{part}": f"{role}-{part}" for role in ("worker", "client") for part in ("cert", "key")}
+        return {name: f"{self.folder}/{file}.pem" for name, file in {"tls_ca_file": "ca", **roles}.items()}
 
 
 def uses_tls(config: ClusterConfig) -> bool:
@@ -57,11 +59,16 @@ def python_of(config: JobConfig) -> list[str]:
     return shlex.split(config.python or config.of_the_site("python") or sys.executable)
 
 
-def worker_environment(config: JobConfig) -> dict[str, str]:
+def worker_environment(config: JobConfig, paths: JobPaths) -> dict[str, str]:
     """The environment variables of workers, in clear."""
     settings = dict(quiet_settings())
     if uses_tls(config):
+        files = paths.certificates
         settings["distributed.comm.require-encryption"] = "True"
+        # Tasks may be clients, too, and the command line has no options for that.
+        settings["distributed.comm.tls.ca-file"] = files["tls_ca_file"]
+        settings["distributed.comm.tls.client.cert"] = files["tls_client_cert"]
+        settings["distributed.comm.tls.client.key"] = files["tls_client_key"]
         ciphers = getattr(config.security, "tls_ciphers", None)
         if ciphers:
             settings["distributed.comm.tls.ciphers"] = ciphers
@@ -152,13 +159,8 @@ def render_script(config: JobConfig, system: System) -> str:
 
 def worker_security(paths: JobPaths, **others: Any) -> Security:
     """The certificates of workers as files, and those of others as they are given."""
-    return Security(
-        require_encryption=True,
-        tls_ca_file=paths.certificate("ca"),
-        tls_worker_cert=paths.certificate("cert"),
-        tls_worker_key=paths.certificate("key"),
-        **others,
-    )
+    files = {name: path for name, path in paths.certificates.items() if "client" not in name}
+    return Security(require_encryption=True, **files, **others)
 
 
 def _said(own: tuple[str, ...] | None, site: Any) -> tuple[str, ...]:

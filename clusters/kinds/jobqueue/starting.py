@@ -68,8 +68,7 @@ def start_jobs(config: JobConfig, system: System, deadline: Deadline) -> Cluster
     try:
         cluster.scale(config.least or 0)
         _wait(cluster, config.least or 0, logs, deadline)
-        options = config.options
-        Keeper(cluster, logs, options.watch_every or 0.0).begin()
+        Keeper(cluster, logs, config.options.watch_every).begin()
     except BaseException:
         cluster.close()
         raise
@@ -92,7 +91,7 @@ def _open(config: JobConfig, system: System, private: PrivateFolder, logs: Path)
         host = scheduler_ip(options, config.interface)
     except Unreachable as error:
         raise StartError(error.problem.cause, error.problem.setting) from None
-    private.write_environment("environment", worker_environment(config))
+    private.write_environment("environment", worker_environment(config, paths))
     security = _security(config, private, paths) if uses_tls(config) else None
     protocol = "tls://" if security is not None else "tcp://"
     scheduler_options: dict[str, Any] = {
@@ -121,12 +120,11 @@ def _security(config: JobConfig, private: PrivateFolder, paths: JobPaths) -> Sec
     """The certificates of this cluster, those of its workers in files that only their jobs read."""
     security: Any = security_of(config.security, default=True)
     parts = portable(security, "worker")
-    for part, name in (("ca", "tls_ca_file"), ("cert", "tls_worker_cert"), ("key", "tls_worker_key")):
+    for name, path in paths.certificates.items():
         if name in parts:
-            private.write(f"{part}.pem", parts[name])
-    others = {f"tls_{role}_{part}": None for role in ("client", "scheduler") for part in ("cert", "key")}
-    others = {name: getattr(security, name) for name in others} | {"tls_ciphers": security.tls_ciphers}
-    return worker_security(paths, **others)
+            private.write(Path(path).name, parts[name])
+    own = ("tls_ciphers", *(f"tls_{role}_{part}" for role in ("client", "scheduler") for part in ("cert", "key")))
+    return worker_security(paths, **{name: getattr(security, name) for name in own})
 
 
 def _wait(cluster: TellingCluster, number: int, logs: Path, deadline: Deadline) -> None:

@@ -52,7 +52,7 @@ def _seconds(value: Any) -> float:
         return 0.0
 
 
-Walltime = Annotated[float | None, PlainValidator(lambda value: None if value is None else parse_walltime(value))]
+Walltime = Annotated[float, PlainValidator(parse_walltime)]
 
 
 def clock(seconds: float) -> str:
