@@ -95,9 +95,13 @@ class SlurmMachine:
         """What a command of Slurm prints."""
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
-    def restart_node(self) -> None:
-        """Make the node as new."""
-        self.ask("scontrol", "update", "nodename=node", "state=resume")
+    def answers(self) -> bool:
+        """Whether the node takes jobs."""
+        asked = subprocess.run(
+            ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert all(daemon.poll() is None for daemon in self.daemons.values()), self.logs()
+        return asked.stdout.split() == ["idle"]
 
     def start(self, name: str, *arguments: str, user: str | None = None) -> None:
         """Start a daemon in the foreground."""
@@ -184,11 +188,4 @@ def _start_slurm(machine: SlurmMachine) -> None:
     machine.start("slurmctld", "-D", "-i")
     machine.start("slurmd", "-D", "-N", "node")
 
-    def idle() -> bool:
-        asked = subprocess.run(
-            ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=30, check=False
-        )
-        assert not any(daemon.poll() is not None for daemon in machine.daemons.values()), machine.logs()
-        return asked.stdout.split() == ["idle"]
-
-    wait_until(idle, 30, "Slurm")
+    wait_until(machine.answers, 30, "Slurm")

@@ -8,12 +8,12 @@ import time
 import types
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, ClassVar
 
 from distributed.core import Status
 from distributed.deploy.spec import ProcessInterface, SpecCluster
 
+from clusters.kinds.jobqueue.native import native_class
 from clusters.kinds.jobqueue.private import PrivateFolder
 from clusters.kinds.jobqueue.system import System
 
@@ -31,20 +31,26 @@ class Ledger:
 
     Attributes
     ----------
-    submitted : list of str
-        The ids of all jobs, in order.
+    names : dict
+        The worker of each job, by the id of the job, in order.
     refusals : list of str
         What the system said of those that it did not take.
     """
 
-    submitted: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
+
+    @property
+    def submitted(self) -> list[str]:
+        """The ids of all jobs."""
+        return list(self.names)
 
 
 class TellingJob(ProcessInterface):
     """Mixed into a job of dask-jobqueue: a refusal is kept, where Dask would only log it and fail later, elsewhere."""
 
     ledger: ClassVar[Ledger]
+    name: str
     job_id: str | None
     refused: str | None = None
     """What the batch system said when it did not take this job."""
@@ -59,7 +65,7 @@ class TellingJob(ProcessInterface):
             # Dask asserts it of each job, and would fail without a cause.
             self.status = Status.running
         else:
-            self.ledger.submitted.append(str(self.job_id))
+            self.ledger.names[str(self.job_id)] = self.name
 
     async def close(self) -> None:
         """Cancel the job."""
@@ -80,6 +86,9 @@ class TellingCluster(SpecCluster):
 
     def close(self, timeout: float | None = None) -> Awaitable[None] | None:
         """Cancel all jobs, wait until they are gone, and end the scheduler."""
+        if self.scheduler is not None and self.scheduler.status != Status.running:
+            # Dask would call the scheduler that ended until its connect time-out.
+            self.shutdown_scheduler = False
         closing = super().close(timeout)
         if inspect.isawaitable(closing):
             return self._leave_after(closing)
@@ -103,7 +112,7 @@ class TellingCluster(SpecCluster):
 
 def cluster_class(system: System) -> type[Any]:
     """The cluster class of dask-jobqueue for a batch system, made to tell; for one cluster."""
-    native = getattr(import_module("dask_jobqueue"), system.native)
+    native = native_class(system.native)
     ledger = Ledger()
     job = types.new_class(
         native.job_cls.__name__, (TellingJob, native.job_cls), exec_body=lambda names: names.update(ledger=ledger)

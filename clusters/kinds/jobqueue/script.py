@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from distributed.security import Security
 
 from clusters.config import ClusterConfig
 from clusters.errors import ConfigError
+from clusters.kinds.jobqueue.native import native_class
 from clusters.kinds.jobqueue.network import WORKER_HOST, worker_host_lines
 from clusters.kinds.jobqueue.options import JobConfig, QueueOptions
 from clusters.kinds.jobqueue.system import System
@@ -145,7 +145,7 @@ def render_script(config: JobConfig, system: System) -> str:
     folder = f"{config.shared_folder}/<private-folder>"
     paths = JobPaths(folder, str(config.log_folder or f"{folder}/logs"))
     protocol = "tls://" if uses_tls(config) else "tcp://"
-    job_class = getattr(import_module("dask_jobqueue"), system.native).job_cls
+    job_class = native_class(system.native).job_cls
     job = job_class(
         f"{protocol}<scheduler>:{options.port or '<port>'}",
         name="<worker>",

@@ -33,7 +33,6 @@ _SETTINGS = (
 _FOR_EVER = {
     "PartitionTimeLimit": "ask for less with walltime=, or change queue=",
     "PartitionNodeLimit": "ask for less with memory= or threads=, or change queue=",
-    "PartitionConfig": "ask for less with memory= or threads=, or change queue=",
     "PartitionDown": "change queue=",
     "PartitionInactive": "change queue=",
     "BadConstraints": "change directives=",
