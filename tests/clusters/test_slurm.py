@@ -156,7 +156,7 @@ def slowly(number: int) -> int:
 
 DRIVER = """
 import sys, time, clusters
-with clusters.start("slurm", workers=1, threads=3, death_timeout=3, **{options!r}) as cluster:
+with clusters.start("slurm", workers=1, threads=3, death_timeout=10, **{options!r}) as cluster:
     cluster.scale(2)  # there are cores for one of them
     print("up", flush=True)
     sys.stdin.read()

@@ -124,8 +124,8 @@ def test_jobs_that_end_before_their_walltime_cost_nothing(
 ) -> None:
     hurry = tmp_path / "hurry"
     expected = undisturbed(hurry)
-    # Workers begin to end 2 to 4 seconds after they came.
-    assert disturbed(slurm, hurry, 80, {"walltime": 6, "grace": 2, **options}) == expected
+    # Workers begin to end 8 to 11 seconds after they came, of which the first few go by with imports.
+    assert disturbed(slurm, hurry, 90, {"walltime": 14, "grace": 3, **options}) == expected
 
 
 @pytest.mark.benchmarks
