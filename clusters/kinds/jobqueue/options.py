@@ -79,7 +79,9 @@ class JobOptions(Section):
         default=None, description="a directory that jobs see too, where their logs stay; by default they are removed"
     )
     local_directory: Folder | None = Field(default=None, description="fast disk of the nodes, for data that spills")
-    death_timeout: Seconds = Field(default=60.0, description="a worker without a scheduler ends after so long")
+    death_timeout: Seconds = Field(
+        default=60.0, description="a worker that is not up and at its scheduler after so long ends"
+    )
     watch_every: Seconds = Field(
         default=15.0, description="how often jobs whose worker is missing are looked for in the queue"
     )
