@@ -109,7 +109,12 @@ def _open(config: JobConfig, system: System, private: PrivateFolder, logs: Path)
     try:
         with dask.config.set(quiet_settings()):
             cluster: TellingCluster = cluster_class(system)(
-                security=security, protocol=protocol, scheduler_options=scheduler_options, **arguments
+                security=security,
+                protocol=protocol,
+                scheduler_options=scheduler_options,
+                # By default, it hides all warnings of this process, also ours of jobs that fail.
+                silence_logs="warning",
+                **arguments,
             )
     except (OSError, RuntimeError, ValueError) as error:
         raise StartError(f"the scheduler did not start on {host}: {error}", "see the cause") from error
