@@ -129,7 +129,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
         "shared_directory": str(tmp_path),
         "watch_every": 0.2,
         "dashboard": None,
-        "env": {"PYTHONPATH": str(ROOT)},
+        "env": {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"},
     }
 
 
@@ -149,7 +149,7 @@ def test_before_its_walltime_a_job_ends_by_itself_and_another_comes(
 ) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
-    short = {"walltime": 3, "grace": 1, "log_directory": str(logs)}
+    short = {"walltime": 10, "grace": 3, "log_directory": str(logs)}
     with clusters.start("slurm", workers=1, **short, **options) as cluster:
         wait_until(lambda: len(cluster.ledger.submitted) > 1, what="another job")
         first, second = cluster.ledger.submitted[:2]

@@ -157,16 +157,16 @@ def _failure(cluster: TellingCluster, logs: Path, deadline: Deadline) -> Problem
     if queue is None or (states := queue.states(max(deadline.left, 1.0))) is None:
         return None
     there = {worker["name"] for worker in cluster.scheduler_info["workers"].values()}
-    for name, job in list(cluster.workers.items()):
-        if job.job_id is None or name in there:
+    for job, name in list(cluster.ledger.names.items()):
+        if name in there:
             continue
-        if job.job_id in states:
-            if problem := queue.stuck(states[job.job_id]):
+        if job in states:
+            if problem := queue.stuck(states[job]):
                 return problem
             continue
-        ending = queue.ending(job.job_id, max(deadline.left, 1.0))
+        ending = queue.ending(job, max(deadline.left, 1.0))
         told = f" ({ending})" if ending else ""
-        cause = f"job {job.job_id} ended before its worker came{told}: {log_of(logs, job.job_id)}"
+        cause = f"job {job} ended, and its worker is not there{told}: {log_of(logs, job)}"
         return Problem(cause, "change what its log complains of, with python=, prologue=, env= or memory=")
     return None
 
