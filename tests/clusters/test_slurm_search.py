@@ -27,6 +27,8 @@ from tests.clusters.slurm_machine import PARTITION, SlurmMachine, wait_until
 
 ROOT = Path(__file__).parents[2]
 DEATHS = 2
+# A job that has just begun imports for seconds; two at once are slow on a small machine.
+WORKERS = 1
 
 
 class PacedClassifier(SGDClassifier):
@@ -77,7 +79,7 @@ def answer(search: HyperbandSearchCV) -> dict[str, Any]:
 def undisturbed(folder: Path) -> dict[str, Any]:
     hurry = folder / "hurry"
     hurry.touch()
-    with clusters.local(workers=2, memory="600MB", dashboard=None) as cluster:
+    with clusters.local(workers=WORKERS, memory="600MB", dashboard=None) as cluster:
         found = answer(searched(Client(cluster), folder))
     hurry.unlink()
     return found
@@ -85,7 +87,7 @@ def undisturbed(folder: Path) -> dict[str, Any]:
 
 def disturbed(folder: Path, options: dict[str, Any], disturb: Callable[[TellingCluster], None]) -> dict[str, Any]:
     """The answer of a search that goes on until its jobs were disturbed enough."""
-    with clusters.start("slurm", workers=2, **options) as cluster, ThreadPoolExecutor(1) as searching:
+    with clusters.start("slurm", workers=WORKERS, **options) as cluster, ThreadPoolExecutor(1) as searching:
         found = searching.submit(lambda: answer(searched(Client(cluster), folder)))
         try:
             disturb(cluster)
@@ -108,7 +110,7 @@ def end_of_each_job(cluster: TellingCluster, slurm: SlurmMachine, folder: Path) 
                 victims[:] = [job for job in sorted(trained) if deaths[cluster.ledger.names[job]] < DEATHS]
                 return bool(victims)
 
-            wait_until(at_work, 60, "a job that trains")
+            wait_until(at_work, 120, "a job that trains")
             job = victims[0]
             name = cluster.ledger.names[job]
             if deaths[name] == 0:
