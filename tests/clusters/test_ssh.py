@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -29,6 +31,20 @@ SECRET = "s3cret-in-the-clear"
 def listening_here() -> set[tuple[str, int]]:
     connections = psutil.Process().net_connections("inet")
     return {tuple(c.laddr) for c in connections if c.status == psutil.CONN_LISTEN}
+
+
+def refused_without_certificate(address: str) -> bool:
+    host, _, port = address.removeprefix("tls://").rpartition(":")
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with socket.create_connection((host, int(port)), 10) as plain:
+        try:
+            # Under TLS 1.3 a client hears of its refusal when it first reads.
+            with context.wrap_socket(plain) as channel:
+                return channel.recv(1) == b""
+        except (ssl.SSLError, ConnectionError):
+            return True
 
 
 def test_from_start_to_close(ssh_hosts: SshHosts, caplog: pytest.LogCaptureFixture) -> None:
@@ -63,12 +79,11 @@ def test_from_start_to_close(ssh_hosts: SshHosts, caplog: pytest.LogCaptureFixtu
         addresses = {host.address for host in hosts.hosts}
         assert hosts.listening() <= addresses | {"127.0.0.1"}
         assert {host for host, _ in listening_here() - before} <= {"127.0.0.1"}
+        stranger = Security.temporary()
         for address in (cluster.scheduler_address, *answers):
-            for security in (False, Security.temporary()):
-                with pytest.raises(clusters.StartError, match="did not let us in"):
-                    clusters.connect(address, security=security, timeout=5)
-        with pytest.raises(clusters.StartError):
-            clusters.connect(cluster.scheduler_address.replace("tls://", "tcp://"), security=False, timeout=2)
+            assert refused_without_certificate(address)
+            with pytest.raises(clusters.StartError, match="did not let us in"):
+                clusters.connect(address, security=stranger, timeout=2)
         with urllib.request.urlopen(cluster.dashboard_link, timeout=10) as page:
             assert page.status == 200
 

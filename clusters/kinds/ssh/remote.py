@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from importlib import metadata
 from typing import Any, TextIO
 
@@ -69,12 +70,20 @@ def guard(order: dict[str, Any]) -> int:
                 child.stdin.flush()
         code = child.wait()
         ended.set()
-        with contextlib.suppress(OSError):
-            os.killpg(child.pid, signal.SIGKILL)
+        kill_group(child.pid)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     report(sys.stdout, "ended", code=code)
     return 0
+
+
+def kill_group(group: int) -> None:
+    """Kill what is left of a group, and wait until it is gone: its folder is removed next."""
+    end_of_patience = time.monotonic() + _GRACE_SECONDS
+    with contextlib.suppress(OSError):  # there is no such group any more
+        while time.monotonic() < end_of_patience:
+            os.killpg(group, signal.SIGKILL)
+            time.sleep(0.01)
 
 
 def no_folder(order: dict[str, Any], error: OSError) -> dict[str, str]:
