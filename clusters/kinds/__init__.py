@@ -20,6 +20,12 @@ HOMES = {
     "local": "clusters.kinds.local",
     "kubernetes": "clusters.kinds.kubernetes",
     "ssh": "clusters.kinds.ssh",
+    "slurm": "clusters.kinds.slurm",
+    "pbs": "clusters.kinds.pbs",
+    "sge": "clusters.kinds.sge",
+    "lsf": "clusters.kinds.lsf",
+    "oar": "clusters.kinds.oar",
+    "htcondor": "clusters.kinds.htcondor",
 }
 
 C = TypeVar("C", bound=ClusterConfig)
