@@ -2,13 +2,18 @@
 # Builds the image with neither a Docker engine nor a registry: buildah on plain files, and a base that debootstrap makes.
 # As root on Debian or Ubuntu, after apt-get install --no-install-recommends buildah debootstrap:
 #     docker/build_without_engine.sh STORE [OPTION OF buildah bud]...
-# All of it is in the folder STORE; remove it, and all is gone.
+# TARGET=jupyter builds the one with JupyterLab. All of it is in the folder STORE; remove it, and all is gone.
 set -euo pipefail
 
 store=$(realpath -m "${1:?the folder for images}")
 shift
 context=$(realpath "$(dirname "$0")/..")
 base=localhost/dhpo-base:trixie
+target=${TARGET:-runtime}
+case $target in
+runtime) image=localhost/dhpo:latest ;;
+*) image=localhost/dhpo-$target:latest ;;
+esac
 buildah=(buildah --storage-driver vfs --root "$store/images" --runroot "$store/run")
 mkdir -p "$store"
 
@@ -25,4 +30,4 @@ fi
 # Pip trusts whom this machine trusts, a proxy for one.
 "${buildah[@]}" bud --isolation chroot --network host --build-arg "PYTHON_IMAGE=$base" \
     --volume /etc/ssl/certs:/etc/ssl/certs:ro \
-    --target runtime --tag localhost/dhpo:latest "$@" --file "$context/docker/Dockerfile" "$context"
+    --target "$target" --tag "$image" "$@" --file "$context/docker/Dockerfile" "$context"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs podman-compose with compose.yaml and the image of build_without_engine.sh, with no Docker engine:
 #     docker/compose_without_engine.sh STORE up --detach
-#     docker/compose_without_engine.sh STORE run --rm driver
+#     docker/compose_without_engine.sh STORE --profile driver run --rm -T driver
 #     docker/compose_without_engine.sh STORE down --volumes
 # As root, after apt-get install --no-install-recommends podman runc netavark aardvark-dns iptables, and
 # pip install podman-compose. In a network namespace (unshare --net, ip link set lo up) it leaves that of this machine alone.

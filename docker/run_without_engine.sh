@@ -18,5 +18,6 @@ buildah=(buildah --storage-driver vfs --root "$store/images" --runroot "$store/r
 container=$("${buildah[@]}" from --pull-never localhost/dhpo:latest)
 trap '"${buildah[@]}" rm "$container" >/dev/null' EXIT
 # -s: tini is not the first process here, and orphans come to it all the same.
-"${buildah[@]}" run --isolation chroot --network host --env EXTRA_PIP_PACKAGES="${EXTRA_PIP_PACKAGES:-}" "$container" -- \
+"${buildah[@]}" run --isolation chroot --network host --volume /etc/ssl/certs:/etc/ssl/certs:ro \
+    --env EXTRA_PIP_PACKAGES="${EXTRA_PIP_PACKAGES:-}" "$container" -- \
     tini -s -g -- entrypoint.sh "$@"
