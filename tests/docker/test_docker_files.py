@@ -43,9 +43,7 @@ def tool(name: str) -> str:
     return found
 
 
-def run(
-    *command: str | Path, check: bool = True, timeout: float = 120, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command with the Python of this environment as `python`."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
@@ -53,7 +51,7 @@ def run(
         env={**os.environ, "PATH": path, **environment},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=120,
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
@@ -198,7 +196,8 @@ def version_of(pin: Requirement) -> Version:
 
 def compose() -> dict[str, Any]:
     """The compose file with the defaults of its variables."""
-    return yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text()))
+    parsed: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text()))
+    return parsed
 
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
