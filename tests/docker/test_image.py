@@ -51,7 +51,12 @@ def output(*command: str | Path) -> str:
 
 
 def test_the_image_has_a_user_and_no_compiler(store: Path) -> None:
-    script = "id -u; pip check >&2; command -v tini dask-scheduler dask-worker; ! command -v gcc && ! touch /opt/venv/x"
+    script = """
+        id -u
+        for each in tini dask-scheduler dask-worker; do command -v "$each"; done
+        pip check >&2
+        ! command -v gcc && ! touch /opt/venv/x
+    """
     said = output(DOCKER / "run_without_engine.sh", store, "sh", "-c", script).splitlines()
     assert said == ["1000", "/usr/bin/tini", "/usr/local/bin/dask-scheduler", "/usr/local/bin/dask-worker"]
 
