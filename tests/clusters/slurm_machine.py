@@ -52,7 +52,7 @@ PartitionName={partition} Nodes=ALL Default=YES MaxTime=12:00:00 State=UP
 """
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0, what: str = "it") -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 90.0, what: str = "it") -> None:
     """Poll until something holds; fail where it does not in time."""
     end = time.monotonic() + seconds
     while not condition():

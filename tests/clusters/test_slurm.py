@@ -43,7 +43,7 @@ def options(slurm: SlurmMachine, tmp_path: Path) -> Iterator[dict[str, Any]]:
             "interface": "lo",
             "shared_directory": str(shared),
             "watch_every": 0.5,
-            "start_timeout": 60,
+            "start_timeout": 120,
             "env": {"PYTHONPATH": str(ROOT)},
         }
     wait_until(lambda: not slurm.jobs(), what="the end of all jobs")
@@ -152,7 +152,7 @@ def slowly(number: int) -> int:
 
 DRIVER = """
 import sys, time, clusters
-with clusters.start("slurm", workers=1, threads=3, death_timeout=10, **{options!r}) as cluster:
+with clusters.start("slurm", workers=1, threads=3, death_timeout=15, **{options!r}) as cluster:
     cluster.scale(2)  # there are cores for one of them
     print("up", flush=True)
     sys.stdin.read()
@@ -175,7 +175,7 @@ def test_jobs_of_a_killed_driver_end(slurm: SlurmMachine, options: dict[str, Any
         driver.send_signal(signal.SIGKILL)
         driver.communicate()
     # The worker that runs misses its scheduler; the job that waits finds none when it gets its turn.
-    wait_until(lambda: not slurm.jobs(), 40)
+    wait_until(lambda: not slurm.jobs())
 
     # What the driver could not remove goes when another cluster starts there, an hour later.
     (private,) = Path(options["shared_directory"]).iterdir()

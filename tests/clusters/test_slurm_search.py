@@ -130,6 +130,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
         "interface": "lo",
         "shared_directory": str(tmp_path),
         "watch_every": 0.2,
+        "start_timeout": 120,
         "dashboard": None,
         "env": {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"},
     }
@@ -155,7 +156,8 @@ def test_before_its_walltime_a_job_ends_by_itself_and_another_comes(
     with clusters.start("slurm", workers=1, **short, **options) as cluster:
         wait_until(lambda: len(cluster.ledger.submitted) > 1, what="another job")
         first, second = cluster.ledger.submitted[:2]
-        wait_until(lambda: "Registered to" in (logs / f"{second}.err").read_text(), what="its worker")
+        log = logs / f"{second}.err"
+        wait_until(lambda: log.exists() and "Registered to" in log.read_text(), what="its worker")
     assert "worker-lifetime-reached" in (logs / f"{first}.err").read_text()
 
 
