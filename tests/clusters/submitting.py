@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +10,10 @@ from typing import Any
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 import clusters
-from tests.clusters.sshd import wait_until
+from dhpo.cli import app
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cret 'in' $the clear"
@@ -42,38 +42,47 @@ if __name__ == "__main__":
 """
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run `dhpo` in a process of its own."""
-    words = (sys.executable, "-c", "from dhpo.cli import app; app()", *words)
-    return subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
-
-
 def told(*words: str) -> str:
-    """What `dhpo` printed, where it did as it was told."""
-    done = command(*words)
+    """What `dhpo` prints in a process of its own, where it does as it was told."""
+    words = (sys.executable, "-c", "from dhpo.cli import app; app()", *words)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def said(*words: str, code: int = 0) -> str:
+    """What `dhpo` prints, in this process."""
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == code, done.output
+    return done.output
 
 
 def state(name: str) -> str:
     return clusters.submitted(name).status().state
 
 
-def wait_for(name: str, *states: str, seconds: float = 120) -> None:
-    wait_until(lambda: state(name) in states, seconds)
+def ended(name: str) -> str:
+    """The state of a script when it has ended; it is followed over one connection."""
+    clusters.submitted(name).logs(follow=True)
+    return state(name)
 
 
-def wait_for_log(name: str, text: str, seconds: float = 120) -> None:
+class Seen(Exception):
+    """What was waited for is there."""
+
+
+def wait_for_log(name: str, text: str) -> None:
     """Wait until a script has printed something."""
+    log = b""
 
-    def printed() -> bool:
-        if text in clusters.submitted(name).logs():
-            return True
-        became = clusters.submitted(name).status()
-        assert not became.over, became
-        return False
+    def take(chunk: bytes) -> None:
+        nonlocal log
+        log += chunk
+        if text.encode() in log:
+            raise Seen
 
-    wait_until(printed, seconds)
+    with pytest.raises(Seen):
+        clusters.submitted(name).logs(take, follow=True)
 
 
 def processes_below(folder: Path) -> list[str]:
