@@ -19,6 +19,12 @@ __all__ = ["HOMES", "Kind", "kind_named"]
 HOMES = {
     "local": "clusters.kinds.local",
     "ssh": "clusters.kinds.ssh",
+    "slurm": "clusters.kinds.slurm",
+    "pbs": "clusters.kinds.pbs",
+    "sge": "clusters.kinds.sge",
+    "lsf": "clusters.kinds.lsf",
+    "oar": "clusters.kinds.oar",
+    "htcondor": "clusters.kinds.htcondor",
 }
 
 C = TypeVar("C", bound=ClusterConfig)

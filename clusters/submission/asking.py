@@ -223,6 +223,17 @@ def remove(order: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def settle(order: dict[str, Any]) -> dict[str, Any]:
+    """Note that it was cancelled, where its runner could not."""
+    folder = existing(order)
+    state = known(folder)
+    if "code" not in state:
+        path = os.path.join(folder, CONTROL, "state.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({**state, "code": -int(signal.SIGTERM), "cancelled": True}, file)
+    return {}
+
+
 PARTS = {
     "find": find,
     "place": place,
@@ -232,6 +243,7 @@ PARTS = {
     "cancel": cancel,
     "pack": pack,
     "remove": remove,
+    "settle": settle,
 }
 
 

@@ -23,6 +23,7 @@ __all__ = ["HOMES", "Backend", "State", "Status", "backend_named"]
 HOMES = {
     "local": "clusters.submission.local",
     "ssh": "clusters.submission.ssh",
+    "slurm": "clusters.submission.slurm",
 }
 
 State = Literal["waiting", "running", "done", "failed", "cancelled", "lost"]
@@ -135,7 +136,7 @@ class Backend(ABC):
         channel = self.channel(config)
         cluster = self.cluster_there(config)
         order = {"folder": plan.folder, "check": self.checks_there, "launch": True}
-        with plan.archive(self.python(config), cluster, config.environment(), GRACE_SECONDS) as archive:
+        with plan.archive(cluster, config.environment(), GRACE_SECONDS) as archive:
             return channel.run("place", order, archive)["folder"], {}
 
     def resume(self, record: Record, config: Any) -> dict[str, Any]:
@@ -184,7 +185,8 @@ def status_of(state: Mapping[str, Any], running: bool, tail: str) -> Status:
         name = "running" if running else "lost"
     else:
         name = "cancelled" if state["cancelled"] else "failed" if code else "done"
-    return Status(name, code, state.get("started"), state.get("ended"), tail)
+    detail = "its time was over: --resume goes on" if state.get("late") else ""
+    return Status(name, code, state.get("started"), state.get("ended"), tail, detail)
 
 
 def backend_named(kind: str) -> Backend:

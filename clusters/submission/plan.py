@@ -55,15 +55,11 @@ class Plan:
         """The command that runs the script, in its folder."""
         return [*python, "-u", self.script.name, *self.arguments]
 
-    def archive(
-        self, python: Sequence[str], cluster: Mapping[str, Any], env: Mapping[str, str], grace: float
-    ) -> IO[bytes]:
+    def archive(self, cluster: Mapping[str, Any], env: Mapping[str, str], grace: float) -> IO[bytes]:
         """All that has to be in the folder; the values of variables are in it, too.
 
         Parameters
         ----------
-        python : sequence of str
-            The Python of the script.
         cluster : mapping
             What `clusters.from_config()` in the script reads.
         env : mapping
@@ -76,7 +72,7 @@ class Plan:
             with tarfile.open(fileobj=file, mode="w", dereference=True) as archive:
                 for path in (self.script, *self.files):
                     archive.add(path, path.name, filter=_own)
-                order = {"command": self.command(python), "env": dict(env), "grace": grace}
+                order = {"arguments": self.command(()), "env": dict(env), "grace": grace}
                 _add(archive, "order.json", json.dumps(order))
                 _add(archive, "cluster.yaml", yaml.safe_dump(dict(cluster)))
                 _add(archive, "runner.py", getsource(runner))

@@ -70,37 +70,46 @@ class Runner:
         self.order = read(folder, "order.json")
         self.child: subprocess.Popen[bytes] | None = None
         self.cancelled = False
+        self.late = False
 
     def run(self) -> int:
         """Run it to its end; its exit code is ours."""
         lock = open(os.path.join(self.folder, CONTROL, "lock"), "ab")  # noqa: SIM115 - it is held until we end
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # some shared file systems know no locks; a batch system knows its jobs
+            fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.suppress(OSError, AttributeError):  # where it is not Linux, groups have to do
             ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
         # Set before the script starts, and so reset in it: what a shell starts in the background ignores Ctrl-C.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, self.stop)
         state = {"pid": os.getpid(), "started": time.time()}
         self.write(state)
         env = environment(self.folder)
         try:
             self.child = subprocess.Popen(
-                self.order["command"], stdin=subprocess.DEVNULL, env=env, cwd=self.folder, start_new_session=True
+                [sys.executable, *self.order["arguments"]],
+                stdin=subprocess.DEVNULL,
+                env=env,
+                cwd=self.folder,
+                start_new_session=True,
             )
         except OSError as error:
-            print(f"{self.order['command'][0]}: {error.strerror}", file=sys.stderr, flush=True)
+            print(f"{sys.executable}: {error.strerror}", file=sys.stderr, flush=True)
             code = 127
         else:
-            if self.cancelled:
+            if self.cancelled or self.late:
                 self.interrupt()
             code = self.child.wait()
             self.end_the_rest()
-        self.write({**state, "code": code, "cancelled": self.cancelled, "ended": time.time()})
+        self.write({**state, "code": code, "cancelled": self.cancelled, "late": self.late, "ended": time.time()})
         return code if code >= 0 else 128 - code
 
-    def stop(self, *_: object) -> None:
+    def stop(self, number: int, _: object) -> None:
         """Ask the script to end, as Ctrl-C does, so that it closes its cluster; make it after a while."""
-        first, self.cancelled = not self.cancelled, True
+        first = not (self.cancelled or self.late)
+        # How a batch system says that the time of its job is over soon.
+        self.late |= number == signal.SIGUSR1
+        self.cancelled |= number != signal.SIGUSR1
         if first and self.child is not None:
             self.interrupt()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clusters.slurm_machine import SlurmMachine, missing, slurm_machine
 from tests.clusters.sshd import SSHD, SshHosts, namespaces_allowed, wait_until
 
 
@@ -51,3 +52,12 @@ def ssh_hosts(all_ssh_hosts: SshHosts, monkeypatch: pytest.MonkeyPatch) -> Itera
 def loopback_hosts(all_loopback_hosts: SshHosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshHosts]:
     """Hosts on ports of loopback, as any user may have them."""
     yield from leaving_nothing(all_loopback_hosts, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[SlurmMachine]:
+    """A Slurm of this machine."""
+    if reason := missing():
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with slurm_machine() as machine:
+        yield machine
