@@ -14,7 +14,6 @@ from typing import IO, Any
 
 import yaml
 
-from clusters.config import ClusterConfig
 from clusters.errors import SubmissionError
 from clusters.submission import runner
 
@@ -44,7 +43,7 @@ class Plan:
     """
 
     name: str
-    config: ClusterConfig
+    config: Any
     script: Path
     arguments: Sequence[str]
     files: Sequence[Path]
