@@ -81,16 +81,14 @@ def test_waiting_failing_late_and_refused(slurm: SlurmMachine, folder: Path) -> 
     assert ended("fails") == "failed"
     assert (fails.status().code, fails.logs()) == (3, "oh\n")
 
-    # Held, it waits; cancelled then, it never ran.
-    slurm.ask("scontrol", "update", f"PartitionName={PARTITION}", "State=DOWN")
-    try:
-        waits = clusters.submit(options, written(folder, "waits.py", "print('never')"))
-        wait_until(lambda: waits.status().detail != "Priority", what="a reason")
-        assert state("waits") == "waiting"
-        assert waits.cancel()
-        assert state("waits") == "cancelled"
-    finally:
-        slurm.ask("scontrol", "update", f"PartitionName={PARTITION}", "State=UP")
+    # The node has no room, so it waits; cancelled then, it never ran.
+    full = slurm.ask("sbatch", "--parsable", "--mem=3900", "--output=/dev/null", "--wrap=sleep 600").strip()
+    wait_until(lambda: slurm.jobs()[full] == "RUNNING", what="the job that fills the node")
+    waits = clusters.submit(options, written(folder, "waits.py", "print('never')"))
+    assert state("waits") == "waiting"
+    assert waits.cancel()
+    assert state("waits") == "cancelled"
+    slurm.ask("scancel", full)
 
     # As Slurm warns a job whose time is over soon.
     late = clusters.submit(options, written(folder, "late.py", "import time; print('on', flush=True); time.sleep(600)"))
