@@ -21,8 +21,15 @@ from typing import Any
 CONTROL = ".dhpo"
 LOG = "output.log"
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _TERM_SECONDS = 3.0
 _POLL_SECONDS = 0.1
+
+
+def prctl(option: int, value: int) -> None:
+    """Ask the kernel for something that only Linux has."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def environment(folder: str) -> dict[str, str]:
@@ -77,8 +84,7 @@ class Runner:
         lock = open(os.path.join(self.folder, CONTROL, "lock"), "ab")  # noqa: SIM115 - it is held until we end
         with contextlib.suppress(OSError):  # some shared file systems know no locks; a batch system knows its jobs
             fcntl.flock(lock, fcntl.LOCK_EX)
-        with contextlib.suppress(OSError, AttributeError):  # where it is not Linux, groups have to do
-            ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+        prctl(_SUBREAPER, 1)
         # Set before the script starts, and so reset in it: what a shell starts in the background ignores Ctrl-C.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, self.stop)
@@ -92,6 +98,8 @@ class Runner:
                 env=env,
                 cwd=self.folder,
                 start_new_session=True,
+                # Nobody could end it any more.
+                preexec_fn=lambda: prctl(_DEATH_SIGNAL, signal.SIGKILL),
             )
         except OSError as error:
             print(f"{sys.executable}: {error.strerror}", file=sys.stderr, flush=True)

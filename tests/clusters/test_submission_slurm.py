@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,12 +100,13 @@ def test_waiting_failing_late_and_refused(slurm: SlurmMachine, folder: Path) -> 
     assert ended("late") == "failed"
     assert "its time was over" in said("status", "late")
 
-    # A node that goes down, or whoever kills a job, leaves nobody who would tell.
+    # A node that goes down leaves nobody who would tell.
     lost = clusters.submit(options, str(folder / "late.py"), name="lost")
     wait_for_log("lost", "on")
-    slurm.ask("scancel", "--full", "--signal=KILL", lost.record.facts["job"])
+    os.kill(json.loads(Path(lost.folder, ".dhpo/state.json").read_text())["pid"], signal.SIGKILL)
     wait_until(lambda: lost.status().over, what="the end")
     assert lost.status().state == "lost"
+    assert "JobState=FAILED" in lost.status().detail
 
     for wrong, told in (({"queue": "moon"}, "change queue="), ({"memory": "64GB"}, "change")):
         with pytest.raises(clusters.SubmissionError, match=told):
@@ -111,4 +115,4 @@ def test_waiting_failing_late_and_refused(slurm: SlurmMachine, folder: Path) -> 
         clusters.submit(options, str(folder / "late.py"), name="wrong", time="soon")
     for each in (fails, waits, late, lost):
         each.remove()
-    assert processes_below(folder) == []
+    wait_until(lambda: not processes_below(folder), what="the end of all processes")
