@@ -38,7 +38,6 @@ def test_a_job_from_submit_to_its_end(kube: Kube, folder: Path) -> None:
     script = written(folder, "search.py", SCRIPT)
     assert SECRET not in clusters.render_submission(options, script)
     for wrong, told in (
-        ({"name": "9-lives"}, "name='9-lives'"),
         ({"files": [script + "x"]}, "there is no such file"),
         ({"files": [folder]}, "only the script travels"),
         ({"workdir": "~/runs"}, "keeps no files: let the script write to a volume"),
