@@ -19,6 +19,8 @@ from clusters.waiting import Deadline
 __all__ = ["check", "from_config", "render", "start"]
 
 _CONFIG_VARIABLE = "DHPO_CLUSTER_CONFIG"
+# The operator starts the script of a job when its scheduler may still be on its way.
+_RUNNING_SECONDS = 60
 
 
 def start(kind: str | ClusterConfig, /, **options: Any) -> Cluster:
@@ -95,7 +97,7 @@ def from_config(source: str | os.PathLike[str] | Mapping[str, Any] | None = None
         )
     if options:
         raise ConfigError(f"{next(iter(options))}=: the cluster at {address} runs already, and stays as it is")
-    return connect(address)
+    return connect(address, timeout=_RUNNING_SECONDS)
 
 
 def render(kind: str | ClusterConfig, /, **options: Any) -> str:

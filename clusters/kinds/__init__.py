@@ -18,6 +18,7 @@ __all__ = ["HOMES", "Kind", "kind_named"]
 
 HOMES = {
     "local": "clusters.kinds.local",
+    "kubernetes": "clusters.kinds.kubernetes",
     "ssh": "clusters.kinds.ssh",
     "slurm": "clusters.kinds.slurm",
     "pbs": "clusters.kinds.pbs",

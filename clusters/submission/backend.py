@@ -24,6 +24,7 @@ HOMES = {
     "local": "clusters.submission.local",
     "ssh": "clusters.submission.ssh",
     "slurm": "clusters.submission.slurm",
+    "kubernetes": "clusters.submission.kubernetes",
 }
 
 State = Literal["waiting", "running", "done", "failed", "cancelled", "lost"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clusters.kube.fixtures import kube, kube_machine  # noqa: F401
 from tests.clusters.slurm_machine import SlurmMachine, missing, slurm_machine
 from tests.clusters.sshd import SSHD, SshHosts, namespaces_allowed, wait_until
 
