@@ -3,6 +3,7 @@
 `start` starts a cluster of a named kind, `from_config` one that a YAML file or a profile describes, and `connect`
 reaches one that runs already. Each returns Dask's own cluster object: `Client(cluster)`, `scale`, `adapt` and the
 widgets work as they do with Dask alone. `render` shows what would be run, and `check` finds what stands in the way.
+`submit` runs a script on the cluster itself, without this process; `submitted` finds it again.
 
 How a kind is added
 -------------------
@@ -35,11 +36,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clusters.errors import ClusterError, ConfigError, ExtraNotInstalled, Problem, StartError
+    from clusters.errors import ClusterError, ConfigError, ExtraNotInstalled, Problem, StartError, SubmissionError
     from clusters.machine import local
     from clusters.reading import configure, load
     from clusters.running import connect
     from clusters.starting import check, from_config, render, start
+    from clusters.submission.submitting import render_submission, submissions, submit, submitted
 
 __all__ = [
     "ClusterError",
@@ -47,6 +49,7 @@ __all__ = [
     "ExtraNotInstalled",
     "Problem",
     "StartError",
+    "SubmissionError",
     "check",
     "configure",
     "connect",
@@ -54,15 +57,20 @@ __all__ = [
     "load",
     "local",
     "render",
+    "render_submission",
     "start",
+    "submissions",
+    "submit",
+    "submitted",
 ]
 
 _HOMES = {
-    "clusters.errors": {"ClusterError", "ConfigError", "ExtraNotInstalled", "Problem", "StartError"},
+    "clusters.errors": {"ClusterError", "ConfigError", "ExtraNotInstalled", "Problem", "StartError", "SubmissionError"},
     "clusters.machine": {"local"},
     "clusters.reading": {"configure", "load"},
     "clusters.running": {"connect"},
     "clusters.starting": {"check", "from_config", "render", "start"},
+    "clusters.submission.submitting": {"render_submission", "submissions", "submit", "submitted"},
 }
 
 

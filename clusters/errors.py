@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ClusterError", "ConfigError", "ExtraNotInstalled", "Problem", "StartError"]
+__all__ = ["ClusterError", "ConfigError", "ExtraNotInstalled", "Problem", "StartError", "SubmissionError"]
 
 
 class ClusterError(Exception):
@@ -38,8 +38,8 @@ class Problem:
         return f"{self.cause}: {self.setting}"
 
 
-class StartError(ClusterError, RuntimeError):
-    """A cluster did not start, or could not be reached; nothing of it is left running.
+class _Explained(ClusterError, RuntimeError):
+    """An error that tells the cause, and the setting to change.
 
     Parameters
     ----------
@@ -60,3 +60,11 @@ class StartError(ClusterError, RuntimeError):
 
     def __str__(self) -> str:
         return str(self.problem)
+
+
+class StartError(_Explained):
+    """A cluster did not start, or could not be reached; nothing of it is left running."""
+
+
+class SubmissionError(_Explained):
+    """A script was not submitted, or there is no way to what was submitted."""

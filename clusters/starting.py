@@ -6,15 +6,21 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import dask
 from distributed.deploy import Cluster
 
 from clusters.config import ClusterConfig
-from clusters.errors import Problem
+from clusters.errors import ConfigError, Problem
 from clusters.kinds import kind_named
 from clusters.reading import configure, load
+from clusters.running import connect
 from clusters.waiting import Deadline
 
 __all__ = ["check", "from_config", "render", "start"]
+
+_CONFIG_VARIABLE = "DHPO_CLUSTER_CONFIG"
+# The operator starts the script of a job when its scheduler may still be on its way.
+_RUNNING_SECONDS = 60
 
 
 def start(kind: str | ClusterConfig, /, **options: Any) -> Cluster:
@@ -62,13 +68,16 @@ def start(kind: str | ClusterConfig, /, **options: Any) -> Cluster:
     return cluster
 
 
-def from_config(source: str | os.PathLike[str] | Mapping[str, Any], /, **options: Any) -> Cluster:
+def from_config(source: str | os.PathLike[str] | Mapping[str, Any] | None = None, /, **options: Any) -> Cluster:
     """Start the cluster that a YAML file, or a profile of Dask's configuration, describes.
 
     Parameters
     ----------
-    source : path, str or mapping
-        The file, the name of the profile, or the same as a mapping: `clusters.load` tells more.
+    source : path, str or mapping, optional
+        The file, the name of the profile, or the same as a mapping: `clusters.load` tells more. Default: the file that
+        the variable DHPO_CLUSTER_CONFIG names, as it does in a script that was submitted; and where there is none, the
+        running cluster that Dask's configuration names (`scheduler-address`), as by ``DASK_CONFIG=FILE`` with the file
+        of `dhpo cluster up`, or in a job of the Dask operator.
     **options
         What is to be different.
 
@@ -77,7 +86,18 @@ def from_config(source: str | os.PathLike[str] | Mapping[str, Any], /, **options
     distributed.deploy.Cluster
         As of `start`, which also tells what may be raised.
     """
-    return start(load(source, **options))
+    source = source or os.environ.get(_CONFIG_VARIABLE)
+    if source is not None:
+        return start(load(source, **options))
+    address = dask.config.get("scheduler-address", None)
+    if address is None:
+        raise ConfigError(
+            f"no cluster is named: give a file or profile, or set {_CONFIG_VARIABLE}, or name a running one by "
+            "scheduler-address in Dask's configuration"
+        )
+    if options:
+        raise ConfigError(f"{next(iter(options))}=: the cluster at {address} runs already, and stays as it is")
+    return connect(address, timeout=_RUNNING_SECONDS)
 
 
 def render(kind: str | ClusterConfig, /, **options: Any) -> str:

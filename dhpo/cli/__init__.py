@@ -1,4 +1,4 @@
-"""The command line: `dhpo demo`."""
+"""The command line: `dhpo demo`, `dhpo cluster ...`, and `dhpo submit|status|logs|cancel|fetch`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from dhpo.cli import cluster, submission
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -28,6 +30,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+app.add_typer(cluster.app)
+submission.add_to(app)
 
 
 def _print_version(wanted: bool) -> None:

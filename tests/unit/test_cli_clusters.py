@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from dhpo.cli import app
+
+ROOT = Path(__file__).parents[2]
+SECRET = "s3cret-in-the-clear"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DHPO_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "cluster.yaml"
+    said = {"kind": "local", "workers": 1, "memory": "500MB", "security": True, "env": {"TOKEN": SECRET}}
+    path.write_text(yaml.safe_dump(said))
+    return str(path)
+
+
+def run(*words: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == code, done.output
+    assert "Traceback" not in done.output
+    return done.output
+
+
+def test_check_and_render(config: str) -> None:
+    assert run("cluster", "check", config) == "nothing stands in the way\n"
+    assert run("cluster", "check", "local", "--set", "workers=1") == "nothing stands in the way\n"
+    taken = run("cluster", "check", config, "--set", "dashboard=192.0.2.1:1", code=1)
+    assert taken.startswith("dashboard='192.0.2.1:1' cannot be listened on")
+    text = run("cluster", "render", config, "--set", "workers=[1, 2]")
+    assert "adapt(minimum=1, maximum=2)" in text
+    assert "TOKEN" in text
+    assert SECRET not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["cluster", "check", "no.yaml"], "dhpo: no.yaml: there is no such file\n"),
+        (["cluster", "check", "lokal"], "unknown profile 'lokal'"),
+        (["cluster", "check", "local", "--set", "wokers=1"], "unknown key 'wokers'; did you mean 'workers'?"),
+        (["cluster", "check", "local", "--set", "workers"], "--set workers: expected KEY=VALUE"),
+        (["cluster", "up", "local", "--connection", "x.json"], "connection='x.json': expected a name that ends in"),
+        (["cluster", "down", "no.yaml"], "no.yaml: there is no such file"),
+        (["cluster", "down", "pyproject.toml"], "pyproject.toml: is no connection file"),
+        (["submit", "x.py"], "submit: expected --cluster CONFIG and SCRIPT, or --resume NAME"),
+        (["submit", "--cluster", "local", "no.py"], "script='no.py': there is no such file"),
+        (["submit", "--resume", "x", "no.py"], "--resume: takes script"),
+        (["logs", "x"], "unknown submission 'x'"),
+        (["cancel", "x"], "unknown submission 'x'"),
+        (["fetch", "x"], "unknown submission 'x'"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    said = run(*words, code=1)
+    assert told in said
+    assert said.count("\n") == 1
+
+
+def test_render_of_a_submission_starts_nothing(config: str, home: Path) -> None:
+    text = run("submit", "--render", "--cluster", config, "--name", "n", __file__, "--fast", "--name", "theirs")
+    assert text.splitlines()[-1].endswith("-u test_cli_clusters.py --fast --name theirs")
+    assert SECRET not in text
+    assert not home.exists()
+
+
+@pytest.fixture
+def up(config: str, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    file = tmp_path / "connection.yaml"
+    words = [sys.executable, "-c", "from dhpo.cli import app; app()", "cluster", "up", config]
+    with subprocess.Popen(
+        [*words, "--workers", "1", "--connection", str(file)], stdout=subprocess.PIPE, cwd=ROOT, text=True
+    ) as process:
+        try:
+            yield process, file
+        finally:
+            process.kill()
+
+
+CLIENT = """
+import clusters
+with clusters.from_config() as cluster, cluster.get_client() as client:
+    print(client.submit(sum, [1, 2]).result())
+"""
+
+
+def test_up_is_reached_and_ended_by_others(up: tuple[subprocess.Popen[str], Path]) -> None:
+    process, file = up
+    assert process.stdout is not None
+    said = dict(process.stdout.readline().split(maxsplit=1) for _ in range(4))
+    assert said["scheduler"].startswith("tls://127.0.0.1:")
+    assert said["connection"] == f"{file}\n"
+    assert said["workers"] == "1\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+
+    env = {**os.environ, "DASK_CONFIG": str(file)}
+    client = subprocess.run([sys.executable, "-c", CLIENT], env=env, capture_output=True, text=True, cwd=ROOT)
+    assert client.stdout == "3\n", client.stderr
+
+    assert "is there already" in run("cluster", "up", "local", "--connection", str(file), code=1)
+    assert run("cluster", "down", str(file)) == "closed\n"
+    assert process.stdout.read() == "closed\n"
+    assert process.wait(20) == 0
+    assert not file.exists()
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+def test_down_after_a_kill_removes_the_file(tmp_path: Path) -> None:
+    import socket
+
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    file = tmp_path / "c.yaml"
+    keeper = {"machine": socket.gethostname(), "pid": gone.pid, "started": 1.0}
+    file.write_text(yaml.safe_dump({"dhpo-cluster": keeper}))
+    assert run("cluster", "down", str(file)) == "was not running any more; the file is removed\n"
+    assert not file.exists()
+    file.write_text(yaml.safe_dump({"dhpo-cluster": {**keeper, "machine": "other"}}))
+    assert "is kept on other" in run("cluster", "down", str(file), code=1)
