@@ -69,8 +69,14 @@ def threads():
         yield client
 
 
+# One of each way to train; the others, of the same base classes, take minutes.
+_ALWAYS = {"grid, whole", "grid, blocks", "hyperband", "asha"}
+
+
 @pytest.mark.filterwarnings("ignore")  # of the estimators, on the odd data that the checks feed them
-@pytest.mark.parametrize("name", FACES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in _ALWAYS else pytest.mark.benchmarks) for name in FACES]
+)
 def test_check_estimator(threads, name):
     expected = _FAIL if "whole" in name else _FAIL_BY_BLOCKS
     checks = check_estimator(FACES[name], expected_failed_checks=expected, on_skip=None)

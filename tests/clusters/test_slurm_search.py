@@ -136,6 +136,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.benchmarks
 def test_a_search_whose_jobs_die_twice_answers_as_an_undisturbed_one(
     slurm: SlurmMachine, options: dict[str, Any], tmp_path: Path
 ) -> None:

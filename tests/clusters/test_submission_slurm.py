@@ -51,6 +51,7 @@ def jobs_of(folder: Path, **options: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.benchmarks
 def test_a_search_in_jobs_is_cancelled_and_goes_on(slurm: SlurmMachine, folder: Path) -> None:
     options = jobs_of(folder)
     search = clusters.submit(options, written(folder, "search.py", SEARCH), ["--max", "3"])

@@ -37,7 +37,7 @@ def test_titanic() -> None:
     assert "blocks: 7, roc_auc: 0.8" in done.stdout
 
 
-@pytest.mark.parametrize("kind", ["npy", "zarr"])
+@pytest.mark.parametrize("kind", ["npy", pytest.param("zarr", marks=pytest.mark.benchmarks)])
 def test_larger_than_memory(kind: str, tmp_path: Path) -> None:
     arguments = ["--size=20MB", "--block=1MB", "--memory=1GB", "--workers=2", "--max-iter=9"]
     done = run("larger_than_memory.py", *arguments, f"--format={kind}", f"--path={tmp_path}")
@@ -62,7 +62,7 @@ def test_larger_than_memory_says_what_it_needs(arguments: list[str], message: st
     assert message in done.stderr
 
 
-@pytest.mark.parametrize("kind", ["npy", "zarr"])
+@pytest.mark.parametrize("kind", ["npy", pytest.param("zarr", marks=pytest.mark.benchmarks)])
 def test_both_formats_hold_the_same(kind: str, tmp_path: Path) -> None:
     path = ROOT / "examples" / "larger_than_memory.py"
     spec = importlib.util.spec_from_file_location("larger_than_memory", path)
