@@ -370,7 +370,7 @@ def _pause(dask_worker: Any) -> None:
     dask_worker.memory_manager.memory_pause_fraction = 1e-6
 
 
-@pytest.mark.parametrize("times", [2, 1000])
+@pytest.mark.parametrize("times", [2, pytest.param(1000, marks=pytest.mark.benchmarks)])
 def test_a_block_that_kills_its_workers_is_tried_again_but_not_for_ever(three, tmp_path, times):
     log = tmp_path / "loads"
 

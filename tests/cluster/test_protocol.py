@@ -70,7 +70,7 @@ def threads():
 
 
 # One of each way to train; the others, of the same base classes, take minutes.
-_ALWAYS = {"grid, whole", "grid, blocks", "hyperband", "asha"}
+_ALWAYS = {"grid, whole", "hyperband"}
 
 
 @pytest.mark.filterwarnings("ignore")  # of the estimators, on the odd data that the checks feed them

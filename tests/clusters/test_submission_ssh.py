@@ -41,6 +41,7 @@ def over_ssh(hosts: list[str], login: dict[str, Any], **options: Any) -> dict[st
     return {"kind": "ssh", "hosts": hosts, "dashboard": None, "env": ENV, "start_timeout": 60, **login, **options}
 
 
+@pytest.mark.benchmarks
 def test_a_search_runs_unattended_is_cancelled_and_goes_on(ssh_hosts: SshHosts, folder: Path) -> None:
     cluster = folder / "cluster.yaml"
     cluster.write_text(yaml.safe_dump(over_ssh(ssh_hosts.reached, ssh_hosts.login, workers=2)))
@@ -131,11 +132,15 @@ def test_on_one_host_no_further_login_is_needed(loopback_hosts: SshHosts, folder
 def test_what_stands_in_the_way_is_told(loopback_hosts: SshHosts, folder: Path) -> None:
     script, runs = written(folder, "waits.py", WAITS), str(folder / "runs")
     login, reached = loopback_hosts.login, loopback_hosts.reached
+    # Before what may be installed there.
+    hidden = folder / "hidden"
+    hidden.mkdir()
+    (hidden / "clusters.py").write_text("raise ModuleNotFoundError(\"No module named 'clusters'\")")
     wrong: list[tuple[dict[str, Any], str]] = [
         (over_ssh(["127.0.0.1:1"], login), "nothing listens on port 1: change port="),
         (over_ssh(reached[:1], {**login, "keys": [str(loopback_hosts.folder / "other_id")]}), "was refused"),
         (over_ssh(reached[:1], login, python="/no/python"), "/no/python does not run"),
-        (over_ssh(reached[:1], login, env={"PYTHONPATH": ""}), "has no dhpo there: install it there"),
+        (over_ssh(reached[:1], login, env={"PYTHONPATH": str(hidden)}), "has no dhpo there: install it there"),
         (over_ssh([reached[0], "127.0.0.1:1"], login), "the cluster would not start from there: host 127.0.0.1:1"),
     ]
     for options, cause in wrong:
