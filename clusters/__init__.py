@@ -27,7 +27,8 @@ A kind is one module (or package) in `clusters.kinds` that ends in ``KIND = Kind
     The modules that the back end imports, late, and the extra that installs them.
 
 What kinds share: `clusters.config` (keys), `clusters.values` (their types), `clusters.tls` (certificates),
-`clusters.waiting` (deadlines, workers), `clusters.quiet` (settings of Dask that cost less), `clusters.errors`.
+`clusters.waiting` (deadlines, workers), `clusters.listening` (the dashboard), `clusters.quiet` (settings of Dask that
+cost less), `clusters.errors`.
 """
 
 from __future__ import annotations

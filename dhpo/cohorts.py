@@ -209,10 +209,12 @@ def _shares(
         return sum((costs.call(r.trial) or 1.0) * max(until - r.calls, 1) for r in bundle)
 
     for bundle in sorted(_bundles(group, n_threads), key=lambda b: (-cost(b), b[0].trial)):
-        done = [load + slowness * cost(bundle) for load, slowness in zip(loads, slow, strict=True)]
+        calls = cost(bundle)
+        done = [load + slowness * calls for load, slowness in zip(loads, slow, strict=True)]
+        first = min(done)
         # The worker that holds the models saves reading them; not worth more than a tenth of a call.
-        slots = [i for i, then in enumerate(done) if then <= min(done) + 0.1 * cost(bundle)]
-        slot = next((i for i in slots if free[i] == bundle[0].home), done.index(min(done)))
+        slots = [i for i, then in enumerate(done) if then <= first + 0.1 * calls]
+        slot = next((i for i in slots if free[i] == bundle[0].home), done.index(first))
         loads[slot] = done[slot]
         shares[slot] += bundle
     return [(free[slot], sorted(share, key=lambda r: (r.calls, r.trial))) for slot, share in sorted(shares.items())]

@@ -51,6 +51,7 @@ class Costs:
         self._log_costs: dict[int, _Belief] = {}
         self._log_slowness: dict[str, _Belief] = {}
         self._log_sums = [0.0, 0]
+        self._usual: float | None = None  # of the logarithms of slowness; None: they have changed
 
     def measured(
         self, trial: int, calls: int, fit_seconds: float, scored: bool, score_seconds: float, worker: str = ""
@@ -96,8 +97,9 @@ class Costs:
         """How many times longer than on the median worker a call takes there; 1.0 for all but stragglers."""
         if worker not in self._log_slowness:
             return 1.0
-        usual = median(belief.value for belief in self._log_slowness.values())
-        slowness = math.exp(self._log_slowness[worker].value - usual)
+        if self._usual is None:
+            self._usual = median(belief.value for belief in self._log_slowness.values())
+        slowness = math.exp(self._log_slowness[worker].value - self._usual)
         return slowness if slowness >= _SLOW else 1.0
 
     def speed(self, workers: Iterable[str]) -> float:
@@ -114,5 +116,6 @@ class Costs:
         total = cost.variance + slow.variance + _NOISE
         cost.learn(surprise, total)
         slow.learn(surprise, total)
+        self._usual = None
         self._log_sums[0] += observed - slow.value
         self._log_sums[1] += 1

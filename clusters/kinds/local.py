@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any, Literal, Self
 
 from distributed import LocalCluster
@@ -11,6 +10,7 @@ from pydantic import Field, model_validator
 from clusters.config import ClusterConfig, Section
 from clusters.errors import ConfigError, Problem, StartError
 from clusters.kinds import Kind
+from clusters.listening import dashboard_problem
 from clusters.machine import local_arguments, start_local
 from clusters.tls import security_of
 from clusters.waiting import Deadline, wait_for_workers
@@ -98,18 +98,8 @@ def _check(config: LocalConfig) -> list[Problem]:
         _arguments(config)
     except ValueError as error:
         return [Problem(str(error), "ask for less")]
-    if config.dashboard is None:
-        return []
-    host, _, port = config.dashboard.rpartition(":")
-    try:
-        # Dask itself would take another port, or another address, and only warn.
-        family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        return [Problem(f"dashboard={config.dashboard!r} cannot be listened on: {error.strerror}", "change dashboard=")]
-    return []
+    problem = dashboard_problem(config.dashboard)
+    return [] if problem is None else [problem]
 
 
 KIND = Kind(name="local", config=LocalConfig, render=_render, start=_start, check=_check)

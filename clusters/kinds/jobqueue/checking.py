@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from clusters.kinds.jobqueue.network import Unreachable, scheduler_ip
 from clusters.kinds.jobqueue.options import JobConfig
 from clusters.kinds.jobqueue.script import python_of, render_script
 from clusters.kinds.jobqueue.system import System
+from clusters.listening import dashboard_problem
 
 __all__ = ["find_problems"]
 
@@ -48,7 +48,7 @@ def find_problems(config: JobConfig, system: System, within: float) -> list[Prob
     problems = [_directory_problem(config.shared_folder, "shared_directory")]
     if config.log_folder is not None:
         problems.append(_directory_problem(config.log_folder, "log_directory"))
-    problems += [_address_problem(config), _dashboard_problem(config), _python_problem(config, within)]
+    problems += [_address_problem(config), dashboard_problem(config.dashboard), _python_problem(config, within)]
     if shutil.which(system.submit) is None:
         cause = f"there is no {system.submit} on PATH"
         problems.append(Problem(cause, f"start on a machine that submits jobs, or use another kind than {system.name}"))
@@ -70,21 +70,6 @@ def _address_problem(config: JobConfig) -> Problem | None:
         scheduler_ip(config.options, config.interface)
     except Unreachable as error:
         return error.problem
-    return None
-
-
-def _dashboard_problem(config: JobConfig) -> Problem | None:
-    if config.dashboard is None:
-        return None
-    host, _, port = config.dashboard.rpartition(":")
-    try:
-        # Dask itself would take another port, and only warn.
-        family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        return Problem(f"dashboard={config.dashboard!r} cannot be listened on: {error.strerror}", "change dashboard=")
     return None
 
 
