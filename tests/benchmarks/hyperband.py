@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import hyperband_once
 import measure
+from environments import below_cache, python_with, without_our_packages
 from measure import MB, median, overhead_per_call, useful_share, verdict
 
 HERE = Path(__file__).parent
@@ -46,7 +46,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     hyperband_once.add_arguments(parser)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each library (%(default)s)")
-    parser.add_argument("--venv", type=Path, default=default_venv(), help="dask-ml's environment (%(default)s)")
+    parser.add_argument(
+        "--venv", type=Path, default=below_cache("dask-ml-2025.1.0"), help="dask-ml's environment (%(default)s)"
+    )
     parser.add_argument("--no-rival", action="store_true", help="measure dhpo alone")
     parser.add_argument(
         "--plain-cluster",
@@ -63,7 +65,7 @@ def main() -> None:
         return
 
     measure.print_machine("dhpo", "dask", "distributed", "scikit-learn", "numpy")
-    rival = None if arguments.no_rival else rival_python(arguments.venv)
+    rival = None if arguments.no_rival else python_with(RIVAL, arguments.venv)
     ours: list[Figures] = []
     theirs: list[Figures] = []
     for _ in range(arguments.rounds):
@@ -164,33 +166,6 @@ def show(ours: Sequence[Figures], theirs: Sequence[Figures], arguments: argparse
         if side:
             print(f"  wall of each round of {name}, s: " + ", ".join(f"{one['wall']:.2f}" for one in side))
     print(f"  tasks of dhpo: {ours[-1]['tasks_by_name']}")
-
-
-def default_venv() -> Path:
-    """Below the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "dhpo-benchmarks" / "dask-ml-2025.1.0"
-
-
-def without_our_packages() -> dict[str, str]:
-    """The environment of this process for another interpreter."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-
-
-def rival_python(venv: Path) -> Path:
-    """The interpreter of dask-ml's environment, which is made if it is not there whole."""
-    python = venv / "bin" / "python"
-    complete = venv / "complete"
-    if complete.exists() and complete.read_text() == "\n".join(RIVAL):
-        return python
-    print(f"installing dask-ml in {venv} ...", flush=True)
-    for command in (
-        [sys.executable, "-m", "venv", "--clear", str(venv)],
-        [str(python), "-m", "pip", "install", "--quiet", *RIVAL],
-    ):
-        subprocess.run(command, check=True, env=without_our_packages())
-    complete.write_text("\n".join(RIVAL))
-    return python
 
 
 if __name__ == "__main__":

@@ -2,14 +2,18 @@
 
     python tests/benchmarks/larger_than_memory.py --memory 512MB --workers 2
 
-writes 10 GB into a temporary folder, searches, and deletes them.
+writes 10 GB into a temporary folder, searches, and deletes them. It does so in an environment of its own, which is made
+at the first run: the tests' has dask-ml and with it numba, 60 MB of each worker. --here stays in this one.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,6 +25,7 @@ import numpy as np
 import workload
 from dask.utils import format_bytes, parse_bytes
 from distributed import Client
+from environments import ROOT, below_cache, python_with, requirements_of_dhpo
 from measure import MB, overhead_per_call, useful_share, verdict
 
 Figures = dict[str, Any]
@@ -34,6 +39,10 @@ PROBED_BYTES = 2_000_000_000
 
 def main() -> None:
     arguments = parse_arguments()
+    if not arguments.here:
+        python = python_with(requirements_of_dhpo(), arguments.venv)
+        command = [str(python), "-u", *sys.argv, "--here"]
+        raise SystemExit(subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode)
     measure.print_machine("dhpo", "dask", "distributed", "scikit-learn", "numpy")
     free = shutil.disk_usage(arguments.path or tempfile.gettempdir()).free
     if free < FREE_BYTES_PER_BYTE * data_bytes(arguments):
@@ -208,6 +217,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--max-iter", type=int, default=81, help="most partial_fit calls for a model (%(default)s)")
     parser.add_argument("--path", type=Path, help="folder to write into (the system's temporary one)")
     parser.add_argument("--seed", type=int, default=0, help="of the data and the search (%(default)s)")
+    parser.add_argument("--venv", type=Path, default=below_cache("dhpo"), help="the environment (%(default)s)")
+    parser.add_argument("--here", action="store_true", help="measure in the environment of this process")
     arguments = parser.parse_args()
     arguments.block_rows = arguments.block // (4 * arguments.features + 1)
     block = arguments.block_rows * (4 * arguments.features + 1)
