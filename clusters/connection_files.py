@@ -14,6 +14,7 @@ import psutil
 import yaml
 from distributed.deploy import Cluster
 
+from clusters.ending import scheduler_ended
 from clusters.errors import ConfigError, StartError
 from clusters.submission.records import home
 from clusters.tls import portable
@@ -90,7 +91,7 @@ class ConnectionFile:
 
 def answers(cluster: Any) -> bool:
     """Whether the scheduler of a cluster still answers."""
-    if cluster.status.name != "running":
+    if cluster.status.name != "running" or scheduler_ended(cluster):
         return False
     try:
         cluster.sync(cluster.scheduler_comm.identity)

@@ -6,14 +6,15 @@ import inspect
 from typing import Any
 
 import dask
+import distributed
 from dask.system import CPU_COUNT
 from dask.utils import format_bytes, parse_bytes
-from distributed import LocalCluster
 from distributed.system import MEMORY_LIMIT
 
+from clusters.ending import EndsWithScheduler
 from clusters.quiet import quiet_settings
 
-__all__ = ["local", "local_arguments", "start_local"]
+__all__ = ["LocalCluster", "local", "local_arguments", "start_local"]
 
 _LOOPBACK = "127.0.0.1"
 _OWN_NAMES = {
@@ -22,6 +23,10 @@ _OWN_NAMES = {
     "memory_limit": "memory",
     "dashboard_address": "dashboard",
 }
+
+
+class LocalCluster(EndsWithScheduler, distributed.LocalCluster):
+    """Dask's own, which also closes at once where its scheduler has ended by itself."""
 
 
 def local(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from distributed import LocalCluster
 from pydantic import Field, model_validator
 
 from clusters.config import ClusterConfig, Section
 from clusters.errors import ConfigError, Problem, StartError
 from clusters.kinds import Kind
 from clusters.listening import dashboard_problem
-from clusters.machine import local_arguments, start_local
+from clusters.machine import LocalCluster, local_arguments, start_local
 from clusters.tls import security_of
 from clusters.waiting import Deadline, wait_for_workers
 
@@ -48,8 +47,6 @@ def _arguments(config: LocalConfig) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if config.env:
         options["env"] = config.environment()
-    if config.idle_timeout is not None:
-        options["scheduler_kwargs"] = {"idle_timeout": config.idle_timeout}
     arguments = local_arguments(
         config.least, config.most, config.threads, config.memory, config.dashboard, config.local.processes, options
     )
@@ -73,7 +70,8 @@ def _render(config: LocalConfig) -> str:
         arguments["security"] = config.security
     lines = "".join(f"    {name}={value!r},\n" for name, value in arguments.items())
     adapt = f".adapt(minimum={config.least}, maximum={config.most})" if config.adapts else ""
-    return f"LocalCluster(\n{lines}){adapt}\n"
+    idle = f"# from then on, it ends after {config.idle_timeout:g} s without work\n" if config.idle_timeout else ""
+    return f"LocalCluster(\n{lines}){adapt}\n{idle}"
 
 
 def _start(config: LocalConfig, deadline: Deadline) -> LocalCluster:
@@ -83,13 +81,16 @@ def _start(config: LocalConfig, deadline: Deadline) -> LocalCluster:
     arguments["security"] = security_of(config.security, default=False)
     try:
         cluster = start_local(arguments)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise StartError(f"the cluster on this machine did not start: {error}", "see the cause") from error
     try:
         wait_for_workers(cluster, arguments["n_workers"], deadline)
     except BaseException:
         cluster.close()
         raise
+    # Not before: workers wait for ever for a scheduler that ended while they started.
+    scheduler: Any = cluster.scheduler
+    scheduler.idle_since, scheduler.idle_timeout = None, config.idle_timeout
     return cluster
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dask
 import psutil
 import pytest
 from distributed.system import MEMORY_LIMIT
@@ -93,6 +94,19 @@ def test_errors_at_the_door(options: dict[str, Any], error: type[Exception], mes
     before = own_children()
     with pytest.raises(error, match=message):
         clusters.local(**options)
+    assert own_children() == before
+
+
+@pytest.mark.parametrize("idle_timeout", ["1 ms", "2 s"])
+def test_it_ends_itself_when_idle_and_closes_without_its_scheduler(idle_timeout: str) -> None:
+    before = own_children()
+    # A close that calls the scheduler, which is gone, would last as long.
+    with dask.config.set({"distributed.comm.timeouts.connect": "1 hour"}):
+        cluster = clusters.start("local", workers=1, memory="500MB", idle_timeout=idle_timeout, dashboard=None)
+        assert own_children() > before
+        cluster.sync(cluster.scheduler.finished)
+        cluster.close(timeout=60)
+    assert cluster.status.name == "closed"
     assert own_children() == before
 
 

@@ -125,6 +125,18 @@ def test_up_is_reached_and_ended_by_others(up: tuple[subprocess.Popen[str], Path
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
+def test_up_ends_with_a_cluster_that_ends_itself(tmp_path: Path) -> None:
+    file = tmp_path / "connection.yaml"
+    words = [sys.executable, "-c", "from dhpo.cli import app; app()", "cluster", "up", "local"]
+    words += ["--set", "workers=1", "--set", "idle_timeout=1", "--connection", str(file)]
+    # A call to the scheduler, which is gone, would last as long.
+    env = {**os.environ, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1 hour"}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 1
+    assert "dhpo: the scheduler is gone\n" in done.stderr
+    assert not file.exists()
+
+
 def test_down_after_a_kill_removes_the_file(tmp_path: Path) -> None:
     import socket
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from distributed.core import Status
-from distributed.deploy.spec import ProcessInterface, SpecCluster
+from distributed.deploy.spec import ProcessInterface
 
+from clusters.ending import EndsWithScheduler
 from clusters.kinds.jobqueue.native import native_class
 from clusters.kinds.jobqueue.private import PrivateFolder
 from clusters.kinds.jobqueue.system import System
@@ -76,7 +77,7 @@ class TellingJob(ProcessInterface):
         self.status = Status.closed
 
 
-class TellingCluster(SpecCluster):
+class TellingCluster(EndsWithScheduler):
     """Mixed into a cluster of dask-jobqueue: it knows its batch system, and when it is closed its jobs are gone."""
 
     system: ClassVar[System]
@@ -86,9 +87,6 @@ class TellingCluster(SpecCluster):
 
     def close(self, timeout: float | None = None) -> Awaitable[None] | None:
         """Cancel all jobs, wait until they are gone, and end the scheduler."""
-        if self.scheduler is not None and self.scheduler.status != Status.running:
-            # Dask would call the scheduler that ended until its connect time-out.
-            self.shutdown_scheduler = False
         closing = super().close(timeout)
         if inspect.isawaitable(closing):
             return self._leave_after(closing)

@@ -9,9 +9,9 @@ import logging
 from collections import Counter
 from typing import Any
 
-from distributed.deploy import SpecCluster
 from distributed.utils import format_dashboard_link, silence_logging_cmgr
 
+from clusters.ending import EndsWithScheduler
 from clusters.errors import StartError
 from clusters.kinds.ssh.config import Host, SshConfig
 from clusters.kinds.ssh.orders import scheduler_order, worker_name, worker_order
@@ -22,7 +22,7 @@ from clusters.waiting import Deadline, wait_for_workers
 __all__ = ["SshCluster", "start"]
 
 
-class SshCluster(SpecCluster):
+class SshCluster(EndsWithScheduler):
     """A cluster on hosts that are reached over SSH, which scales over them.
 
     Parameters

@@ -1,0 +1,28 @@
+"""Clusters whose scheduler has ended by itself, as after its idle time-out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distributed.core import Status
+from distributed.deploy import SpecCluster
+
+__all__ = ["EndsWithScheduler", "scheduler_ended"]
+
+_ENDED = (Status.closing, Status.closed, Status.failed)
+
+
+def scheduler_ended(cluster: Any) -> bool:
+    """Whether the scheduler is known to have ended; where it is somebody else's, nothing is known."""
+    scheduler = getattr(cluster, "scheduler", None)
+    return scheduler is not None and scheduler.status in _ENDED
+
+
+class EndsWithScheduler(SpecCluster):
+    """Mixed into a cluster of Dask's: what is left of it is closed without its scheduler."""
+
+    async def _close(self) -> None:
+        if scheduler_ended(self):
+            # Dask would call it until the connect time-out.
+            self.shutdown_scheduler = False
+        await super()._close()
