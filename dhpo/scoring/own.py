@@ -59,7 +59,7 @@ class _OwnTally:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._n_groups = self._n_rows = 0
-        self._weighted = 0.0
+        self._first = self._weighted = 0.0
         self._error: Exception | None = None
         self._outputs: dict[str, list[Any]] = {}
         self._targets: list[Any] = []
@@ -68,11 +68,8 @@ class _OwnTally:
     def add(self, rows: Rows) -> None:
         if not self._n_groups:
             self._look_at_first(rows)
-        elif self._outputs:
-            for name, parts in self._outputs.items():
-                parts.append(getattr(self._model, name)(rows.X))
         else:
-            self._weighted += len(rows) * float(_score(self._model, rows.X, rows.y))
+            self._look_at_more(rows)
         self._n_groups += 1
         self._n_rows += len(rows)
         if rows.y is not None:
@@ -94,16 +91,28 @@ class _OwnTally:
 
         self._n_features = rows.X.shape[1]
         try:
-            score = float(_score(_with_outputs(self._model, spy_on), rows.X, rows.y))
+            self._first = float(_score(_with_outputs(self._model, spy_on), rows.X, rows.y))
         except Exception as error:  # the block may lack what the score needs; what else it asks for is not known then
             self._error = error
             ask_for_rest(self._model, rows.X, asked)
-        else:
-            self._weighted = len(rows) * score
-            again = self._from_outputs(asked, len(rows), rows.y)
-            if again is None or not (again == score or (math.isnan(again) and math.isnan(score))):
-                asked = {}  # it looks at X in other ways, too
         self._outputs = {name: [output] for name, output in asked.items()}
+
+    def _look_at_more(self, rows: Rows) -> None:
+        if self._n_groups == 1 and self._error is None:
+            self._weighted = self._n_rows * self._first
+            if not self._outputs_tell_the_first():
+                self._outputs = {}
+        if self._outputs:
+            for name, parts in self._outputs.items():
+                parts.append(getattr(self._model, name)(rows.X))
+        else:
+            self._weighted += len(rows) * float(_score(self._model, rows.X, rows.y))
+
+    def _outputs_tell_the_first(self) -> bool:
+        """Whether the score of the first rows comes of the outputs alone; else it looks at X in other ways, too."""
+        outputs = {name: output for name, (output,) in self._outputs.items()}
+        again = self._from_outputs(outputs, self._n_rows, self._targets[0] if self._targets else None)
+        return again is not None and (again == self._first or (math.isnan(again) and math.isnan(self._first)))
 
     def _from_outputs(self, outputs: dict[str, Any], n_rows: int, y: Any) -> float | None:
         """The score by outputs that were collected; None if it needs more than them."""
@@ -114,15 +123,17 @@ class _OwnTally:
             return None
 
     def score(self) -> float:
-        if self._n_groups == 1 and self._error is not None:
-            raise self._error
-        if self._n_groups > 1 and self._outputs:
+        if self._n_groups == 1:
+            if self._error is not None:
+                raise self._error
+            return self._first
+        if self._outputs:
             y = np.concatenate(self._targets) if self._targets else None
             outputs = {name: concatenate_outputs(parts) for name, parts in self._outputs.items()}
             score = self._from_outputs(outputs, self._n_rows, y)
             if score is not None:
                 return score
-        elif self._n_groups == 1 or not type(self._model).__module__.startswith("sklearn."):
+        elif not type(self._model).__module__.startswith("sklearn."):
             return self._weighted / self._n_rows
         raise TypeError(f"{type(self._model).__name__}.score cannot be computed block by block: give scoring=")
 

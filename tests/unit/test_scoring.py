@@ -146,6 +146,36 @@ def test_own_scores_of_estimators():
     assert score_blockwise(mixture, None, X, None) == pytest.approx(mixture.score(X))
 
 
+class CountsScores(LogisticRegression):
+    """Its own score is its accuracy, times the share of positive features where `looks_at_features`."""
+
+    looks_at_features = False
+
+    def score(self, X, y):
+        self.__dict__.setdefault("calls", []).append(len(y))
+        return super().score(X, y) * (float(np.mean(X > 0)) if self.looks_at_features else 1.0)
+
+
+@pytest.mark.parametrize("looks_at_features", [False, True])
+def test_an_own_score_of_one_block_is_computed_once(binary, looks_at_features):
+    _, X, y = binary
+    model = CountsScores().fit(X, y)
+    model.looks_at_features, model.calls = looks_at_features, []
+    tally = make_block_scorer(model, None, model.classes_).tally(model)
+    tally.add(Rows(X, y))
+    assert tally.score() == LogisticRegression.score(model, X, y) * (np.mean(X > 0) if looks_at_features else 1)
+    assert model.calls == [200]
+
+
+def test_own_scores_over_blocks_come_of_the_outputs_or_are_means(binary):
+    _, X, y = binary
+    model = CountsScores().fit(X, y)
+    assert score_blockwise(model, None, X, y) == LogisticRegression.score(model, X, y)
+    model.looks_at_features = True
+    parts = [(len(rows), model.score(rows.X, rows.y)) for rows in blocks(X, y)]
+    assert score_blockwise(model, None, X, y) == pytest.approx(sum(n * score for n, score in parts) / len(y))
+
+
 def test_sums_are_used_where_there_are_any(binary, regression):
     assert isinstance(make_block_scorer(binary[0], None), MeanScorer)
     assert isinstance(make_block_scorer(binary[0], "neg_log_loss"), MeanScorer)
