@@ -144,7 +144,7 @@ def _bytes(memory: object) -> int:
         raise TypeError(f"memory={memory!r}: expected bytes for one worker, as '2GB' or an integer")
     try:
         limit: int = parse_bytes(memory)
-    except ValueError:
+    except (ValueError, OverflowError):
         limit = 0
     if limit < 1:
         raise ValueError(f"memory={memory!r}: expected bytes for one worker, as '2GB' or an integer above 0")

@@ -57,6 +57,7 @@ def test_check_and_render(config: str) -> None:
         (["cluster", "check", "lokal"], "unknown profile 'lokal'"),
         (["cluster", "check", "local", "--set", "wokers=1"], "unknown key 'wokers'; did you mean 'workers'?"),
         (["cluster", "check", "local", "--set", "workers"], "--set workers: expected KEY=VALUE"),
+        (["cluster", "check", "local", "--set", "workers=2024-99-99"], "--set workers: expected a value as in YAML"),
         (["cluster", "up", "local", "--connection", "x.json"], "connection='x.json': expected a name that ends in"),
         (["cluster", "down", "no.yaml"], "no.yaml: there is no such file"),
         (["cluster", "down", "pyproject.toml"], "pyproject.toml: is no connection file"),
