@@ -11,6 +11,7 @@ from dask.utils import format_bytes, parse_bytes
 from distributed import LocalCluster
 from distributed.system import MEMORY_LIMIT
 
+from clusters.opening import opened
 from clusters.quiet import quiet_settings
 
 __all__ = ["local", "local_arguments", "start_local"]
@@ -89,7 +90,7 @@ def start_local(arguments: dict[str, Any]) -> LocalCluster:
     """Start what `local_arguments` describes."""
     _refuse_unguarded_script()
     with dask.config.set(quiet_settings()):
-        return LocalCluster(**arguments)
+        return opened(LocalCluster, arguments)
 
 
 def local_arguments(

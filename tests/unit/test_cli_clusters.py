@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -126,9 +128,26 @@ def test_up_is_reached_and_ended_by_others(up: tuple[subprocess.Popen[str], Path
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
-def test_down_after_a_kill_removes_the_file(tmp_path: Path) -> None:
-    import socket
+@pytest.mark.parametrize("words", [["cluster", "check", "CONFIG"], ["submit", "--cluster", "CONFIG", __file__]])
+def test_ctrl_c_while_a_host_does_not_answer(words: list[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        path = tmp_path / "cluster.yaml"
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        path.write_text(yaml.safe_dump({"kind": "ssh", "hosts": [host], "start_timeout": "1 hour"}))
+        command = [sys.executable, "-c", "from dhpo.cli import app; app()"]
+        command += [str(path) if word == "CONFIG" else word for word in words]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            try:
+                called, _ = silent.accept()
+                process.send_signal(signal.SIGINT)
+                assert process.wait(60) != 0
+            finally:
+                process.kill()
+            called.close()
 
+
+def test_down_after_a_kill_removes_the_file(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
     file = tmp_path / "c.yaml"
