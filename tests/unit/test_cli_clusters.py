@@ -8,13 +8,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 import yaml
+from distributed.security import Security
 from typer.testing import CliRunner
 
+from clusters.connection_files import ConnectionFile
 from dhpo.cli import app
+from dhpo.cli.cluster import _signals
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cret-in-the-clear"
@@ -145,6 +150,66 @@ def test_ctrl_c_while_a_host_does_not_answer(words: list[str], tmp_path: Path) -
             finally:
                 process.kill()
             called.close()
+
+
+def test_down_ends_a_start_and_clears_up_after_one_that_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    code = "import os, sys; from pathlib import Path; from clusters.connection_files import ConnectionFile\n"
+    code += "kept = ConnectionFile.reserved(Path(sys.argv[1]), 'local'); kept.__enter__(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False).returncode == 9
+    assert run("cluster", "down", str(path)) == "was not running any more; the file is removed\n"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        command = [sys.executable, "-c", "from dhpo.cli import app; app()", "cluster", "up", "ssh"]
+        command += ["--set", f"hosts=['127.0.0.1:{silent.getsockname()[1]}']", "--set", "start_timeout=1 hour"]
+        with subprocess.Popen([*command, "--connection", str(path)], cwd=ROOT, stdout=subprocess.PIPE) as process:
+            try:
+                called, _ = silent.accept()
+                assert run("cluster", "down", str(path)) == "closed\n"
+                assert process.wait(60) == 0
+            finally:
+                process.kill()
+            called.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_connection_file_replaces_nothing_of_others(tmp_path: Path) -> None:
+    others = tmp_path / "lab.new"
+    others.write_text("mine")
+    cluster: Any = SimpleNamespace(security=Security(require_encryption=False), scheduler_address="tcp://127.0.0.1:1")
+    with ConnectionFile.reserved(tmp_path / "lab.yaml", "local") as file:
+        file.fill(cluster)
+        assert yaml.safe_load(file.path.read_text())["scheduler-address"] == "tcp://127.0.0.1:1"
+        assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert others.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [others]
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _signals():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+# The signal comes at another moment of the waiting each time.
+SIGNALS = """
+import signal
+from dhpo.cli.cluster import _Asked
+asked = _Asked()
+asked.running = True
+signal.signal(signal.SIGALRM, asked)
+for number in range(2000):
+    signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + number % 40))
+    asked.event.wait(1e-5)
+"""
+
+
+def test_a_signal_at_any_moment_ends_the_waiting() -> None:
+    assert subprocess.run([sys.executable, "-c", SIGNALS], cwd=ROOT, timeout=60, check=False).returncode == 0
 
 
 def test_down_after_a_kill_removes_the_file(tmp_path: Path) -> None:
