@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,14 +63,18 @@ class ConnectionFile:
             raise ConfigError(f"connection={str(path)!r}: expected a name that ends in .yaml, which Dask reads")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             raise ConfigError(
-                f"connection={str(path)!r}: is there already; `dhpo cluster down {path}` ends its cluster"
+                f"connection={str(path)!r}: is there already; `dhpo cluster down {shlex.quote(str(path))}` "
+                "ends its cluster"
             ) from None
         except OSError as error:
             raise ConfigError(f"connection={str(path)!r}: cannot be written ({error.strerror})") from None
         try:
+            # At once, so that `end` finds who starts it, and who was killed while he did.
+            with os.fdopen(descriptor, "w") as file:
+                yaml.safe_dump({_KEEPER: _this_process()}, file)
             yield cls(path.resolve())
         finally:
             path.unlink(missing_ok=True)
@@ -81,12 +87,12 @@ class ConnectionFile:
             client = {"cert": known.get("tls_client_cert"), "key": known.get("tls_client_key")}
             tls = {"ca-file": known.get("tls_ca_file"), "client": client}
             content["distributed"] = {"comm": {"require-encryption": True, "tls": tls}}
-        this = psutil.Process()
-        content[_KEEPER] = {"machine": socket.gethostname(), "pid": this.pid, "started": this.create_time()}
-        fresh = self.path.with_suffix(".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        content[_KEEPER] = _this_process()
+        # A file that nobody else has, nor reads.
+        descriptor, fresh = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.stem}-")
+        with os.fdopen(descriptor, "w") as file:
             yaml.safe_dump(content, file)
-        fresh.replace(self.path)
+        os.replace(fresh, self.path)
 
 
 def answers(cluster: Any) -> bool:
@@ -140,6 +146,11 @@ def end(path: Path) -> bool:
             raise StartError(f"process {keeper['pid']} did not end within {_END_SECONDS:g} s", "look at what it does")
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def _this_process() -> dict[str, Any]:
+    this = psutil.Process()
+    return {"machine": socket.gethostname(), "pid": this.pid, "started": this.create_time()}
 
 
 def _keeper(path: Path) -> dict[str, Any]:

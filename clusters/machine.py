@@ -12,6 +12,7 @@ from dask.utils import format_bytes, parse_bytes
 from distributed.system import MEMORY_LIMIT
 
 from clusters.ending import EndsWithScheduler
+from clusters.opening import opened
 from clusters.quiet import quiet_settings
 
 __all__ = ["LocalCluster", "local", "local_arguments", "start_local"]
@@ -94,7 +95,7 @@ def start_local(arguments: dict[str, Any]) -> LocalCluster:
     """Start what `local_arguments` describes."""
     _refuse_unguarded_script()
     with dask.config.set(quiet_settings()):
-        return LocalCluster(**arguments)
+        return opened(LocalCluster, arguments)
 
 
 def local_arguments(
@@ -149,7 +150,7 @@ def _bytes(memory: object) -> int:
         raise TypeError(f"memory={memory!r}: expected bytes for one worker, as '2GB' or an integer")
     try:
         limit: int = parse_bytes(memory)
-    except ValueError:
+    except (ValueError, OverflowError):
         limit = 0
     if limit < 1:
         raise ValueError(f"memory={memory!r}: expected bytes for one worker, as '2GB' or an integer above 0")

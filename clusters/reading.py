@@ -87,7 +87,7 @@ def _read(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, Any]
         raise ConfigError(f"{source!r}: expected a YAML file, the name of a profile, or a mapping")
     text = os.fspath(source)
     if isinstance(source, os.PathLike) or text.endswith((".yaml", ".yml", ".json")) or "/" in text or os.sep in text:
-        return text, _yaml(Path(text).expanduser())
+        return text, _yaml(Path(os.path.expanduser(text)))
     profiles = dask.config.get(_PROFILES, {}) or {}
     if text not in profiles:
         where = f"profiles stand below {_PROFILES} in Dask's configuration; a file ends in .yaml"
@@ -107,6 +107,8 @@ def _yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}: not YAML{where}: {getattr(error, 'problem', None) or 'unreadable'}") from None
+    except ValueError:
+        raise ConfigError(f"{path}: not YAML: a value looks like a date or a number, and is none: quote it") from None
 
 
 def _validated(kind: str, layers: list[tuple[str, Mapping[str, Any]]]) -> ClusterConfig:

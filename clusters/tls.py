@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -22,10 +23,12 @@ def _choice(value: Any) -> bool | Security | None:
         return value
     if not isinstance(value, Mapping) or set(value) != set(_FILES):
         raise ValueError(f"expected True, False, {{{', '.join(_FILES)}}} or a distributed.Security")
+    paths = {}
     for name in _FILES:
-        if not isinstance(value[name], str) or not Path(value[name]).expanduser().is_file():
+        if not isinstance(value[name], str) or not os.path.isfile(path := os.path.expanduser(value[name])):
             raise ValueError(f"{name} is not a file on this machine")
-    paths = {name: str(Path(value[name]).expanduser()) for name in _FILES}
+        # A script that is submitted reads it from another working folder.
+        paths[name] = os.path.abspath(path)
     roles = {f"tls_{role}_{part}": paths[part] for role in _ROLES for part in ("cert", "key")}
     return Security(require_encryption=True, tls_ca_file=paths["ca_file"], **roles)
 

@@ -47,7 +47,7 @@ def _bytes(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise ValueError
         amount: int = parse_bytes(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         amount = 0
     if amount < _IDLE_WORKER:
         raise ValueError("expected bytes for one worker, as '4GiB' or an integer; an idle one takes some 100 MiB")
@@ -59,7 +59,8 @@ def _seconds(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError
         seconds = float(parse_timedelta(value, default="s"))
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, IndexError, OverflowError):
+        # Dask's errors for text that is no time; that of an empty one is an IndexError.
         seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise ValueError("expected a time above 0, as '10 minutes' or a number of seconds")

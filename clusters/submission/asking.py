@@ -120,6 +120,9 @@ def launch(folder: str) -> dict[str, Any]:
     end = time.monotonic() + _START_SECONDS
     while not known(folder):
         if runner.poll() is not None or time.monotonic() > end:
+            if known(folder):
+                # It has begun, and ended, between the two questions.
+                break
             with contextlib.suppress(OSError):
                 runner.kill()
             raise Failed(f"{sys.executable} did not start the script: {tail(folder)}", "see the cause")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -123,11 +124,14 @@ class Backend(ABC):
 
     def shown(self, plan: Plan) -> list[str]:
         """The lines of `render` that start it."""
-        python = " ".join(self.python(plan.config))
+        python = self.python(plan.config)
+        # A shell finds the home of "~" outside quotes only.
+        home, slash, below = plan.folder.partition("/") if plan.folder.startswith("~") else ("", "", plan.folder)
         return [
-            f"setsid {python} {runner.CONTROL}/runner.py {plan.folder} >> {runner.LOG} 2>&1 < /dev/null &",
+            f"setsid {shlex.join(python)} {runner.CONTROL}/runner.py {home}{slash}{shlex.quote(below)} "
+            f">> {runner.LOG} 2>&1 < /dev/null &",
             "# which runs",
-            " ".join(plan.command(self.python(plan.config))),
+            shlex.join(plan.command(python)),
         ]
 
     def submit(self, plan: Plan) -> tuple[str, dict[str, Any]]:

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from clusters.errors import StartError, SubmissionError
 from clusters.kinds import kind_named
 from clusters.kinds.kubernetes import KubernetesConfig, job_manifest, submit_job
-from clusters.kinds.kubernetes.api import Refused, Server, in_own_loop
+from clusters.kinds.kubernetes.api import Refused, Server
 from clusters.kinds.kubernetes.manifests import DASK_API
+from clusters.loops import in_own_loop
 from clusters.submission.backend import Backend, State, Status
 from clusters.submission.channels import Channel, Take
 from clusters.submission.plan import Plan
@@ -57,6 +58,7 @@ class KubernetesBackend(Backend):
     def check_plan(self, plan: Plan) -> None:
         """Refuse files, and what else a job has not."""
         super().check_plan(plan)
+        _text(plan)
         if plan.files:
             raise SubmissionError(
                 f"file={str(plan.files[0])!r}: only the script travels", "put it into the image or a volume"
@@ -66,8 +68,7 @@ class KubernetesBackend(Backend):
     def render(self, plan: Plan) -> str:
         """The manifests, secrets left out."""
         self.check_plan(plan)
-        text = plan.script.read_text(encoding="utf-8")
-        manifests = job_manifest(_named(plan), list(plan.arguments), plan.name, text)
+        manifests = job_manifest(_named(plan), list(plan.arguments), plan.name, _text(plan))
         # Copied, so that what stands in two places is written twice.
         return str(yaml.safe_dump_all(json.loads(json.dumps(manifests)), sort_keys=False))
 
@@ -75,7 +76,7 @@ class KubernetesBackend(Backend):
         """Hand it to the operator."""
         self.check_plan(plan)
         kind_named("kubernetes").require()
-        submit_job(_named(plan), list(plan.arguments), plan.script.read_text(encoding="utf-8"))
+        submit_job(_named(plan), list(plan.arguments), _text(plan))
         return plan.folder, {"cancelled": False}
 
     def resume(self, record: Record, config: KubernetesConfig) -> NoReturn:
@@ -138,6 +139,14 @@ def _named(plan: Plan) -> KubernetesConfig:
     return config.model_copy(update={"kubernetes": named})
 
 
+def _text(plan: Plan) -> str:
+    """The text of the script, which a ConfigMap can hold."""
+    try:
+        return plan.script.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SubmissionError(f"script={str(plan.script)!r}: cannot be read: {error}", "write it in UTF-8") from None
+
+
 async def _reached(config: KubernetesConfig) -> Server:
     options = config.kubernetes
     return await Server.reach(options.kubeconfig, options.context, options.namespace, config.start_timeout)
@@ -148,7 +157,7 @@ async def _status(config: KubernetesConfig, record: Record) -> Status:
     try:
         job = await server.get(DASK_API, "daskjobs", record.name)
         if job is None:
-            return Status("cancelled" if record.facts["cancelled"] else "lost")
+            return Status("cancelled" if record.facts.get("cancelled") else "lost")
         pod = await server.get("v1", "pods", f"{record.name}-runner") or {}
         log = await _log(server, record.name)
     except Refused as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import asyncssh
 
@@ -20,6 +21,7 @@ from clusters.waiting import Deadline
 __all__ = ["SshChannel"]
 
 _CHUNK = 2**18
+T = TypeVar("T")
 
 
 class SshChannel:
@@ -62,7 +64,7 @@ class SshChannel:
         python = self._config.python_on(self._host)
         command = f"exec {shlex.quote(python)} -c {shlex.quote(asking.BOOT)}"
         try:
-            connection = await connections.open(self._host, Deadline(self._config.start_timeout))
+            connection = await _unless(stop, connections.open(self._host, Deadline(self._config.start_timeout)))
             async with connection, await connection.create_process(command, encoding=None) as process:
                 errors = asyncio.create_task(process.stderr.read())
                 giving = asyncio.create_task(_give(process, opening(part, order), give))
@@ -81,6 +83,18 @@ class SshChannel:
         finally:
             await connections.close()
         return answer_of(said, f"host {self._host}", python)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """What some work brings, which is given up where that is asked for."""
+    doing, asked = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([doing, asked], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        if not doing.done():
+            doing.cancel()
+    return await doing
 
 
 async def _give(process: asyncssh.SSHClientProcess[bytes], first: bytes, rest: IO[bytes] | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -77,7 +78,8 @@ class Plan:
                 _add(archive, "runner.py", getsource(runner))
         except OSError as error:
             file.close()
-            raise SubmissionError(f"{error.filename}: cannot be read ({error.strerror})", "change file=") from None
+            where = f"{error.filename}: cannot be read" if error.filename else "the files could not be packed"
+            raise SubmissionError(f"{where} ({error.strerror or error})", "change file=, or see the cause") from None
         file.seek(0)
         return file
 
@@ -90,11 +92,11 @@ def checked_files(script: Any, files: Sequence[Any]) -> tuple[Path, list[Path]]:
     SubmissionError
         If one is not.
     """
-    path = Path(script).expanduser().resolve()
+    path = _named(script)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "there is no such file"
         raise SubmissionError(f"script={str(script)!r}: {what}", "expected a Python script")
-    further = [Path(file).expanduser().resolve() for file in files]
+    further = [_named(file) for file in files]
     taken = {path.name, runner.CONTROL, runner.LOG}
     for file in further:
         if not file.exists():
@@ -105,6 +107,11 @@ def checked_files(script: Any, files: Sequence[Any]) -> tuple[Path, list[Path]]:
             )
         taken.add(name)
     return path, further
+
+
+def _named(file: Any) -> Path:
+    """Its whole path, by the name that it was given: a link is copied as what it leads to, under its own name."""
+    return Path(os.path.abspath(os.path.expanduser(file)))
 
 
 def _own(found: tarfile.TarInfo) -> tarfile.TarInfo | None:

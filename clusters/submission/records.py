@@ -99,9 +99,13 @@ class Record:
 def home() -> Path:
     """The folder of what is remembered: ``$DHPO_HOME``, or ``dhpo`` below ``$XDG_DATA_HOME`` or ``~/.local/share``."""
     said = os.environ.get("DHPO_HOME")
-    if said:
-        return Path(said).expanduser()
-    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "dhpo"
+    try:
+        if said:
+            return Path(said).expanduser()
+        return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "dhpo"
+    except RuntimeError:
+        # As in a container, for a user that its /etc/passwd does not know.
+        raise SubmissionError("this user has no home, in which to remember what was started", "set DHPO_HOME") from None
 
 
 def names() -> list[str]:

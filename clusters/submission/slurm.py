@@ -102,7 +102,7 @@ class SlurmBackend(Backend):
 
     def status(self, record: Record, config: SlurmConfig) -> Status:
         """What its folder and Slurm tell."""
-        job = record.facts["job"]
+        job = _job(record)
         states = SlurmQueue().states(_WITHIN_SECONDS)
         # Asked after Slurm: what has ended meanwhile has written so.
         found = self._ask("ask", record, config)
@@ -134,7 +134,7 @@ class SlurmBackend(Backend):
     def cancel(self, record: Record, config: SlurmConfig) -> bool:
         """Ask the script to end, and make its job end after a while."""
         became = self.status(record, config)
-        job = record.facts["job"]
+        job = _job(record)
         if became.over:
             return False
         if became.state == "running":
@@ -153,8 +153,8 @@ class SlurmBackend(Backend):
         super().remove(record, config)
 
     def _refuse_if_there(self, record: Record, config: SlurmConfig) -> None:
-        if self._there(record.facts["job"]):
-            raise SubmissionError(f"job {record.facts['job']} waits or runs", "cancel it first")
+        if self._there(_job(record)):
+            raise SubmissionError(f"job {_job(record)} waits or runs", "cancel it first")
 
     def _there(self, job: str) -> bool:
         states = SlurmQueue().states(_WITHIN_SECONDS)
@@ -168,6 +168,11 @@ class SlurmBackend(Backend):
                 break
             time.sleep(_POLL_SECONDS)
         return not there
+
+
+def _job(record: Record) -> str:
+    """The id of its job; of one whose submission was interrupted there is none."""
+    return str(record.facts.get("job", "none"))
 
 
 def _script(config: SlurmConfig, name: str, folder: str, time: str | None) -> str:

@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from clusters.config import ClusterConfig
-from clusters.errors import ClusterError, SubmissionError
+from clusters.errors import SubmissionError
 from clusters.reading import load
 from clusters.submission import records
 from clusters.submission.backend import Backend, Status, backend_named
@@ -40,7 +42,14 @@ class Submission:
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self._config = restore(record.config)
+        try:
+            self._config = restore(record.config)
+        except ValidationError as error:
+            said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise SubmissionError(
+                f"{record.name!r}: its cluster is not described any more as it was: {said}",
+                "see that its files are where they were",
+            ) from None
         self._backend = backend_named(record.kind)
 
     def __repr__(self) -> str:
@@ -102,14 +111,14 @@ class Submission:
         ----------
         destination : path, optional
             A folder that is new or empty, or that an earlier fetch of this submission has filled: what is there then
-            is replaced. Default: one of its name in the working folder.
+            is replaced. Default: one of its name in the working folder. Links that lead out of the folder are left out.
 
         Returns
         -------
         Path
             The destination.
         """
-        path = Path(destination or self.name).expanduser()
+        path = Path(os.path.expanduser(destination or self.name))
         mark = path / _MARK
         own = f"{self.name} {self.record.submitted}"
         if path.exists() and not path.is_dir():
@@ -123,7 +132,7 @@ class Submission:
                 path.mkdir(parents=True, exist_ok=True)
                 mark.write_text(own)
                 with tarfile.open(fileobj=packed) as archive:
-                    archive.extractall(path, filter="data")
+                    archive.extractall(path, filter=_of_the_run)
             except (OSError, tarfile.TarError) as error:
                 raise SubmissionError(f"destination={str(path)!r}: {error}", "see the cause") from error
         return path
@@ -191,7 +200,8 @@ def submit(
     record.reserve()
     try:
         folder, facts = backend.submit(plan)
-    except ClusterError:
+    except Exception:
+        # Not at Ctrl-C: what has begun by then goes on, and is found by its record.
         record.forget()
         raise
     record = dataclasses.replace(record, folder=folder, facts=facts)
@@ -245,6 +255,14 @@ def _planned(
     chosen = records.valid_name(name) if name is not None else _free_name(path.stem)
     folder = backend.folder(cluster, chosen, workdir)
     return backend, Plan(chosen, cluster, path, tuple(arguments), tuple(further), folder, time)
+
+
+def _of_the_run(found: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    """What may be brought here: a link that leads out of the folder stays there, and takes nothing else along."""
+    try:
+        return tarfile.data_filter(found, path)
+    except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
+        return None
 
 
 def _free_name(stem: str) -> str:

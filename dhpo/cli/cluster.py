@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -91,6 +91,24 @@ def down(
         typer.echo("closed" if end(connection) else "was not running any more; the file is removed")
 
 
+class _Bell:
+    """What a signal handler may set: a `threading.Event` has a lock, which the handler's own thread may hold."""
+
+    def __init__(self) -> None:
+        self._rings: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        self._rings.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is set within so many seconds."""
+        try:
+            self._rings.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
+
+
 class _Asked:
     """Whether the cluster is to end.
 
@@ -98,13 +116,13 @@ class _Asked:
     ----------
     running : bool
         Whether it has started; until then, a signal interrupts the start.
-    event : threading.Event
+    event : _Bell
         Set when it is to end.
     """
 
     def __init__(self) -> None:
         self.running = False
-        self.event = threading.Event()
+        self.event = _Bell()
 
     def __call__(self, *_: Any) -> None:
         self.event.set()
@@ -115,7 +133,11 @@ class _Asked:
 @contextlib.contextmanager
 def _signals() -> Iterator[_Asked]:
     asked = _Asked()
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    heeded = [signal.SIGINT, signal.SIGTERM]
+    # `nohup` ignores it, for what is to outlive the terminal.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        heeded.append(signal.SIGHUP)
+    before = {number: signal.signal(number, asked) for number in heeded}
     try:
         yield asked
     finally:

@@ -98,6 +98,9 @@ def logs(
     """Print what a submitted script printed."""
 
     def take(chunk: bytes) -> None:
+        if sys.stdout is None:
+            # As of `>&-`: there is nowhere to go, either.
+            raise KeyboardInterrupt
         try:
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
@@ -174,7 +177,8 @@ def _tell_all(submissions: list[Submission]) -> None:
         states = list(threads.map(_state, submissions))
     for found, state in zip(submissions, states, strict=True):
         table.add_row(found.name, state, found.place, found.record.script, _when(found.record.submitted))
-    Console().print(table)
+    # Names and errors may hold brackets and colons, which are meant as they stand.
+    Console(markup=False, emoji=False).print(table)
 
 
 def _state(found: Submission) -> str:

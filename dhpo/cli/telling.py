@@ -63,6 +63,6 @@ def _values(settings: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--set {setting}: expected KEY=VALUE, as workers=8")
         try:
             values[key.strip().replace("-", "_")] = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
             raise ConfigError(f"--set {key}: expected a value as in YAML, as 8, 4GiB or '[a, b]'") from None
     return values

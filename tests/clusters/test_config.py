@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,12 @@ def configuration_of_nobody() -> Any:
         ({"workers": (0, 2.5)}, r"workers=\(0, 2.5\): expected two integers"),
         ({"threads": 0}, "threads=0: expected an integer of at least 1"),
         ({"memory": "much"}, "memory='much': expected bytes"),
+        ({"memory": "1e400GB"}, "memory='1e400GB': expected bytes"),
         ({"memory": 4}, "memory=4: expected bytes for one worker"),
         ({"memory": 1e9}, "memory=1000000000.0: expected bytes"),
         ({"idle_timeout": "soon"}, "idle_timeout='soon': expected a time"),
+        ({"idle_timeout": ""}, "idle_timeout='': expected a time"),
+        ({"idle_timeout": "1e999"}, "idle_timeout='1e999': expected a time"),
         ({"idle_timeout": -1}, "idle_timeout=-1: expected a time"),
         ({"start_timeout": None}, "start_timeout=None: expected a time"),
         ({"start_timeout": float("inf")}, "start_timeout=inf: expected a time"),
@@ -122,6 +126,7 @@ def test_file_and_what_is_different(tmp_path: Path) -> None:
         ("kind: locl\n", "unknown kind of cluster 'locl'; did you mean 'local'?"),
         (f"kind: local\nenv: {{A: {SECRET}\n", "not YAML at line 3"),
         ("kind: !!python/object/apply:os.system ['true']\n", "not YAML at line 1"),
+        ("kind: local\nidle_timeout: 2024-99-99\n", "not YAML: a value looks like a date"),
         ("kind: local\nwrokers: 3\n", "cluster.yaml: unknown key 'wrokers'; did you mean 'workers'?"),
         (b"kind: \xff\n", "cannot be read"),
     ],
@@ -225,6 +230,10 @@ def test_certificates_are_made_read_and_never_shown(tmp_path: Path) -> None:
     config = clusters.configure("local", security=given)
     assert isinstance(config.security, Security)
     assert portable(config.security, "worker") == parts
+    with contextlib.chdir(tmp_path):
+        near = clusters.configure("local", security={name: name for name in files})
+    # A script that is submitted works in another folder.
+    assert portable(near.security, "worker") == parts
     assert "PRIVATE KEY" not in repr(config) + clusters.render(config)
     with dask.config.set({"distributed.comm.tls.ca-file": given["ca_file"], "distributed.comm.tls.client.cert": "c"}):
         assert vars_of(security_of(True, default=False))["tls_ca_file"] == given["ca_file"]

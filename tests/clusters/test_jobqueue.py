@@ -171,6 +171,8 @@ def test_without_tls_nothing_speaks_of_it() -> None:
         ({"prologue": ["a\nb"]}, "expected lines of text"),
         ({"host": "a", "interface": "lo"}, "host='a' and interface='lo': say one of them"),
         ({"image": "dask"}, "image: means nothing .*apptainer exec"),
+        ({"python": "it's"}, 'python="it\'s": is no command: No closing quotation'),
+        ({"python": "  "}, "python='  ': expected a command"),
         ({"env": {"A B": SECRET}}, "env: expected names that a shell knows"),
         ({"qeue": "long"}, "unknown key 'qeue'; did you mean 'queue'"),
         ({"death_timeout": None}, "death_timeout=None: expected a time"),

@@ -84,6 +84,28 @@ def test_what_is_not_there(kube: Kube, options: dict[str, Any], cause: str, sett
     assert_told(clusters.StartError(problem.cause, problem.setting), cause, setting)
 
 
+def test_a_start_that_is_interrupted_leaves_nothing(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clusters.kinds.kubernetes.cluster import KubernetesCluster
+
+    interrupted: list[KubernetesCluster] = []
+    wait = KubernetesCluster.sync
+
+    def sync(self: KubernetesCluster, func: Any, *args: Any, **kwargs: Any) -> Any:
+        if func.__name__ == "_start" and not interrupted:
+            # As Ctrl-C does: the start goes on in its thread.
+            interrupted.append(self)
+            self.loop.add_callback(func)
+            wait_until(lambda: kube.objects("daskclusters"), what="the cluster")
+            raise KeyboardInterrupt
+        return wait(self, func, *args, **kwargs)
+
+    monkeypatch.setattr(KubernetesCluster, "sync", sync)
+    with pytest.raises(KeyboardInterrupt):
+        clusters.start("kubernetes", image="dhpo:test", workers=1, memory="500MB", start_timeout=60)
+    assert interrupted[0].status.name == "closed"
+    assert kube.objects("daskclusters") == []
+
+
 def test_no_permission(kube: Kube) -> None:
     assert clusters.check("kubernetes", image="dhpo:test", network_policy=True) == []
     asked_before = len(kube.server.requests)

@@ -5,12 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import dask
 import psutil
 import pytest
+from distributed import LocalCluster
 from distributed.system import MEMORY_LIMIT
 
 import clusters
@@ -23,6 +25,10 @@ def own_children() -> set[psutil.Process]:
 
 def listening(process: psutil.Process) -> set[tuple[str, int]]:
     return {tuple(c.laddr) for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+
+
+def loops() -> int:
+    return sum(thread.name == "IO loop" for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("processes", [True, False])
@@ -56,6 +62,30 @@ def test_without_a_dashboard_it_needs_no_particular_port() -> None:
             assert ports
             assert {host for host, _ in ports} == {"127.0.0.1"}
             assert 8787 not in {port for _, port in ports}
+
+
+@pytest.mark.parametrize("moment", ["_start", "_correct_state"])
+def test_a_start_that_is_interrupted_leaves_nothing(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    this = psutil.Process()
+    children_before, ports_before, threads_before = own_children(), listening(this), loops()
+    interrupted: list[LocalCluster] = []
+
+    class Interrupted(LocalCluster):
+        def sync(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+            if func.__name__ == moment and not interrupted:
+                # As Ctrl-C does: what was asked for goes on in its thread.
+                interrupted.append(self)
+                self.loop.add_callback(func)
+                raise KeyboardInterrupt
+            return super().sync(func, *args, **kwargs)
+
+    monkeypatch.setattr("clusters.machine.LocalCluster", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        clusters.start("local", workers=1, memory="500MB", dashboard=None)
+    assert interrupted[0].status.name == "closed"
+    assert psutil.wait_procs(own_children() - children_before, timeout=10)[1] == []
+    assert listening(this) <= ports_before
+    assert loops() == threads_before
 
 
 @pytest.mark.parametrize(("processes", "each"), [(True, 600_000_000), (False, 1_200_000_000)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import pytest
 from pydantic import SecretStr
 
 import clusters
+from clusters.submission import asking
+from clusters.submission.backend import backend_named
 from clusters.submission.described import describe, restore
-from clusters.submission.records import read
+from clusters.submission.records import Record, read
 from tests.clusters.submitting import (
     ROOT,
     SECRET,
@@ -113,17 +116,21 @@ def test_logs_are_followed_while_they_grow_and_let_go(folder: Path) -> None:
 def test_what_is_wrong_is_told_before_anything_starts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = written(folder, "s.py", "")
     (folder / "b").mkdir()
+    latin = folder / "latin.py"
+    latin.write_bytes(b"# caf\xe9")
     twice = [written(folder, "a.txt", ""), written(folder / "b", "a.txt", "")]
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"script": folder / "no.py"}, "no.py': there is no such file: expected a Python script"),
         ({"script": folder}, "is a folder"),
         ({"name": "A b"}, "name='A b': expected up to 50 small letters"),
         ({"files": [folder / "no.csv"]}, "no.csv': there is no such file or folder: change file="),
+        ({"files": ["~nobody-of-this-name/a.csv"]}, "a.csv': there is no such file or folder: change file="),
         ({"files": twice}, "'a.txt' would be there twice"),
         ({"time": "1:00:00"}, "time='1:00:00': means nothing to a cluster of kind local"),
         ({"config": local(dashboard="192.0.2.1:1")}, "cannot be listened on"),
         ({"config": local(security={"ca_file": script, "cert": script, "key": script}, kind="ssh", hosts=["a"],
                           workers=1)}, "takes no certificates along"),
+        ({"config": {"kind": "kubernetes", "image": "x"}, "script": latin}, "cannot be read"),
     ]  # fmt: skip
     for options, cause in wrong:
         with pytest.raises(clusters.ClusterError) as caught:
@@ -174,6 +181,94 @@ def test_a_record_says_who_may_read_it(folder: Path) -> None:
         read("one")
     record.write_text(text)
     one.remove()
+
+
+# What it leaves in its folder is brought as it is, but for links that lead out of it.
+LEAVES = """
+import os, sys
+os.symlink("/etc/hostname", "absolute")
+os.symlink("../../outside", "outside")
+os.symlink("z result.txt", "link")
+os.makedirs("empty")
+os.mkfifo("pipe")
+os.write(1, b"latin \\xe9\\n")
+open(b"caf\\xe9", "w").close()
+open("z result.txt", "w").write(open("data.csv").read() + " ".join(sys.argv[1:]))
+"""
+
+
+def test_odd_names_links_and_output(folder: Path) -> None:
+    target = written(folder, "target", "rows ")
+    (folder / "data.csv").symlink_to(target)
+    Path(written(folder, "v2.py", LEAVES)).rename(folder / "my [red] script.py")
+    (folder / "a link.py").symlink_to(folder / "my [red] script.py")
+    script, arguments = str(folder / "a link.py"), ["a b", "--x=1", "$HOME"]
+    shown = clusters.render_submission(local(), script, arguments, files=[folder / "data.csv"], workdir="~/my runs")
+    assert shown.endswith("-u 'a link.py' 'a b' --x=1 '$HOME'\n")
+    assert ".dhpo/runner.py ~/'my runs/a-link' >> " in shown
+    one = clusters.submit(local(), script, arguments, files=[folder / "data.csv"])
+    assert ended("a-link") == "done", one.logs()
+    for _ in range(2):
+        one.fetch(folder / "got")
+        assert (folder / "got/link").read_text() == "rows a b --x=1 $HOME"
+    left = {os.fsencode(path.name) for path in (folder / "got").iterdir()}
+    brought = {b".dhpo-fetched", b"output.log", b"a link.py", b"data.csv", b"z result.txt", b"link", b"empty"}
+    assert left == {*brought, b"caf\xe9"}
+    assert one.logs() == "latin \N{REPLACEMENT CHARACTER}\n"
+    one.remove()
+    two = clusters.submit(local(), str(folder / "my [red] script.py"), files=[folder / "data.csv"], name="two")
+    ended("two")
+    assert "my [red]" in said("status")
+    two.remove()
+
+
+def test_a_submission_that_is_interrupted_or_fails_is_let_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = written(folder, "s.py", "")
+    broken = {"local": RuntimeError, "slurm": KeyboardInterrupt, "kubernetes": KeyboardInterrupt}
+    for kind, error in broken.items():
+
+        def submit(plan: Any, error: type[BaseException] = error) -> None:
+            raise error
+
+        monkeypatch.setattr(backend_named(kind), "submit", submit)
+        config = local() if kind == "local" else {"kind": kind, "workers": 1, "image": "x"}
+        if kind == "slurm":
+            config = {"kind": kind, "workers": 1, "shared_directory": str(folder)}
+            monkeypatch.setattr("clusters.submission.slurm.SlurmQueue.states", lambda *_: {})
+        with pytest.raises(error):
+            clusters.submit(config, script, name=kind)
+    assert [found.name for found in clusters.submissions()] == ["slurm", "kubernetes"]
+    assert "slurm is not there any more" in said("status", "slurm", code=1)
+    assert said("cancel", "slurm", "--remove") == "slurm: not found, and removed\n"
+    read("kubernetes").forget()
+
+
+def test_a_script_that_begins_and_ends_between_two_looks_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([{}, {"pid": 1}])
+    monkeypatch.setattr(asking, "known", lambda folder: next(looks), raising=False)
+    monkeypatch.setattr(asking, "CONTROL", ".dhpo", raising=False)
+    monkeypatch.setattr(asking, "LOG", os.devnull, raising=False)
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: gone)
+    assert asking.launch("/") == {}
+
+
+def test_a_record_whose_files_are_gone_is_told(folder: Path) -> None:
+    files = {name: written(folder, name, "") for name in ("ca_file", "cert", "key")}
+    config = clusters.configure("local", security=files)
+    record = Record("one", describe(config, secrets=False, same_files=True), "here", str(folder), "s.py", [], 0.0)
+    record.reserve()
+    Path(files["key"]).unlink()
+    assert "'one': its cluster is not described any more as it was: key is not a file" in said("status", code=1)
+    record.forget()
+
+
+def test_without_a_home_it_is_told_where_to_say_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DHPO_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert "this user has no home" in said("status", code=1)
 
 
 def test_a_running_cluster_is_found_by_what_dask_knows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 import yaml
+from distributed.security import Security
 from typer.testing import CliRunner
 
+from clusters.connection_files import ConnectionFile
 from dhpo.cli import app
+from dhpo.cli.cluster import _signals
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cret-in-the-clear"
@@ -57,6 +64,7 @@ def test_check_and_render(config: str) -> None:
         (["cluster", "check", "lokal"], "unknown profile 'lokal'"),
         (["cluster", "check", "local", "--set", "wokers=1"], "unknown key 'wokers'; did you mean 'workers'?"),
         (["cluster", "check", "local", "--set", "workers"], "--set workers: expected KEY=VALUE"),
+        (["cluster", "check", "local", "--set", "workers=2024-99-99"], "--set workers: expected a value as in YAML"),
         (["cluster", "up", "local", "--connection", "x.json"], "connection='x.json': expected a name that ends in"),
         (["cluster", "down", "no.yaml"], "no.yaml: there is no such file"),
         (["cluster", "down", "pyproject.toml"], "pyproject.toml: is no connection file"),
@@ -137,9 +145,86 @@ def test_up_ends_with_a_cluster_that_ends_itself(tmp_path: Path) -> None:
     assert not file.exists()
 
 
-def test_down_after_a_kill_removes_the_file(tmp_path: Path) -> None:
-    import socket
+@pytest.mark.parametrize("words", [["cluster", "check", "CONFIG"], ["submit", "--cluster", "CONFIG", __file__]])
+def test_ctrl_c_while_a_host_does_not_answer(words: list[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        path = tmp_path / "cluster.yaml"
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        path.write_text(yaml.safe_dump({"kind": "ssh", "hosts": [host], "start_timeout": "1 hour"}))
+        command = [sys.executable, "-c", "from dhpo.cli import app; app()"]
+        command += [str(path) if word == "CONFIG" else word for word in words]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            try:
+                called, _ = silent.accept()
+                process.send_signal(signal.SIGINT)
+                assert process.wait(60) != 0
+            finally:
+                process.kill()
+            called.close()
 
+
+def test_down_ends_a_start_and_clears_up_after_one_that_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    code = "import os, sys; from pathlib import Path; from clusters.connection_files import ConnectionFile\n"
+    code += "kept = ConnectionFile.reserved(Path(sys.argv[1]), 'local'); kept.__enter__(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False).returncode == 9
+    assert run("cluster", "down", str(path)) == "was not running any more; the file is removed\n"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        command = [sys.executable, "-c", "from dhpo.cli import app; app()", "cluster", "up", "ssh"]
+        command += ["--set", f"hosts=['127.0.0.1:{silent.getsockname()[1]}']", "--set", "start_timeout=1 hour"]
+        with subprocess.Popen([*command, "--connection", str(path)], cwd=ROOT, stdout=subprocess.PIPE) as process:
+            try:
+                called, _ = silent.accept()
+                assert run("cluster", "down", str(path)) == "closed\n"
+                assert process.wait(60) == 0
+            finally:
+                process.kill()
+            called.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_connection_file_replaces_nothing_of_others(tmp_path: Path) -> None:
+    others = tmp_path / "lab.new"
+    others.write_text("mine")
+    cluster: Any = SimpleNamespace(security=Security(require_encryption=False), scheduler_address="tcp://127.0.0.1:1")
+    with ConnectionFile.reserved(tmp_path / "lab.yaml", "local") as file:
+        file.fill(cluster)
+        assert yaml.safe_load(file.path.read_text())["scheduler-address"] == "tcp://127.0.0.1:1"
+        assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert others.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [others]
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _signals():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+# The signal comes at another moment of the waiting each time.
+SIGNALS = """
+import signal
+from dhpo.cli.cluster import _Asked
+asked = _Asked()
+asked.running = True
+signal.signal(signal.SIGALRM, asked)
+for number in range(2000):
+    signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + number % 40))
+    asked.event.wait(1e-5)
+"""
+
+
+def test_a_signal_at_any_moment_ends_the_waiting() -> None:
+    assert subprocess.run([sys.executable, "-c", SIGNALS], cwd=ROOT, timeout=60, check=False).returncode == 0
+
+
+def test_down_after_a_kill_removes_the_file(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
     file = tmp_path / "c.yaml"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -52,6 +53,15 @@ def _environment_names(names: Iterable[str]) -> None:
     for name in names:
         if not _VARIABLE.fullmatch(name):
             raise ValueError(f"env: expected names that a shell knows, of letters, digits and _, and {name!r} is none")
+
+
+def _words(python: str | None) -> None:
+    try:
+        words = shlex.split(python) if python is not None else [""]
+    except ValueError as error:
+        raise ValueError(f"python={python!r}: is no command: {error}") from None
+    if not words:
+        raise ValueError(f"python={python!r}: expected a command, as 'apptainer exec image.sif python'")
 
 
 Folder = Annotated[str, PlainValidator(_folder)]
@@ -132,6 +142,7 @@ class JobConfig(ClusterConfig):
         if self.workers is None:
             raise ValueError("workers: missing; number of jobs, or (fewest, most) to adapt between")
         _environment_names(self.env)
+        _words(self.python)
         return self
 
     def of_the_site(self, key: str) -> Any:

@@ -25,6 +25,7 @@ from clusters.kinds.jobqueue.script import (
     worker_security,
 )
 from clusters.kinds.jobqueue.system import System
+from clusters.opening import opened
 from clusters.quiet import quiet_settings
 from clusters.tls import portable, security_of
 from clusters.waiting import Deadline
@@ -105,17 +106,17 @@ def _open(config: JobConfig, system: System, private: PrivateFolder, logs: Path)
     }
     if config.idle_timeout is not None:
         scheduler_options["idle_timeout"] = config.idle_timeout
-    arguments = job_arguments(config, system, paths, host)
+    arguments = {
+        "security": security,
+        "protocol": protocol,
+        "scheduler_options": scheduler_options,
+        # By default, it hides all warnings of this process, also ours of jobs that fail.
+        "silence_logs": "warning",
+        **job_arguments(config, system, paths, host),
+    }
     try:
         with dask.config.set(quiet_settings()):
-            cluster: TellingCluster = cluster_class(system)(
-                security=security,
-                protocol=protocol,
-                scheduler_options=scheduler_options,
-                # By default, it hides all warnings of this process, also ours of jobs that fail.
-                silence_logs="warning",
-                **arguments,
-            )
+            cluster: TellingCluster = opened(cluster_class(system), arguments)
     except (OSError, RuntimeError, ValueError) as error:
         raise StartError(f"the scheduler did not start on {host}: {error}", "see the cause") from error
     return cluster

@@ -48,7 +48,7 @@ def _seconds(value: Any) -> float:
     try:
         # YAML reads 12:00:00 as a number, and that is seconds.
         return float(parse_timedelta(value, default="s"))
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         return 0.0
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dask.config
 
 from clusters.errors import StartError
 
-__all__ = ["Refused", "Server", "in_own_loop", "without_file_in_dask_config"]
-
-T = TypeVar("T")
+__all__ = ["Refused", "Server", "without_file_in_dask_config"]
 
 _CONNECT_SECONDS = 15.0
 _PLURALS = {"NetworkPolicy": "networkpolicies"}
@@ -202,12 +198,6 @@ class Server:
         }
         answer = await self.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
         return bool(answer["status"]["allowed"])
-
-
-def in_own_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also where an event loop runs already, as in a notebook."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 def without_file_in_dask_config() -> None:

@@ -65,6 +65,7 @@ class KubernetesCluster(KubeCluster):
         self._server: Server | None = None
         self._reached: Reached | None = None
         self._made: list[dict[str, Any]] = []
+        self._starting: asyncio.Task[Any] | None = None
         try:
             super().__init__(
                 custom_cluster_spec=cluster_manifest(config, name),
@@ -74,10 +75,20 @@ class KubernetesCluster(KubeCluster):
                 quiet=True,
             )
         except BaseException:
+            if self._starting is not None and not self._starting.done():
+                # Ctrl-C ends the waiting for the start, and not the start.
+                self.sync(self._give_up)
             self._loop_runner.stop()
             raise
 
+    async def _give_up(self) -> None:
+        """End the start, and wait until what it has made is deleted."""
+        assert self._starting is not None
+        self._starting.cancel()
+        await asyncio.wait([self._starting])
+
     async def _start(self) -> None:
+        self._starting = asyncio.current_task()
         try:
             async with asyncio.timeout(self._deadline.left):
                 server = await self._reach()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 from distributed.security import Security
 
@@ -12,6 +11,7 @@ from clusters.kinds.ssh.config import Host, SshConfig
 from clusters.kinds.ssh.connection import Connections
 from clusters.kinds.ssh.orders import scheduler_order
 from clusters.kinds.ssh.python import RemotePython
+from clusters.loops import in_own_loop
 from clusters.waiting import Deadline
 
 __all__ = ["check"]
@@ -19,9 +19,7 @@ __all__ = ["check"]
 
 def check(config: SshConfig) -> list[Problem]:
     """The problems of all hosts."""
-    # In a thread of its own: in a notebook, this one runs a loop already.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _check(config)).result()
+    return in_own_loop(_check(config))
 
 
 async def _check(config: SshConfig) -> list[Problem]:
