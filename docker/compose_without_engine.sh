@@ -29,6 +29,11 @@ tmp_dir = "$store/tmp"
 network_backend = "netavark"
 network_config_dir = "$store/networks"
 END
+# Netavark before 1.9 lets the bridge change its hardware address when a container comes or goes. Containers that are not
+# told send their questions for names to the old address for half a minute, and Dask gives up.
+if [ -w /proc/sys/net/ipv4/conf/default/arp_notify ]; then
+    echo 1 >/proc/sys/net/ipv4/conf/default/arp_notify
+fi
 export CONTAINERS_STORAGE_CONF="$store/storage.conf" CONTAINERS_CONF="$store/containers.conf"
 export DHPO_IMAGE=localhost/dhpo:latest DHPO_JUPYTER_IMAGE=localhost/dhpo-jupyter:latest
 if [ "$1" = podman ]; then

@@ -34,16 +34,19 @@ WORKERS = 1
 class PacedClassifier(SGDClassifier):
     """Notes which job it is trained in, and takes its time until it is told to hurry."""
 
-    def __init__(self, folder: str = "", alpha: float = 1e-4, random_state: int | None = None) -> None:
+    def __init__(
+        self, folder: str = "", seconds: float = 0.0, alpha: float = 1e-4, random_state: int | None = None
+    ) -> None:
         super().__init__(alpha=alpha, random_state=random_state)
         self.folder = folder
+        self.seconds = seconds
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> PacedClassifier:
         folder = Path(self.folder)
         if not (folder / "hurry").exists():
             (folder / os.environ["SLURM_JOB_ID"]).touch()
             # The work itself, not a wait for something else.
-            time.sleep(0.5)
+            time.sleep(self.seconds)
         super().partial_fit(X, y, classes=classes)
         return self
 
@@ -59,13 +62,12 @@ def here_and_on_workers() -> Iterator[None]:
     cloudpickle.unregister_pickle_by_value(module)
 
 
-def searched(client: Client, folder: Path) -> HyperbandSearchCV:
+def searched(client: Client, folder: Path, seconds: float = 0.0) -> HyperbandSearchCV:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 5))
     y = (X @ [2.0, -1.0, 0.5, 0.0, 0.0] + rng.normal(size=600) > 0).astype(int)
-    search = HyperbandSearchCV(
-        PacedClassifier(folder=str(folder)), {"alpha": loguniform(1e-5, 1e-1)}, max_iter=9, random_state=0
-    )
+    model = PacedClassifier(folder=str(folder), seconds=seconds)
+    search = HyperbandSearchCV(model, {"alpha": loguniform(1e-5, 1e-1)}, max_iter=9, random_state=0)
     with client:
         search.fit(da.from_array(X, (100, -1)), da.from_array(y, 100), classes=[0, 1])
     return search
@@ -85,10 +87,12 @@ def undisturbed(folder: Path) -> dict[str, Any]:
     return found
 
 
-def disturbed(folder: Path, options: dict[str, Any], disturb: Callable[[TellingCluster], None]) -> dict[str, Any]:
+def disturbed(
+    folder: Path, options: dict[str, Any], seconds: float, disturb: Callable[[TellingCluster], None]
+) -> dict[str, Any]:
     """The answer of a search that goes on until its jobs were disturbed enough."""
     with clusters.start("slurm", workers=WORKERS, **options) as cluster, ThreadPoolExecutor(1) as searching:
-        found = searching.submit(lambda: answer(searched(Client(cluster), folder)))
+        found = searching.submit(lambda: answer(searched(Client(cluster), folder, seconds)))
         try:
             disturb(cluster)
             assert not found.done(), "the search ended too soon"
@@ -142,7 +146,7 @@ def test_a_search_whose_jobs_die_twice_answers_as_an_undisturbed_one(
 ) -> None:
     expected = undisturbed(tmp_path)
     found = disturbed(
-        tmp_path, {"walltime": "00:10:00", **options}, lambda cluster: end_of_each_job(cluster, slurm, tmp_path)
+        tmp_path, {"walltime": "00:10:00", **options}, 0.5, lambda cluster: end_of_each_job(cluster, slurm, tmp_path)
     )
     assert found == expected
     wait_until(lambda: not slurm.jobs())
@@ -177,5 +181,7 @@ def test_jobs_that_slurm_kills_at_their_walltime_cost_nothing(
 
         wait_until(enough, 400, "their ends")
 
-    found = disturbed(tmp_path, {"walltime": "01:00:00", "prologue": [shorter], **options}, killed_twice)
+    # In 69 calls, which have to outlast two jobs: each is killed a minute after it began, or half a minute later.
+    seconds = 3.0
+    found = disturbed(tmp_path, {"walltime": "01:00:00", "prologue": [shorter], **options}, seconds, killed_twice)
     assert found == expected

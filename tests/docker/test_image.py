@@ -80,7 +80,12 @@ def test_the_quick_start_runs_on_the_compose_file(store: Path) -> None:
     script = f"""
         set -e
         ip link set lo up
-        trap '{compose} --profile driver down --volumes --timeout 3 >&2' EXIT
+        end() {{
+            set +e
+            [ "$1" = 0 ] || {compose} logs >&2
+            {compose} --profile driver down --volumes --timeout 3 >&2
+        }}
+        trap 'end $?' EXIT
         {compose} up --detach --no-build >&2
         {compose} --profile driver run --rm -T driver
         {compose} podman healthcheck run dhpo_scheduler_1 >&2
