@@ -7,7 +7,7 @@ from typing import Any
 from distributed.core import Status
 from distributed.deploy import SpecCluster
 
-__all__ = ["EndsWithScheduler", "scheduler_ended"]
+__all__ = ["EndsWithScheduler", "count_idleness", "scheduler_ended"]
 
 _ENDED = (Status.closing, Status.closed, Status.failed)
 
@@ -16,6 +16,15 @@ def scheduler_ended(cluster: Any) -> bool:
     """Whether the scheduler is known to have ended; where it is somebody else's, nothing is known."""
     scheduler = getattr(cluster, "scheduler", None)
     return scheduler is not None and scheduler.status in _ENDED
+
+
+def count_idleness(cluster: Any, idle_timeout: float | None) -> None:
+    """Let a scheduler in this process end after so many seconds without work from now on.
+
+    Not before its workers are there: they would wait for a scheduler that ended while they started, or in a queue.
+    """
+    scheduler = cluster.scheduler
+    scheduler.idle_since, scheduler.idle_timeout = None, idle_timeout
 
 
 class EndsWithScheduler(SpecCluster):

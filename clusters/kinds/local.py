@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from clusters.config import ClusterConfig, Section
+from clusters.ending import count_idleness
 from clusters.errors import ConfigError, Problem, StartError
 from clusters.kinds import Kind
 from clusters.listening import dashboard_problem
@@ -88,9 +89,7 @@ def _start(config: LocalConfig, deadline: Deadline) -> LocalCluster:
     except BaseException:
         cluster.close()
         raise
-    # Not before: workers wait for ever for a scheduler that ended while they started.
-    scheduler: Any = cluster.scheduler
-    scheduler.idle_since, scheduler.idle_timeout = None, config.idle_timeout
+    count_idleness(cluster, config.idle_timeout)
     return cluster
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 _LOOK_SECONDS = 1.0
+_BELL_SECONDS = 0.1
 
 app = typer.Typer(
     name="cluster", help="Dask clusters: on this machine, over SSH, of batch systems.", no_args_is_help=True
@@ -92,21 +93,20 @@ def down(
 
 
 class _Bell:
-    """What a signal handler may set: a `threading.Event` has a lock, which the handler's own thread may hold."""
+    """What a signal handler may set: locks, of events and of queues, may be held by the thread that it interrupts."""
 
     def __init__(self) -> None:
-        self._rings: SimpleQueue[None] = SimpleQueue()
+        self._rung = False
 
     def set(self) -> None:
-        self._rings.put(None)
+        self._rung = True
 
     def wait(self, seconds: float) -> bool:
         """Whether it is set within so many seconds."""
-        try:
-            self._rings.get(timeout=seconds)
-        except Empty:
-            return False
-        return True
+        end = time.monotonic() + seconds
+        while not self._rung and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _BELL_SECONDS))
+        return self._rung
 
 
 class _Asked:

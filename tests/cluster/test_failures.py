@@ -186,7 +186,7 @@ def test_a_trial_that_takes_too_long_in_all_is_ended(client, tmp_path):
 
 def test_a_time_budget_leaves_the_best_so_far(client, tmp_path):
     search = HyperbandSearchCV(
-        Alpha(seconds=0.02), {"alpha": loguniform(1e-5, 1)}, max_iter=81, time_budget=4.0, **SEED
+        Alpha(seconds=0.03), {"alpha": loguniform(1e-5, 1)}, max_iter=81, time_budget=8.0, **SEED
     )
     search.fit(*LAZY, classes=[0, 1], journal=tmp_path)
     assert 0 < search.metadata_["partial_fit_calls"] < search.metadata["partial_fit_calls"]

@@ -93,7 +93,7 @@ def test_it_computes_scales_and_leaves_nothing(slurm: SlurmMachine, options: dic
     options["env"] = {**options["env"], "OF_TEST": SECRET}
     assert clusters.check("slurm", workers=2, **options) == []
     with clusters.start("slurm", workers=1, **options) as cluster, cluster.get_client() as client:
-        assert type(cluster).__mro__[2].__module__ == "dask_jobqueue.slurm"
+        assert "dask_jobqueue.slurm" in {each.__module__ for each in type(cluster).__mro__}
         assert client.submit(os.getenv, "OF_TEST").result() == SECRET
         assert client.submit(in_a_task).result() == 3
 
@@ -129,7 +129,7 @@ def in_a_task() -> int:
 
 
 def test_it_adapts_and_ends_itself_when_idle(slurm: SlurmMachine, options: dict[str, Any]) -> None:
-    with clusters.start("slurm", workers=(0, 2), idle_timeout="3s", dashboard=None, **options) as cluster:
+    with clusters.start("slurm", workers=(0, 2), idle_timeout="8s", dashboard=None, **options) as cluster:
         assert workers(cluster) == 0
         assert slurm.jobs() == {}
         with Client(cluster) as client:

@@ -10,6 +10,7 @@ import dask
 from distributed.deploy import Cluster
 from distributed.security import Security
 
+from clusters.ending import count_idleness
 from clusters.errors import Problem, StartError
 from clusters.kinds.jobqueue.checking import find_problems
 from clusters.kinds.jobqueue.cluster import TellingCluster, cluster_class
@@ -69,6 +70,7 @@ def start_jobs(config: JobConfig, system: System, deadline: Deadline) -> Cluster
     try:
         cluster.scale(config.least or 0)
         _wait(cluster, config.least or 0, logs, deadline)
+        count_idleness(cluster, config.idle_timeout)
         Keeper(cluster, logs, config.options.watch_every).begin()
     except BaseException:
         cluster.close()
@@ -104,8 +106,6 @@ def _open(config: JobConfig, system: System, private: PrivateFolder, logs: Path)
         "dashboard": config.dashboard is not None,
         "dashboard_address": config.dashboard or "127.0.0.1:0",
     }
-    if config.idle_timeout is not None:
-        scheduler_options["idle_timeout"] = config.idle_timeout
     arguments = {
         "security": security,
         "protocol": protocol,

@@ -7,7 +7,7 @@ What it does afterwards (scale, adapt, logs, widgets) is unchanged.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +33,8 @@ from clusters.kinds.kubernetes.manifests import (
 from clusters.waiting import Deadline
 
 __all__ = ["KubernetesCluster"]
+
+logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
@@ -203,8 +205,10 @@ class KubernetesCluster(KubeCluster):
             raise StartError(cause, "change reach=, or see what lies between") from error
 
     async def _undo(self) -> None:
-        with contextlib.suppress(OSError, ClusterError):
+        try:
             await self._close(_UNDO_SECONDS)
+        except (OSError, ClusterError) as error:
+            logger.warning("%s", error)
         self.status = Status.closed
 
     async def _close(self, timeout: float = _CLOSE_SECONDS) -> None:
