@@ -211,12 +211,13 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 SIGNALS = """
 import signal
 from dhpo.cli.cluster import _Asked
-asked = _Asked()
-asked.running = True
-signal.signal(signal.SIGALRM, asked)
 for number in range(2000):
+    asked = _Asked()
+    asked.running = True
+    signal.signal(signal.SIGALRM, asked)
     signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + number % 40))
-    asked.event.wait(1e-5)
+    while not asked.event.wait(1e-5):
+        pass
 """
 
 
