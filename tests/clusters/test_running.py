@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
@@ -12,8 +13,11 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 from distributed.security import Security
+from sklearn.datasets import make_classification
+from sklearn.linear_model import SGDClassifier
 
 import clusters
+from dhpo import RandomizedSearchCV
 
 
 def loops() -> int:
@@ -38,6 +42,18 @@ def test_local_behind_the_common_interface_with_tls_and_adapt() -> None:
             for security in (None, False, Security.temporary()):
                 with pytest.raises(clusters.StartError, match="did not let us in"):
                     clusters.connect(cluster.scheduler_address, security=security, timeout=5)
+
+
+def test_a_search_in_a_notebook() -> None:
+    async def cell() -> float:
+        # The event loop of the kernel runs while a cell is computed.
+        X, y = make_classification(200, 4, random_state=0)
+        with clusters.start("local", workers=1, memory="500MB", dashboard=None) as cluster, cluster.get_client():
+            assert clusters.check("local", workers=1) == []
+            search = RandomizedSearchCV(SGDClassifier(), {"alpha": [1e-4, 1e-3]}, n_iter=2, random_state=0)
+            return float(search.fit(X, y).best_score_)
+
+    assert asyncio.run(cell()) > 0.5
 
 
 def test_a_file_starts_a_cluster_and_others_reach_it(tmp_path: Path) -> None:
