@@ -35,6 +35,7 @@ from dhpo.stopping import Stopping
 from dhpo.store import ModelLost, loads_model
 from dhpo.training import timeout_error
 from dhpo.watch import REFRESH_SECONDS, Watch
+from dhpo.words import counted
 from dhpo.workspace import Workspace
 
 __all__ = ["Executor"]
@@ -126,7 +127,7 @@ class Executor:
         if self._history.best is None and reason == "done":
             error = self._history.first_error or "every score was nan or infinite"
             raise SearchFailed(
-                f"none of the {len(self._history.trials)} trials was scored. The first failure:\n{error}"
+                f"none of {counted(len(self._history.trials), 'trial')} was scored. The first failure:\n{error}"
             )
 
     async def _end(self, reason: str) -> None:
@@ -174,7 +175,8 @@ class Executor:
         resume = (
             "" if self._journal is None else f" The same call with journal={self._journal.url!r} goes on from there."
         )
-        return f"{self._history.partial_fit_calls} partial_fit calls were done.{resume}"
+        n_calls = self._history.partial_fit_calls
+        return f"{counted(n_calls, 'partial_fit call')} {'was' if n_calls == 1 else 'were'} done.{resume}"
 
     async def _refit(self, stopping: asyncio.Task[Any]) -> None:
         """Train a model like the best on all rows, where all others were trained on folds, or anew if it is lost."""

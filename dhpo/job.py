@@ -82,6 +82,8 @@ class Job:
     limits : Limits
     speculate : bool, default False
         Whether threads that would idle train the trials on that lead now.
+    look_at_values : bool, default False
+        Whether the first rows tell if X is what the estimator takes, where its types do not.
     """
 
     estimator: Any
@@ -96,6 +98,7 @@ class Job:
     step_seconds: float = 2.0
     limits: Limits = field(default_factory=Limits)
     speculate: bool = False
+    look_at_values: bool = False
 
 
 def takes_classes(estimator: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import cloudpickle
 
+from dhpo.arguments import check_first_rows, check_labels, computed_arguments
 from dhpo.cluster import Workers
 from dhpo.errors import JournalError
 from dhpo.events import DataPrepared
@@ -78,32 +79,41 @@ async def open_search(
     store_shared = shared and workspace.models.is_local
     if not store_shared:
         logger.info("workers do not see the store: models travel with the tasks")
-    looking = asyncio.create_task(
-        look_at_data(
-            client,
-            workers,
-            workspace,
-            job.data,
-            order_entropy=seed_for(job.entropy, 0, "order"),
-            max_resource=job.schedule.plan().max_resource,
-            shared=shared,
-        )
-    )
+    looking = asyncio.create_task(_look(client, workers, workspace, job, shared))
     try:
         while not looking.done() and not stopping.done():
             await asyncio.wait({looking, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             await watch.look()
     finally:
         looking.cancel()
-    data = await looking
-    context = _context(job, workspace, data, store_shared)
+    data, fit_kwargs = await looking
+    context = _context(job, workspace, fit_kwargs, data, store_shared)
     return Opened(data, cloudpickle.dumps(context, protocol=5), shared, store_shared)
 
 
-def _context(job: Job, workspace: Workspace, data: Data, store_shared: bool) -> Context:
-    fit_kwargs = dict(job.fit_kwargs)
-    if job.data.with_classes:
+async def _look(
+    client: Any, workers: Workers, workspace: Workspace, job: Job, shared: bool
+) -> tuple[Data, dict[str, Any]]:
+    fit_kwargs = await computed_arguments(client, job.fit_kwargs)
+    if job.look_at_values:
+        await check_first_rows(client, unwrap(job.estimator), job.data.X)
+    data = await look_at_data(
+        client,
+        workers,
+        workspace,
+        job.data,
+        order_entropy=seed_for(job.entropy, 0, "order"),
+        max_resource=job.schedule.plan().max_resource,
+        shared=shared,
+    )
+    if "classes" in fit_kwargs:
+        check_labels(data.classes, fit_kwargs["classes"])
+    elif job.data.with_classes:
         fit_kwargs["classes"] = data.classes
+    return data, fit_kwargs
+
+
+def _context(job: Job, workspace: Workspace, fit_kwargs: dict[str, Any], data: Data, store_shared: bool) -> Context:
     scorers = {
         name: make_block_scorer(unwrap(job.estimator), scoring, fit_kwargs.get("classes"))
         for name, scoring in job.metrics.scoring.items()

@@ -57,6 +57,8 @@ class DataPlan:
         Folds that the rows of every block are dealt out to, instead of holding some out; 0 for none.
     with_digest : bool
         Whether to hash all rows, to know them again.
+    classes_given : bool
+        Whether the user told the classes: the distinct targets are only compared with them then.
     """
 
     X: Chunks
@@ -69,6 +71,7 @@ class DataPlan:
     stratified: bool = False
     n_folds: int = 0
     with_digest: bool = False
+    classes_given: bool = False
 
 
 @dataclass
@@ -115,8 +118,8 @@ class Data:
 
     @property
     def classes(self) -> np.ndarray:
-        """The distinct targets."""
-        return np.unique(np.concatenate([f.classes for f in self.facts if f.classes is not None]))
+        """The distinct targets of the blocks that have some."""
+        return np.unique(np.concatenate([f.classes for f in self.facts if f.classes is not None] or [np.empty(0)]))
 
 
 async def look_at_data(
@@ -271,6 +274,8 @@ async def _load_all(
         data.validation_futures = {("valid", batch[0]): row for batch, row in zip(batches, rows, strict=True)}
     data.facts = sorted((facts for result in results for facts in result), key=lambda f: f.index)
     errors = [f.error for f in data.facts if f.error]
+    if not plan.classes_given:
+        errors += [f.no_classes for f in data.facts if f.no_classes]
     if errors:
         raise ValueError(errors[0])
     if shared:

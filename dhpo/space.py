@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,8 @@ from typing import Any, overload
 
 import numpy as np
 from sklearn.model_selection import ParameterSampler
+
+from dhpo.words import counted, did_you_mean
 
 __all__ = ["Grid", "Space"]
 
@@ -103,9 +104,8 @@ class Space:
         for choices in self._dicts:
             for name in choices:
                 if not _is_settable(name, known, choices):
-                    nearest = difflib.get_close_matches(name, known, n=1)
-                    hint = f"did you mean {nearest[0]!r}?" if nearest else f"allowed are {', '.join(sorted(known))}."
-                    raise ValueError(f"parameters: {name!r} is not a parameter of {type(estimator).__name__}; {hint}")
+                    hint = did_you_mean(name, known) or f" Allowed are {', '.join(sorted(known))}."
+                    raise ValueError(f"parameters: {name!r} is not a parameter of {type(estimator).__name__}.{hint}")
 
 
 class Grid(Sequence[dict[str, Any]]):
@@ -133,7 +133,7 @@ class Grid(Sequence[dict[str, Any]]):
         if position < 0:
             position += self.size
         if not 0 <= position < self.size:
-            raise IndexError(f"the grid has {self.size} points, number {index} is not one of them")
+            raise IndexError(f"the grid has {counted(self.size, 'point')}, number {index} is not one of them")
         for choices, n_points in self._subgrids:
             if position < n_points:
                 return _decode(choices, position)

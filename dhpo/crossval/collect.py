@@ -7,11 +7,11 @@ from typing import Any
 
 import dask
 import dask.array as da
-from dask.base import is_dask_collection
 from dask.utils import format_bytes
 
 from dhpo.crossval.job import FitData, LazyInput
-from dhpo.data.rows import nbytes
+from dhpo.data.collections import is_delayed, is_lazy
+from dhpo.data.rows import concatenate, nbytes
 
 __all__ = ["collect", "refuse_what_does_not_fit"]
 
@@ -39,9 +39,8 @@ async def collect(client: Any, lazy: LazyInput, memory: int) -> tuple[Any, Any, 
     ValueError
         If they do not fit a worker; where their size is not known it is computed first.
     """
-    collections = {
-        name: value for name, value in (("X", lazy.X), ("y", lazy.y), *lazy.params.items()) if is_dask_collection(value)
-    }
+    given = (("X", lazy.X), ("y", lazy.y), *lazy.params.items())
+    collections = {name: _as_one(value) for name, value in given if is_lazy(value)}
     known = {name: v.nbytes if isinstance(v, da.Array) else math.nan for name, v in collections.items()}
     unknown = [name for name, size in known.items() if math.isnan(size)]
     if unknown:
@@ -55,7 +54,13 @@ async def collect(client: Any, lazy: LazyInput, memory: int) -> tuple[Any, Any, 
     return values.get("X", lazy.X), values.get("y", lazy.y), params
 
 
+def _as_one(value: Any) -> Any:
+    return dask.delayed(concatenate)(list(value)) if isinstance(value, list | tuple) else value
+
+
 def _size(collection: Any) -> Any:
+    if is_delayed(collection):
+        return dask.delayed(nbytes)(collection)
     parts = collection.to_delayed()
     parts = parts.ravel() if hasattr(parts, "ravel") else parts
     return dask.delayed(sum)([dask.delayed(nbytes)(part) for part in parts])

@@ -38,6 +38,7 @@ from dhpo.schedules.rungs import BracketPlan, Plan, Rung
 from dhpo.stopping import Stopping, cancel_all
 from dhpo.trial import Drop, Trial
 from dhpo.watch import REFRESH_SECONDS, Watch
+from dhpo.words import counted
 from dhpo.workspace import Workspace
 
 __all__ = ["FitExecutor"]
@@ -147,7 +148,7 @@ class FitExecutor:
             self._client,
             self._workers,
             search.limits.workers_timeout,
-            lambda: f"{self.outcomes.n_fits} fits were done.",
+            lambda: f"{counted(self.outcomes.n_fits, 'fit')} {'was' if self.outcomes.n_fits == 1 else 'were'} done.",
         )
         await self._watch.wait_for_workers(stopping)
         if self._stopping.requested:
@@ -284,10 +285,11 @@ class FitExecutor:
         results = outcomes.conclude()
         if results is None or (not search.refit and outcomes.several):
             return
-        self.best_index = await asyncio.to_thread(best_index, results, search.refit, outcomes.deciding_metric)
+        best: int = await asyncio.to_thread(best_index, results, search.refit, outcomes.deciding_metric)
+        self.best_index = best
         if not search.refit or self._stopping.requested_at_once:
             return
-        candidate = outcomes.complete[self.best_index]
+        candidate = outcomes.complete[best]
         stored = self._record.kept_model(candidate)
         if stored is not None:
             self.best_model, self.refit_time = stored
@@ -296,7 +298,7 @@ class FitExecutor:
             refit,
             self._workspace.run,
             self._source,
-            results["params"][self.best_index],
+            results["params"][best],
             key=f"refit-{self._workspace.run}",
             workers=self._workers.addresses if self._workers.some_see_no_folder else None,
             retries=2,

@@ -54,7 +54,7 @@ def cv_results(
     return results
 
 
-def best_index(results: dict[str, Any], refit: bool | str | Callable[[dict[str, Any]], int], metric: str) -> int:
+def best_index(results: dict[str, Any], refit: bool | str | Callable[[dict[str, Any]], int], metric: str) -> Any:
     """The row of the best candidate: of rank 1, or what a callable `refit` says.
 
     Raises
@@ -63,7 +63,7 @@ def best_index(results: dict[str, Any], refit: bool | str | Callable[[dict[str, 
         If a callable returns something else than the number of a row.
     """
     if not callable(refit):
-        return int(np.argmin(results[f"rank_test_{metric}"]))
+        return np.argmin(results[f"rank_test_{metric}"])  # of NumPy's type, as scikit-learn's
     index = refit(results)
     if not isinstance(index, numbers.Integral):
         raise TypeError(f"best_index_ returned is not an integer: refit returned {index!r}.")
@@ -72,7 +72,7 @@ def best_index(results: dict[str, Any], refit: bool | str | Callable[[dict[str, 
             f"best_index_ index out of range: refit returned {index}, and there are {len(results['params'])} "
             "candidates."
         )
-    return int(index)
+    return index
 
 
 def failed_fits(errors: Sequence[str], n_fits: int, error_score: Any) -> str | None:

@@ -11,7 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn.metrics import check_scoring, get_scorer
+from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
+
+from dhpo.words import did_you_mean
 
 __all__ = ["ScoringFailed", "WholeScoring", "check_refit", "resolve_whole_scoring"]
 
@@ -112,6 +114,7 @@ def resolve_whole_scoring(estimator: Any, scoring: Any, error_score: Any) -> Who
     """
     if callable(scoring):
         return WholeScoring(scoring, None, scoring)
+    _check_names(scoring)
     if scoring is None or isinstance(scoring, str):
         scorer = check_scoring(estimator, scoring)
         return WholeScoring(scorer, ("score",), scorer)
@@ -123,6 +126,18 @@ def resolve_whole_scoring(estimator: Any, scoring: Any, error_score: Any) -> Who
     )
     scorers = {name: get_scorer(value) if isinstance(value, str) else value for name, value in named}
     return WholeScoring(several, tuple(scorers), scorers)
+
+
+def _check_names(scoring: Any) -> None:
+    values: Iterable[Any] = [scoring]
+    if isinstance(scoring, list | tuple | set | Mapping):
+        values = scoring.values() if isinstance(scoring, Mapping) else scoring
+    for value in values:
+        if isinstance(value, str) and value not in get_scorer_names():
+            hint = did_you_mean(value, get_scorer_names())
+            raise ValueError(
+                f"scoring: {value!r} is not the name of a scorer.{hint} Allowed are: {', '.join(get_scorer_names())}."
+            )
 
 
 def _hashable(value: Any) -> Any:
@@ -138,6 +153,7 @@ def check_refit(refit: Any, metrics: Iterable[str]) -> None:
         "For multi-metric scoring, the parameter refit must be set to a scorer key or a callable to refit an estimator "
         "with the best parameter setting on the whole data and make the best_* attributes available for that metric. "
         f"If this is not needed, refit should be set to False explicitly. {refit!r} was passed; the keys are {known}."
+        + did_you_mean(refit, known)
     )
 
 

@@ -101,7 +101,8 @@ def needs_lengths(X: Chunks, *others: Chunks | None) -> list[Chunks]:
     if all(len(other.keys) == len(X.keys) and not other.in_memory for other in present) or not present:
         unknown = any(c.lengths is None for c in (X, *present))
         known = {c.lengths for c in (X, *present) if c.lengths is not None}
-        if not unknown or len(known) <= 1:
+        divisions = {c.divisions for c in (X, *present) if c.divisions is not None}
+        if not unknown or (len(known) <= 1 and len(divisions) <= 1):
             return []  # equal, or presumably so: `Block.load` finds out
     return [c for c in (X, *present) if c.lengths is None]
 
@@ -149,8 +150,8 @@ def _pieces(chunks: Chunks, guide: Chunks) -> list[tuple[Piece, ...]]:
     if chunks.lengths is None or guide.lengths is None:  # pragma: no cover - needs_lengths() had them counted
         raise ValueError(f"the chunks of {chunks.name} cannot be aligned while their lengths are unknown.")
     cut = list(_cuts(chunks, guide.lengths))
-    if not chunks.in_memory:
-        loads = sum(len(pieces) for pieces in cut)
+    loads = sum(len(pieces) for pieces in cut)
+    if not chunks.in_memory and loads > len(chunks.keys):
         warnings.warn(
             f"the chunks of {chunks.name} do not match those of {guide.name}: to read every block once, "
             f"{loads} chunks of "

@@ -12,15 +12,21 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from dask.base import is_dask_collection
+from dask.delayed import Delayed
 from dask.optimization import cull
 from dask.typing import Key
 
 from dhpo.data.rows import n_rows
+from dhpo.words import counted
 
-__all__ = ["Chunks", "as_chunks", "as_chunks_together", "chunk_lengths", "is_future"]
+__all__ = ["Chunks", "as_chunks", "as_chunks_together", "chunk_lengths", "is_delayed", "is_future", "is_lazy"]
 
 
-_ALLOWED = "dask arrays, dask dataframes and series, NumPy arrays, scipy.sparse matrices, pandas objects and lists"
+_ALLOWED = (
+    "dask arrays, dask dataframes and series, delayed objects and lists of them, NumPy arrays, scipy.sparse matrices, "
+    "pandas objects and lists"
+)
+_TEXT_KINDS = "OSTU"  # of a dtype: objects, bytes and strings
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Chunks:
         Columns of a two-dimensional collection.
     in_memory : bool, default False
         Whether the data itself sits in the process of the caller.
+    divisions : tuple, optional
+        The values of the index between which the chunks of a dataframe lie, where Dask knows them.
     """
 
     name: str
@@ -49,6 +57,7 @@ class Chunks:
     lengths: tuple[int, ...] | None
     n_columns: int | None = None
     in_memory: bool = False
+    divisions: tuple[Any, ...] | None = None
 
     @property
     def n_rows(self) -> int | None:
@@ -60,7 +69,7 @@ class Chunks:
         return replace(self, lengths=tuple(lengths))
 
 
-def as_chunks_together(**collections: Any) -> list[Chunks | None]:
+def as_chunks_together(text: bool = False, /, **collections: Any) -> list[Chunks | None]:
     """Take collections apart that are computed block by block together; None stays None.
 
     What several dask arrays have in common, such as the rows that both X and y are cut from, is computed once for a
@@ -68,6 +77,8 @@ def as_chunks_together(**collections: Any) -> list[Chunks | None]:
 
     Parameters
     ----------
+    text : bool, default False
+        As for `as_chunks`.
     **collections
         X, y and sample_weight; as for `as_chunks`.
     """
@@ -81,12 +92,12 @@ def as_chunks_together(**collections: Any) -> list[Chunks | None]:
     with dask.config.set({"optimization.fuse.active": False}):
         optimized = dict(zip(arrays, dask.optimize(*arrays.values()), strict=True))
     return [
-        None if value is None else as_chunks(name, optimized.get(name, value), optimized=name in optimized)
+        None if value is None else as_chunks(name, optimized.get(name, value), optimized=name in optimized, text=text)
         for name, value in collections.items()
     ]
 
 
-def as_chunks(name: str, value: Any, *, optimized: bool = False) -> Chunks:
+def as_chunks(name: str, value: Any, *, optimized: bool = False, text: bool = False) -> Chunks:
     """Take a collection apart.
 
     Parameters
@@ -94,9 +105,12 @@ def as_chunks(name: str, value: Any, *, optimized: bool = False) -> Chunks:
     name : str
         What the caller calls it, for messages.
     value : collection
-        A dask array, dask dataframe or series, ndarray, scipy.sparse array or matrix, pandas object or list.
+        A dask array, dask dataframe or series, delayed object or list of such, ndarray, scipy.sparse array or matrix,
+        pandas object or list. A delayed object is one chunk.
     optimized : bool, default False
         Whether its graph is to be taken as it is.
+    text : bool, default False
+        Whether X may have one dimension, if it holds text or other objects.
 
     Raises
     ------
@@ -105,7 +119,12 @@ def as_chunks(name: str, value: Any, *, optimized: bool = False) -> Chunks:
     ValueError
         If it holds no rows, or is not two-dimensional where it is X.
     """
-    chunks = _from_dask(name, value, optimized) if is_dask_collection(value) else _from_memory(name, value)
+    if is_delayed(value):
+        chunks = _from_delayed(name, value, text)
+    elif is_dask_collection(value):
+        chunks = _from_dask(name, value, optimized, text)
+    else:
+        chunks = _from_memory(name, value, text)
     if chunks.n_rows == 0 or not chunks.keys:
         raise ValueError(
             f"{name} is empty: it has 0 rows, and at least 2 are needed (one to train on, one to score on)."
@@ -113,9 +132,31 @@ def as_chunks(name: str, value: Any, *, optimized: bool = False) -> Chunks:
     return chunks
 
 
-def _from_dask(name: str, value: Any, optimized: bool) -> Chunks:
-    if hasattr(value, "ndim") and value.ndim not in ((2,) if name == "X" else (1, 2)):
-        raise ValueError(_wrong_shape(name, value.ndim))
+def is_delayed(value: Any) -> bool:
+    """Whether this is a delayed object, or a list of them."""
+    if isinstance(value, list | tuple) and value:
+        return all(isinstance(part, Delayed) for part in value)
+    return isinstance(value, Delayed)
+
+
+def is_lazy(value: Any) -> bool:
+    """Whether this is data that Dask has yet to compute."""
+    return is_dask_collection(value) or is_delayed(value)
+
+
+def _from_delayed(name: str, value: Any, text: bool) -> Chunks:
+    as_rows = dask.delayed(_as_rows, pure=True)
+    parts = [as_rows(name, part, text) for part in (value if isinstance(value, list | tuple) else [value])]
+    parts = dask.optimize(*parts)
+    graph: dict[Key, Any] = {}
+    for part in parts:
+        graph.update(part.__dask_graph__())
+    return Chunks(name, graph, tuple(part.key for part in parts), None)
+
+
+def _from_dask(name: str, value: Any, optimized: bool, text: bool) -> Chunks:
+    if hasattr(value, "ndim"):
+        _check_dimensions(name, value, text)
     if isinstance(value, da.Array):
         value = _in_whole_rows(value)
         rows = value.chunks[0]
@@ -129,7 +170,9 @@ def _from_dask(name: str, value: Any, optimized: bool) -> Chunks:
     if not optimized and not _has_futures(value):
         # dask.optimize() on a dataframe returns keys that its graph computes as something else (seen with 2026.8).
         value = value.optimize() if hasattr(value, "map_partitions") else dask.optimize(value)[0]
-    return Chunks(name, dict(value.__dask_graph__()), tuple(_flat(value.__dask_keys__())), lengths, n_columns)
+    divisions = tuple(value.divisions) if getattr(value, "known_divisions", False) else None
+    keys = tuple(_flat(value.__dask_keys__()))
+    return Chunks(name, dict(value.__dask_graph__()), keys, lengths, n_columns, divisions=divisions)
 
 
 def _in_whole_rows(array: da.Array) -> da.Array:
@@ -156,21 +199,43 @@ def is_future(node: Any) -> bool:
     return type(node).__name__ == "Future" and type(node).__module__.startswith("distributed")
 
 
-def _from_memory(name: str, value: Any) -> Chunks:
-    if not (isinstance(value, np.ndarray | pd.DataFrame | pd.Series) or sp.issparse(value)):
-        if isinstance(value, str | bytes | Mapping) or not (hasattr(value, "__len__") or hasattr(value, "__array__")):
-            raise TypeError(f"{name} is a {type(value).__qualname__}; allowed are {_ALLOWED}.")
-        value = np.asarray(value)
-    if value.ndim not in ((2,) if name == "X" else (1, 2)):
-        raise ValueError(_wrong_shape(name, value.ndim))
+def _from_memory(name: str, value: Any, text: bool) -> Chunks:
+    value = _as_rows(name, value, text)
     key = f"{name}-in-memory"
     n_columns = int(value.shape[1]) if value.ndim == 2 else None
     return Chunks(name, {key: value}, (key,), (n_rows(value),), n_columns, in_memory=True)
 
 
-def _wrong_shape(name: str, ndim: int) -> str:
+def _as_rows(name: str, value: Any, text: bool) -> Any:
+    """Rows in a container that can be cut."""
+    if not (isinstance(value, np.ndarray | pd.DataFrame | pd.Series) or sp.issparse(value)):
+        if isinstance(value, str | bytes | Mapping) or not (hasattr(value, "__len__") or hasattr(value, "__array__")):
+            raise TypeError(f"{name} is a {type(value).__qualname__}; allowed are {_ALLOWED}.")
+        value = _documents(value) if text and name == "X" else np.asarray(value)
+    _check_dimensions(name, value, text)
+    return value
+
+
+def _documents(value: Any) -> np.ndarray:
+    """A list as an array; texts as objects, for NumPy's strings are all as long as the longest of them."""
+    is_text = isinstance(value, list | tuple) and all(isinstance(document, str | bytes) for document in value)
+    return np.array(value, dtype=object) if is_text else np.asarray(value)
+
+
+def _check_dimensions(name: str, value: Any, text: bool) -> None:
+    if value.ndim in ((2,) if name == "X" else (1, 2)):
+        return
+    holds_text = value.ndim == 1 and getattr(value.dtype, "kind", "O") in _TEXT_KINDS
+    if name == "X" and holds_text and text:
+        return
     allowed = "2 dimensions (rows and columns)" if name == "X" else "1 dimension, or 2 for several outputs"
-    return f"{name} has {ndim} dimension(s); allowed: {allowed}."
+    hint = ""
+    if name == "X" and holds_text:
+        hint = (
+            " One text for each row is for estimators that take it, such as PartialFitPipeline([('words', "
+            "HashingVectorizer()), ('model', SGDClassifier())])."
+        )
+    raise ValueError(f"{name} has {counted(value.ndim, 'dimension')}; allowed: {allowed}.{hint}")
 
 
 def _flat(keys: Any) -> list[Key]:

@@ -133,6 +133,8 @@ class BlockFacts:
         Hash of all rows, where it was asked for.
     error : str, optional
         Why the block cannot be used.
+    no_classes : str, optional
+        Why its distinct targets cannot be told.
     """
 
     index: int
@@ -145,6 +147,7 @@ class BlockFacts:
     classes: np.ndarray | None = None
     digest: str = ""
     error: str | None = None
+    no_classes: str | None = None
 
 
 def prepare(
@@ -184,11 +187,11 @@ def prepare(
     start = time.perf_counter()
     try:
         rows = spec.load(supplied)
-        classes = _classes(rows.y) if with_classes else None
-    except (BlockMismatch, NotLabels) as error:
+    except BlockMismatch as error:
         empty = Rows(np.empty((0, 0)))
         return BlockFacts(spec.index, error=f"{error} (block {spec.index})"), lambda: empty, empty
     seconds = time.perf_counter() - start
+    classes, no_classes = _classes(rows.y) if with_classes else (None, None)
     held_out = split.positions(rows, spec.index)[1]
     validation = rows.take(np.arange(0) if held_out is None else held_out)
     training = cache(partial(split.training, rows, spec.index))
@@ -218,26 +221,24 @@ def prepare(
         folds_kept=folds_kept,
         classes=classes,
         digest=fingerprint(rows) if with_digest else "",
+        no_classes=None if no_classes is None else f"{no_classes} (block {spec.index})",
     )
     return facts, training, validation
 
 
-class NotLabels(ValueError):
-    """The targets are nothing that a classifier can learn."""
-
-
-def _classes(y: Any) -> np.ndarray | None:
+def _classes(y: Any) -> tuple[np.ndarray | None, str | None]:
+    """The distinct targets, or why they are nothing that a classifier can learn."""
     if y is None:
-        return None
+        return None, None
     if y.ndim != 1:
-        raise NotLabels(f"y has {y.ndim} dimensions: pass classes=, as partial_fit of the estimator wants them")
+        return None, f"y has {y.ndim} dimensions: pass classes=, as partial_fit of the estimator wants them"
     try:
         classes: np.ndarray = np.unique(y)
     except TypeError as error:
-        raise NotLabels(f"y mixes types or has missing values, so classes cannot be told: {error}") from error
+        return None, f"y mixes types or has missing values, so classes cannot be told: {error}"
     if classes.dtype.kind == "f" and not (np.isfinite(classes).all() and (classes == np.floor(classes)).all()):
-        raise NotLabels("y has missing or continuous values, and the estimator is a classifier: it needs labels")
-    return classes
+        return None, "y has missing or continuous values, and the estimator is a classifier: it needs labels"
+    return classes, None
 
 
 def load_training(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] | None = None) -> Rows:

@@ -9,6 +9,7 @@ from dhpo.history import Best, History
 from dhpo.journal.journal import read_journal
 from dhpo.journal.models import replayed_models
 from dhpo.store import loads_model
+from dhpo.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,4 +138,4 @@ class StoredSearch:
     def __repr__(self) -> str:
         n_trials, best = len(self._history.trials), self._history.best
         score = "" if best is None else f", best score {best.report.score:.4g}"
-        return f"<{type(self).__name__}: {self.status}, {n_trials} trials{score}>"
+        return f"<{type(self).__name__}: {self.status}, {counted(n_trials, 'trial')}{score}>"

@@ -18,6 +18,7 @@ from dhpo.events import DataPrepared, Dropped, Event, Reported, StepDone, Stoppe
 from dhpo.history import Best, History
 from dhpo.observers.base import Observer
 from dhpo.trial import Params
+from dhpo.words import counted
 
 if TYPE_CHECKING:
     from dhpo.schedules.rungs import Plan
@@ -204,7 +205,11 @@ class Picture:
     def _footer(self) -> Iterator[RenderableType]:
         data = self._totals.data
         if data is not None:
-            yield Text(f"{data.n_blocks:,} blocks: {data.n_training:,} rows train, {data.n_validation:,} score", "dim")
+            yield Text(
+                f"{counted(data.n_blocks, 'block')}: {counted(data.n_training, 'row')} to train on, "
+                f"{data.n_validation:,} to score on",
+                "dim",
+            )
         best = self._history.best
         if best is not None:
             yield _describe(best)
@@ -246,7 +251,7 @@ def _describe(best: Best) -> Text:
     return Text.assemble(
         "best ",
         (_score(best.report.score), "bold green"),
-        f" by trial {best.trial.number} after {best.report.resource:,} calls: ",
+        f" by trial {best.trial.number} after {counted(best.report.resource, 'call')}: ",
         (_short(best.trial.params), "green"),
         no_wrap=True,
         overflow="ellipsis",

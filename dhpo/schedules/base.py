@@ -7,6 +7,7 @@ from typing import Protocol
 
 from dhpo.schedules.rungs import Plan
 from dhpo.trial import Decision, Report, Train
+from dhpo.words import counted
 
 __all__ = ["Schedule", "answered"]
 
@@ -29,7 +30,9 @@ def answered(report: Report, training: Mapping[int, Train]) -> Train:
     if asked is None:
         raise ValueError(f"report of trial {report.trial}, which is not in training")
     if not report.failed and report.resource != asked.resource:
-        raise ValueError(f"report of trial {report.trial} at {report.resource} calls, asked for were {asked.resource}")
+        raise ValueError(
+            f"report of trial {report.trial} at {counted(report.resource, 'call')}, asked for were {asked.resource}"
+        )
     return asked
 
 

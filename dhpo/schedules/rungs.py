@@ -13,6 +13,8 @@ from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
+from dhpo.words import counted
+
 __all__ = [
     "BracketPlan",
     "Plan",
@@ -119,7 +121,7 @@ class Plan:
     def __str__(self) -> str:
         rows = [("bracket", "trials", "partial_fit calls", "rungs (trials x calls each)")]
         rows += [(str(b.bracket), str(b.n_trials), f"{b.partial_fit_calls:,}", _arrows(b.rungs)) for b in self.brackets]
-        longest = f"at most {self.max_resource:,} calls for one trial"
+        longest = f"at most {counted(self.max_resource, 'call')} for one trial"
         rows.append(("total", str(self.n_trials), f"{self.partial_fit_calls:,}", longest))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         lines = ["  ".join([*(f"{row[i]:>{widths[i]}}" for i in range(3)), row[3]]) for row in rows]

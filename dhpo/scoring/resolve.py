@@ -15,6 +15,7 @@ from dhpo.scoring.base import BlockScorer, Scorer
 from dhpo.scoring.collecting import CollectingScorer
 from dhpo.scoring.own import AdditiveScorer, OwnScorer
 from dhpo.scoring.sums import MEANS, MeanScorer, R2Scorer
+from dhpo.words import did_you_mean
 from dhpo.wrapped import unwrap
 
 __all__ = ["Metrics", "deciding_scoring", "make_block_scorer", "resolve_metrics", "resolve_scoring"]
@@ -84,7 +85,7 @@ def resolve_metrics(estimator: Any, scoring: Any, refit: Any) -> Metrics:
     if not isinstance(refit, str) or refit not in scoring:
         raise ValueError(
             f"refit={refit!r} is not allowed with several metrics: name the one that decides, one of "
-            f"{', '.join(map(repr, scoring))}."
+            f"{', '.join(map(repr, scoring))}.{did_you_mean(refit, scoring)}"
         )
     return Metrics(dict(scoring), refit)
 
@@ -105,8 +106,8 @@ def resolve_scoring(estimator: Any, scoring: Any) -> Scorer:
     """
     if isinstance(scoring, str) and scoring not in get_scorer_names():
         raise ValueError(
-            f"scoring={scoring!r} is not a scorer; allowed are None, a callable (estimator, X, y) -> float, or one of: "
-            f"{', '.join(get_scorer_names())}."
+            f"scoring={scoring!r} is not the name of a scorer.{did_you_mean(scoring, get_scorer_names())} Allowed are "
+            f"None, a callable (estimator, X, y) -> float, or one of: {', '.join(get_scorer_names())}."
         )
     if scoring is None and not hasattr(estimator, "score"):
         raise TypeError(

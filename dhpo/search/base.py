@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from typing import Any
 
 import sklearn
-from dask.base import is_dask_collection
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import Tags, get_tags
 
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
+from dhpo.data.numbers import refuse_what_is_no_number, takes_numbers_alone, takes_text
 from dhpo.executor import Executor
 from dhpo.history import History
 from dhpo.job import Job, takes_classes
@@ -48,6 +50,9 @@ from dhpo.wrapped import unwrap
 
 __all__ = ["BlockSearchCV"]
 
+# Of all searches: one is held for as long as it takes to see whether its search is running.
+_STARTING = threading.Lock()
+
 
 class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of the searches that train estimators with `partial_fit` over blocks of rows.
@@ -64,6 +69,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
     time_budget: float | None
     max_failures: int | None
     _run: weakref.ref[Run]
+    _starting_thread: int | None
 
     @abstractmethod
     def _space(self) -> Space:
@@ -134,12 +140,13 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
         ----------
         X : dask array or dataframe, ndarray, scipy.sparse matrix or pandas DataFrame of shape (n_samples, n_features)
             Each row chunk is one block, and each `partial_fit` call sees one block. Data in memory is a single block,
-            unless y has chunks.
+            unless y has chunks; so is a `dask.delayed` object, and a list of them is a block for each. For estimators
+            that take text, X may have one text for each row: an array, series or list of them.
         y : dask array, series or dataframe, ndarray or pandas object, optional
             Of shape (n_samples,) or (n_samples, n_outputs).
         sample_weight : dask array or series, ndarray or list of shape (n_samples,), optional
             Passed to `partial_fit`, block by block. Scores are not weighted.
-        classes : array-like of shape (n_classes,), optional
+        classes : array-like, dask collection or future of shape (n_classes,), optional
             All class labels. If not given, a classifier gets those found in the first pass over y.
         validation_data : tuple (X, y), optional
             Score on these rows and train on all of X, instead of holding out `test_size` of every block.
@@ -160,7 +167,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
         ValueError, TypeError
             Before any task, if an argument or a parameter is not allowed.
         RuntimeError
-            If this very search is running already.
+            If this very search is running already, also in another thread.
         JournalError
             If the journal is of another search, damaged, or in use.
         SearchFailed
@@ -168,23 +175,24 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
         WorkersLost
             If the workers are gone and do not come back.
         """
-        run = self.start(
-            X,
-            y,
-            sample_weight=sample_weight,
-            classes=classes,
-            validation_data=validation_data,
-            journal=journal,
-            **fit_params,
-        )
-        if run.asynchronous:
-            return run.finished()
-        try:
-            return run.result()
-        except KeyboardInterrupt:
-            run.stop(at_once=True)
-            run.result()
-            raise
+        with self._alone():
+            run = self.start(
+                X,
+                y,
+                sample_weight=sample_weight,
+                classes=classes,
+                validation_data=validation_data,
+                journal=journal,
+                **fit_params,
+            )
+            if run.asynchronous:
+                return run.finished()
+            try:
+                return run.result()
+            except KeyboardInterrupt:
+                run.stop(at_once=True)
+                run.result()
+                raise
 
     def start(
         self,
@@ -210,14 +218,24 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
             With `summary()` and `best` at any moment, `stop()`, and `result()`, which waits and returns this search,
             fitted.
         """
-        self._refuse_second_run()
-        with open_journal(journal) as opened:
+        with self._alone(), open_journal(journal) as opened:
             return self._started(X, y, sample_weight, classes, validation_data, fit_params, opened)
 
-    def _refuse_second_run(self) -> None:
-        before: Run | None = self._run() if hasattr(self, "_run") else None
-        if before is not None and not before.done:
-            raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep all other threads from starting this search, or raise RuntimeError where it is running."""
+        thread = threading.get_ident()
+        with _STARTING:
+            starting = getattr(self, "_starting_thread", None)
+            before: Run | None = self._run() if hasattr(self, "_run") else None
+            if starting not in (None, thread) or (before is not None and not before.done):
+                raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
+            self._starting_thread = thread
+        try:
+            yield
+        finally:
+            with _STARTING:
+                self._starting_thread = starting
 
     def _started(
         self,
@@ -290,15 +308,18 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
         test_size = checked_test_size(self.test_size)
         check_fit_params(estimator, fit_params)
         sample_weight = routed_weight(estimator, sample_weight)
-        X_chunks, y_chunks, weights = as_chunks_together(X=X, y=y, sample_weight=sample_weight)
+        text = takes_text(estimator)
+        X_chunks, y_chunks, weights = as_chunks_together(text, X=X, y=y, sample_weight=sample_weight)
         if X_chunks is None:
             raise TypeError("X is None; allowed are dask and NumPy arrays, dataframes and sparse matrices.")
         check_lengths(X_chunks, y_chunks, weights)
         warn_of_column(y)
-        validation = checked_validation(validation_data, y is not None, X_chunks.n_columns)
+        validation = checked_validation(validation_data, y is not None, X_chunks.n_columns, text)
+        numbers_alone = takes_numbers_alone(estimator)
+        look_at_values = numbers_alone and not refuse_what_is_no_number(estimator, X)
         fit_kwargs = dict(fit_params)
         if classes is not None:
-            fit_kwargs["classes"] = classes.compute() if is_dask_collection(classes) else classes
+            fit_kwargs["classes"] = classes
         return Job(
             estimator=clone(self.estimator, safe=False),  # what becomes of the user's is nothing to a run
             schedule=schedule,
@@ -311,7 +332,8 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
                 validation,
                 test_size,
                 seed_for(entropy, 0, "split"),
-                with_classes=classes is None and y is not None and takes_classes(estimator),
+                with_classes=y is not None and takes_classes(estimator),
+                classes_given=classes is not None,
                 stratified=hasattr(estimator, "__sklearn_tags__") and is_classifier(estimator),
                 n_folds=n_folds,
                 with_digest=with_digest,
@@ -322,6 +344,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
             refit=bool(refit),
             limits=checked_limits(self),
             speculate=bool(getattr(self, "speculate", False)) and not n_folds,
+            look_at_values=look_at_values,
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -329,7 +352,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_run"}
+        return {name: value for name, value in state.items() if name not in ("_run", "_starting_thread")}
 
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()

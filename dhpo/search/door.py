@@ -17,9 +17,10 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from dhpo.data.blocks import check_lengths
-from dhpo.data.collections import as_chunks_together
+from dhpo.data.collections import as_chunks_together, is_delayed
 from dhpo.data.validation import default_test_size
 from dhpo.job import Limits
+from dhpo.words import counted, did_you_mean
 
 __all__ = [
     "check_estimator",
@@ -34,6 +35,7 @@ __all__ = [
 
 # Without any worker; `dhpo.workers-timeout` in the configuration of Dask says otherwise.
 _WORKERS_TIMEOUT = "60s"
+_ARGUMENTS_OF_FIT = ("classes", "journal", "sample_weight", "validation_data")
 
 
 def check_estimator(estimator: Any) -> None:
@@ -68,8 +70,9 @@ def check_fit_params(estimator: Any, fit_params: Mapping[str, Any]) -> None:
         return
     for name in fit_params.keys() - taken.keys():
         raise TypeError(
-            f"fit got {name}=, which partial_fit of {type(estimator).__name__} does not take. Groups and other "
-            "arguments of splitters and scorers are for candidates that are fitted whole."
+            f"fit got {name}=, which partial_fit of {type(estimator).__name__} does not take."
+            f"{did_you_mean(name, [*_ARGUMENTS_OF_FIT, *taken])} Groups and other arguments of splitters and scorers "
+            "are for candidates that are fitted whole."
         )
 
 
@@ -130,24 +133,24 @@ def checked_test_size(test_size: Any) -> Callable[[int], float]:
     return lambda n_blocks: share
 
 
-def checked_validation(validation_data: Any, with_y: bool, n_columns: int | None) -> Any:
+def checked_validation(validation_data: Any, with_y: bool, n_columns: int | None, text: bool = False) -> Any:
     """Return the chunks of the user's X and y to score on, None for None, or raise ValueError."""
     if validation_data is None:
         return None
     if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
         raise ValueError(f"validation_data must be a pair (X, y); given was a {type(validation_data).__name__}.")
-    X, y = as_chunks_together(X=validation_data[0], y=validation_data[1])
+    X, y = as_chunks_together(text, X=validation_data[0], y=validation_data[1])
     if X is None or (y is None) == with_y:
         raise ValueError("validation_data must be a pair (X, y) with a y if, and only if, fit is given one.")
     check_lengths(X, y)
-    if None not in (n_columns, X.n_columns) and X.n_columns != n_columns:
-        raise ValueError(f"validation_data has {X.n_columns} columns where X has {n_columns}.")
+    if n_columns is not None and X.n_columns not in (None, n_columns):
+        raise ValueError(f"validation_data has {counted(int(X.n_columns or 0), 'column')} where X has {n_columns}.")
     return X, y
 
 
 def warn_of_column(y: Any) -> None:
     """Warn of an array of targets with one column, which is taken as one-dimensional."""
-    if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1 and not hasattr(y, "columns"):
+    if not is_delayed(y) and getattr(y, "ndim", 1) == 2 and y.shape[1] == 1 and not hasattr(y, "columns"):
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), "
             "for example using ravel().",

@@ -18,6 +18,7 @@ from dhpo.schedules.rungs import checked_int
 from dhpo.search.whole import WholeOrBlockSearchCV
 from dhpo.space import Space
 from dhpo.trial import Params
+from dhpo.words import counted
 
 __all__ = ["GridSearchCV", "RandomizedSearchCV"]
 
@@ -216,8 +217,8 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         n_trials = checked_int("n_iter", self.n_iter)
         if size is not None and size < n_trials:
             warnings.warn(
-                f"n_iter={n_trials} is more than the {size} points of param_distributions; all of them are "
-                f"trained, once each.",
+                f"n_iter={n_trials} is more than there are: param_distributions has {counted(size, 'point')}. Each is "
+                "trained once.",
                 UserWarning,
                 stacklevel=2,
             )

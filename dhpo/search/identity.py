@@ -8,7 +8,7 @@ from typing import Any
 import joblib
 
 from dhpo.crossval.job import FitSearch
-from dhpo.data.collections import Chunks
+from dhpo.data.collections import Chunks, is_future, is_lazy
 from dhpo.job import Job
 from dhpo.journal import describe
 
@@ -46,7 +46,7 @@ def identity_of(search: Any, job: Job) -> dict[str, str]:
     identity["sample_weight"] = _of_chunks(job.data.sample_weight)
     if job.data.validation is not None:
         identity["validation_data"] = " and ".join(_of_chunks(chunks) for chunks in job.data.validation)
-    identity.update((f"fit({name}=)", describe(value)) for name, value in job.fit_kwargs.items())
+    identity.update((f"fit({name}=)", _of_argument(value)) for name, value in job.fit_kwargs.items())
     return identity
 
 
@@ -74,6 +74,11 @@ def _of_params(search: Any) -> dict[str, str]:
     identity = {"search": type(search).__name__}
     identity.update((name, describe(value)) for name, value in params.items() if name not in _NO_MATTER)
     return identity
+
+
+def _of_argument(value: Any) -> str:
+    # What Dask has yet to compute depends on data, which is compared by itself.
+    return "computed by Dask" if is_lazy(value) or is_future(value) else describe(value)
 
 
 def _of_chunks(chunks: Chunks | None) -> str:

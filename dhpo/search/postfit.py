@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dhpo.data.blocks import align, check_lengths, needs_lengths
 from dhpo.data.collections import as_chunks_together, chunk_lengths
+from dhpo.data.numbers import takes_text
 from dhpo.data.rows import n_rows, take
 from dhpo.scoring import deciding_scoring, make_block_scorer
 from dhpo.wrapped import wrapped_scoring
@@ -150,7 +151,7 @@ class PredictsWithBest:
         return shown._sk_visual_block_()
 
     def _score_blocks(self, X: Any, y: Any) -> float:
-        X_chunks, y_chunks = as_chunks_together(X=X, y=y)
+        X_chunks, y_chunks = as_chunks_together(takes_text(self.best_estimator_), X=X, y=y)
         if X_chunks is None:
             raise TypeError("X is None")
         check_lengths(X_chunks, y_chunks)

@@ -60,7 +60,7 @@ class LeavesResults:
 
     @property
     def metadata_(self) -> dict[str, Any]:
-        """What did run: `metadata` with the real numbers, and the totals of `summary().attrs`."""
+        """What did run: all of `metadata` with the real numbers, and the totals of `summary().attrs`."""
         check_is_fitted(self, "history_")
         frame = self._history.summary()
         planned = self._planned
@@ -70,13 +70,14 @@ class LeavesResults:
             scored = {r["partial_fit_calls"] for r in self.history_ if r["bracket"] == bracket["bracket"]}
             brackets.append(
                 {
-                    "bracket": bracket["bracket"],
+                    **bracket,
                     "n_models": len(rows),
                     "partial_fit_calls": int(rows["partial_fit_calls"].sum()),
                     "decisions": sorted(scored),
                 }
             )
         return {
+            **planned,
             "n_models": len(frame),
             **self._history.costs(),
             "max_iter": int(frame["partial_fit_calls"].max()) if len(frame) else 0,

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import sklearn
-from dask.base import is_dask_collection
+from dask.delayed import Delayed
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import Tags, get_tags
@@ -19,6 +19,7 @@ from dhpo.crossval.executor import FitExecutor
 from dhpo.crossval.job import FitData, FitSearch, LazyInput, Routed, make_fit_data
 from dhpo.crossval.results import warn_of_fits, warn_of_scores
 from dhpo.crossval.scoring import WholeScoring, accepts_sample_weight, check_refit, resolve_whole_scoring
+from dhpo.data.collections import is_lazy
 from dhpo.history import History
 from dhpo.journal import Header, open_journal
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
@@ -27,6 +28,7 @@ from dhpo.search.door import checked_limits
 from dhpo.search.identity import identity_of_fits
 from dhpo.search.run import Run
 from dhpo.trial import Params
+from dhpo.words import did_you_mean
 from dhpo.wrapped import unwrap, wrapped_scoring
 
 __all__ = ["WholeOrBlockSearchCV"]
@@ -53,7 +55,9 @@ class WholeOrBlockSearchCV(BlockSearchCV):
     def _fits_whole(self, *data: Any) -> bool:
         if self.max_iter is not None:
             return False
-        return not hasattr(unwrap(self.estimator), "partial_fit") or not any(map(is_dask_collection, data))
+        # A delayed object is all of the data as much as data in memory is: there are no chunks to train on.
+        has_chunks = any(is_lazy(part) and not isinstance(part, Delayed) for part in data)
+        return not hasattr(unwrap(self.estimator), "partial_fit") or not has_chunks
 
     def plan(self) -> Plan:
         """Tell what will run, before any work.
@@ -108,8 +112,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         self._refuse_what_blocks_need(validation_data)
         given = {"sample_weight": sample_weight, "classes": classes}
         params = {**{k: v for k, v in given.items() if v is not None}, **fit_params}
-        self._refuse_second_run()
-        with open_journal(journal) as opened:
+        with self._alone(), open_journal(journal) as opened:
             search = self._fit_search(X, y, params)
             if opened is not None:
                 opened.begin(Header(identity_of_fits(self, search, X, y, params), 0, by_fits=True))
@@ -163,7 +166,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         _check_params(self.estimator, candidates)
         make = partial(self._make_data, scoring)
         lazy = None
-        if any(map(is_dask_collection, (X, y, *params.values()))):
+        if any(map(is_lazy, (X, y, *params.values()))):
             lazy = LazyInput(X, y, params)
         return FitSearch(
             estimator=clone(self.estimator),
@@ -270,4 +273,9 @@ def _check_params(estimator: Any, candidates: Sequence[Params]) -> None:
         names = tuple(sorted(params))
         if names not in seen:
             seen.add(names)
-            clone(estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
+            try:
+                clone(estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
+            except ValueError as error:
+                known = estimator.get_params(deep=True)
+                hints = [did_you_mean(name, known) for name in names if name not in known]
+                raise type(error)(f"{error}{next(filter(None, hints), '')}") from error

@@ -86,8 +86,9 @@ def test_classes_are_those_of_all_rows():
 )
 def test_targets_that_are_no_labels_are_a_fact_and_no_exception(y, words):
     facts = look(spec(y=y), Split(0.3, 5))[0]
-    assert words in facts.error
-    assert look(spec(y=y), Split(0.3, 5), with_classes=False)[0].error is None
+    assert words in facts.no_classes
+    assert facts.error is None  # of no matter where the user told the classes
+    assert look(spec(y=y), Split(0.3, 5), with_classes=False)[0].no_classes is None
 
 
 def test_a_mismatch_is_a_fact_and_no_exception(split):

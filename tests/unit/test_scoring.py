@@ -184,7 +184,7 @@ def test_sums_are_used_where_there_are_any(binary, regression):
 
 
 def test_bad_scoring_is_named():
-    with pytest.raises(ValueError, match=r"scoring='acuracy' is not a scorer.*accuracy"):
+    with pytest.raises(ValueError, match=r"scoring='acuracy' is not the name of a scorer\. Did you mean 'accuracy'\?"):
         resolve_scoring(LogisticRegression(), "acuracy")
     with pytest.raises(TypeError, match="scoring=3 of type int"):
         resolve_scoring(LogisticRegression(), 3)

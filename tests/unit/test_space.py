@@ -139,16 +139,16 @@ def test_what_is_refused(parameters, error, message):
 
 def test_validation_names_the_nearest_parameter():
     Space({"alpha": [1]}).validate_for(SGDClassifier())
-    with pytest.raises(ValueError, match=r"parameters: 'alhpa' is not .* SGDClassifier; did you mean 'alpha'\?"):
+    with pytest.raises(ValueError, match=r"parameters: 'alhpa' is not .* SGDClassifier. Did you mean 'alpha'\?"):
         Space({"alhpa": [1]}).validate_for(SGDClassifier())
-    with pytest.raises(ValueError, match="'qqq' is not a parameter of SGDClassifier; allowed are alpha, average"):
+    with pytest.raises(ValueError, match=r"'qqq' is not a parameter of SGDClassifier\. Allowed are alpha, average"):
         Space([{"alpha": [1]}, {"qqq": scipy.stats.uniform()}]).validate_for(SGDClassifier())
 
 
 def test_validation_of_nested_parameters():
     pipeline = Pipeline([("scale", StandardScaler()), ("model", SGDClassifier())])
     Space({"model__alpha": [1], "scale__with_mean": [True]}).validate_for(pipeline)
-    with pytest.raises(ValueError, match="did you mean 'model__alpha'"):
+    with pytest.raises(ValueError, match="Did you mean 'model__alpha'"):
         Space({"model__alhpa": [1]}).validate_for(pipeline)
     # LogisticRegression has a C that SGDClassifier has not: the step itself is searched.
     Space({"model": [LogisticRegression()], "model__C": [1]}).validate_for(pipeline)

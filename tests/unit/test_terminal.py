@@ -100,13 +100,16 @@ def test_in_the_middle() -> None:
     assert row(lines, "1") == ["1", "3/3", "1", "0.7500", "4/5", "80%"]
     assert row(lines, "0") == ["0", "1/2", "1", "-", "1/6", "17%"]
     assert row(lines, "all") == ["all", "4/5", "2", "0.7500", "5/11", "45%"]
-    assert lines[-2] == "best 0.7500 by trial 1 after 1 calls: alpha=0.1, penalty=l1"
+    assert lines[-2] == "best 0.7500 by trial 1 after 1 call: alpha=0.1, penalty=l1"
     assert lines[-1] == f"6 s, about 8 s left  ·  1 failed  ·  {LINK}"
 
 
 def test_the_data_once_it_is_known() -> None:
     history = history_of(DataPrepared(20, 1149, 288, 9_000, 0, 0.1))
-    assert draw(Picture(TWO_BRACKETS, history, None, clock=Clock()))[-2] == "20 blocks: 1,149 rows train, 288 score"
+    assert (
+        draw(Picture(TWO_BRACKETS, history, None, clock=Clock()))[-2]
+        == "20 blocks: 1,149 rows to train on, 288 to score on"
+    )
 
 
 def test_a_step_told_again_counts_once() -> None:

@@ -1,0 +1,35 @@
+"""Numbers with their nouns, and the nearest of the names that are allowed: what many messages need."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["counted", "did_you_mean"]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: "1 call", "1,581 calls".
+
+    Parameters
+    ----------
+    number : int
+    noun : str
+        In the singular; the plural is regular.
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """The question after the nearest name that is known, with a space before it; nothing where none is near.
+
+    Parameters
+    ----------
+    name : object
+        What was given; only a string is near to any.
+    known : iterable of str
+    """
+    if not isinstance(name, str):
+        return ""
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
