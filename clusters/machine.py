@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import dask
@@ -12,6 +11,7 @@ from dask.utils import format_bytes, parse_bytes
 from distributed.system import MEMORY_LIMIT
 
 from clusters.ending import EndsWithScheduler
+from clusters.guard import refuse_unguarded_script
 from clusters.opening import opened
 from clusters.quiet import quiet_settings
 
@@ -70,7 +70,7 @@ def local(
     ValueError, TypeError
         If a parameter is not allowed; before anything is started.
     RuntimeError
-        If a worker process got here by importing a script that has no `__main__` guard.
+        If a script without a `__main__` guard calls this: each worker process would import it. Before anything starts.
 
     Notes
     -----
@@ -93,7 +93,8 @@ def local(
 
 def start_local(arguments: dict[str, Any]) -> LocalCluster:
     """Start what `local_arguments` describes."""
-    _refuse_unguarded_script()
+    if arguments["processes"]:
+        refuse_unguarded_script()
     with dask.config.set(quiet_settings()):
         return opened(LocalCluster, arguments)
 
@@ -164,15 +165,3 @@ def _check_address(dashboard: object) -> None:
     # A bare ":8787" would listen on every interface of the machine.
     if not host or not port.isdecimal():
         raise ValueError(f"dashboard={dashboard!r}: expected 'host:port', as '{_LOOPBACK}:8787', or None")
-
-
-def _refuse_unguarded_script() -> None:
-    frame = inspect.currentframe()
-    while frame is not None:
-        # The name that multiprocessing gives to the script while a new process imports it.
-        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "__mp_main__":
-            raise RuntimeError(
-                f"clusters.local() is called while a worker process imports {frame.f_code.co_filename}; "
-                'put the code that starts the cluster below `if __name__ == "__main__":`'
-            )
-        frame = frame.f_back

@@ -13,6 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from dhpo.full_disk import TEMPORARY, says_where
+
 __all__ = ["Crumb", "CrumbTrail", "read_crumb", "remove_crumb"]
 
 _LAYOUT = struct.Struct("<qqqq")
@@ -60,8 +62,15 @@ class CrumbTrail:
         self._turn = 0
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.ftruncate(descriptor, _LAYOUT.size)
+            # Not by ftruncate(): to write through the mapping what a full disk has no room for kills the process.
+            with says_where(self._path.parent, TEMPORARY):
+                left = _LAYOUT.size
+                while left:
+                    left -= os.write(descriptor, bytes(left))
             self._map = mmap.mmap(descriptor, _LAYOUT.size)
+        except BaseException:
+            self._path.unlink(missing_ok=True)  # or the next to try would take this step for dead
+            raise
         finally:
             os.close(descriptor)
         self.nobody()

@@ -23,6 +23,7 @@ from dhpo.data.fingerprint import fingerprint
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockFacts, BlockSpec, Split, prepare
 from dhpo.data.rows import Rows, n_rows
+from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.gathering import gather
 from dhpo.worker import single_threaded, worker_state
 from dhpo.workspace import Workspace
@@ -230,7 +231,8 @@ def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockS
     if not shared or len(data) <= _HEAVY_BYTES:
         return BlockSpec(block.index, data=data, supplied=supplied)
     path = workspace.scratch / f"{kind}-{block.index:06d}.graph"
-    path.write_bytes(data)
+    with says_where(workspace.scratch, f"{TEMPORARY}, or by {JOURNAL}"):
+        path.write_bytes(data)
     return BlockSpec(block.index, path=str(path), supplied=supplied)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any, overload
 
 import numpy as np
@@ -87,6 +89,22 @@ class Space:
         (params,) = ParameterSampler(self._dicts, n_iter=1, random_state=rng)
         return dict(params)
 
+    def warn_of_ranges(self) -> None:
+        """Warn of tuples of two numbers: they are two values, and read like the ends of a range."""
+        for choices in self._dicts:
+            for name, value in choices.items():
+                if _looks_like_a_range(value):
+                    low, high = value
+                    by_magnitude = f"scipy.stats.loguniform({low!r}, {high!r}) or " if low > 0 else ""
+                    warnings.warn(
+                        f"parameters: {name!r} is {value!r}, a tuple of two numbers: these two values are tried, and "
+                        f"none between them. For a range write {by_magnitude}scipy.stats.uniform({low!r}, "
+                        f"{high - low!r}), which take all between {low!r} and {high!r}; for the two values write "
+                        f"[{low!r}, {high!r}].",
+                        UserWarning,
+                        stacklevel=2,
+                    )
+
     def validate_for(self, estimator: Any) -> None:
         """Refuse a space with a parameter that the estimator does not have.
 
@@ -155,6 +173,14 @@ def _n_points(choices: Mapping[str, Any]) -> int:
 
 def _is_distribution(value: Any) -> bool:
     return hasattr(value, "rvs")
+
+
+def _looks_like_a_range(value: Any) -> bool:
+    if not isinstance(value, tuple) or len(value) != 2:
+        return False
+    # Two integers are as often two sizes to try.
+    numbers = all(isinstance(number, Real) and not isinstance(number, bool) for number in value)
+    return numbers and any(isinstance(number, float) for number in value) and value[0] < value[1]
 
 
 def _is_settable(name: str, known: Mapping[str, Any], choices: Mapping[str, Any]) -> bool:

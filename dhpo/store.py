@@ -20,6 +20,7 @@ import cloudpickle
 import fsspec
 
 from dhpo.events import Checkpoint
+from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 
 __all__ = ["Checkpoint", "ModelLost", "ModelStore", "dumps_model", "is_local", "loads_model"]
 
@@ -84,6 +85,11 @@ class ModelStore:
         for trial, calls, length in sizes:
             checkpoints[trial] = Checkpoint(trial, calls, name, offset, length, _digest(models[trial, calls]))
             offset += length
+        with says_where(self.url, JOURNAL if self._durable else TEMPORARY):
+            self._write_file(name, content)
+        return checkpoints
+
+    def _write_file(self, name: str, content: bytes) -> None:
         if self.is_local:
             path = Path(self._root) / name
             partial = path.with_suffix(".partial")
@@ -98,7 +104,6 @@ class ModelStore:
                 partial.unlink(missing_ok=True)
         else:
             self._fs.pipe_file(f"{self._root}/{name}", content)
-        return checkpoints
 
     def read(self, checkpoint: Checkpoint) -> bytes:
         """The bytes of one model.

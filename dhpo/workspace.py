@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dask
 
+from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.store import ModelStore
 
 __all__ = ["Workspace", "holds_token"]
@@ -34,6 +35,7 @@ class Workspace:
     """
 
     def __init__(self, parent: Path | None = None, models: ModelStore | None = None) -> None:
+        setting = TEMPORARY if parent is None else JOURNAL
         if parent is None:
             parent = Path(dask.config.get("temporary-directory", None) or tempfile.gettempdir())
         else:
@@ -41,7 +43,8 @@ class Workspace:
                 shutil.rmtree(left, ignore_errors=True)
         self.run = uuid.uuid4().hex[:12]
         self.path = parent.absolute() / f"dhpo-{self.run}"
-        self.path.mkdir(mode=0o700, parents=True)
+        with says_where(parent.absolute(), setting):
+            self.path.mkdir(mode=0o700, parents=True)
         # Also when the search object is dropped without a word, and when the interpreter ends.
         self._finalizer = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
         if models is None:
@@ -49,9 +52,10 @@ class Workspace:
             models.create()
         self.models = models
         self.scratch = self.path / "scratch"
-        self.scratch.mkdir(mode=0o700)
         self._token = uuid.uuid4().hex
-        (self.path / "token").write_text(self._token)
+        with says_where(parent.absolute(), setting):
+            self.scratch.mkdir(mode=0o700)
+            (self.path / "token").write_text(self._token)
 
     def crumb(self, step: int, shared: bool) -> str:
         """The file for the breadcrumbs of a step: in this folder, or else in the temporary folder of its worker."""

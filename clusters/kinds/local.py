@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from clusters.config import ClusterConfig, Section
 from clusters.ending import count_idleness
 from clusters.errors import ConfigError, Problem, StartError
+from clusters.guard import UnguardedScript
 from clusters.kinds import Kind
 from clusters.listening import dashboard_problem
 from clusters.machine import LocalCluster, local_arguments, start_local
@@ -82,6 +83,8 @@ def _start(config: LocalConfig, deadline: Deadline) -> LocalCluster:
     arguments["security"] = security_of(config.security, default=False)
     try:
         cluster = start_local(arguments)
+    except UnguardedScript as error:
+        raise StartError(*str(error).rsplit(": ", 1)) from None
     except (OSError, RuntimeError) as error:
         raise StartError(f"the cluster on this machine did not start: {error}", "see the cause") from error
     try:

@@ -31,6 +31,7 @@ from dhpo.events import (
     Stopped,
     TrialStarted,
 )
+from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import Observers
@@ -174,7 +175,8 @@ class FitExecutor:
         pickled = await asyncio.to_thread(cloudpickle.dumps, job, 5)
         if shared:
             path = self._workspace.scratch / "job.pickle"
-            await asyncio.to_thread(path.write_bytes, pickled)
+            with says_where(path.parent, f"{TEMPORARY}, or by {JOURNAL}"):
+                await asyncio.to_thread(path.write_bytes, pickled)
             self._source = str(path)
         else:
             # Once over the network to each worker, and from worker to worker.

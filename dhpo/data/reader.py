@@ -20,6 +20,7 @@ from dhpo.data.blocks import Block, BlockMismatch
 from dhpo.data.fingerprint import fingerprint
 from dhpo.data.rows import Rows
 from dhpo.data.validation import fold_of_rows, split_rows
+from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 
 __all__ = ["BlockFacts", "BlockSpec", "FoldedRows", "Split", "load_fold", "load_training", "load_validation", "prepare"]
 
@@ -313,7 +314,9 @@ def _dump(rows: Rows, path: Path) -> None:
     """Write atomically: another worker sees the whole copy or none."""
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        joblib.dump(rows, partial)
+        # The folder of a journal on this machine holds them, too.
+        with says_where(path.parent, f"{TEMPORARY}, or by {JOURNAL}"):
+            joblib.dump(rows, partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import fsspec
 import dhpo
 from dhpo.errors import JournalError
 from dhpo.events import Event
+from dhpo.full_disk import JOURNAL, says_where
 from dhpo.journal.codec import decode_event, encode_event
 from dhpo.journal.identity import differences
 from dhpo.journal.lines import decode_lines, encode_line
@@ -99,6 +100,7 @@ class Journal:
             self.close()
             raise
         self._n_lines = n_lines
+        self._length = length
         self._waiting: list[bytes] = []
 
     def begin(self, header: Header) -> None:
@@ -137,9 +139,19 @@ class Journal:
     def commit(self) -> None:
         """Write what was recorded since the last commit, and wait until it is safe."""
         self._lock.renew()
-        if self._waiting and self._log is not None:
-            data, self._waiting = b"".join(self._waiting), []
-            self._log.write(data)
+        if not self._waiting or self._log is None:
+            return
+        data = b"".join(self._waiting)
+        try:
+            with says_where(self.url, JOURNAL):
+                self._log.write(data)
+        except BaseException:
+            # A part of it may be there. What a later commit adds has to follow the last whole line.
+            with suppress(OSError):
+                self._log.cut(self._length)
+            raise
+        self._length += len(data)
+        self._waiting = []
 
     def close(self) -> None:
         """Let other processes in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dhpo.schedules.bracket import BracketSchedule
-from dhpo.schedules.rungs import BracketPlan, Plan, checked_int, halving_rungs
+from dhpo.schedules.rungs import BracketPlan, Plan, checked_factor, checked_int, halving_rungs
 
 __all__ = ["SuccessiveHalving"]
 
@@ -22,8 +22,8 @@ class SuccessiveHalving(BracketSchedule):
         `partial_fit` calls before the first decision.
     max_iter : int, optional
         Most calls of one trial; the last rung is cut to it. Default: until a single trial remains.
-    aggressiveness : int, default 3
-        The reduction factor, eta.
+    aggressiveness : float, default 3
+        The reduction factor, eta; 2 or more.
 
     References
     ----------
@@ -32,11 +32,11 @@ class SuccessiveHalving(BracketSchedule):
     """
 
     def __init__(
-        self, n_initial_parameters: int, n_initial_iter: int, max_iter: int | None = None, aggressiveness: int = 3
+        self, n_initial_parameters: int, n_initial_iter: int, max_iter: int | None = None, aggressiveness: float = 3
     ) -> None:
         n = checked_int("n_initial_parameters", n_initial_parameters)
         r = checked_int("n_initial_iter", n_initial_iter)
-        eta = checked_int("aggressiveness", aggressiveness, minimum=2)
+        eta = checked_factor("aggressiveness", aggressiveness)
         if max_iter is not None:
             max_iter = checked_int("max_iter", max_iter)
             if max_iter < r:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dhpo.schedules.bracket import BracketSchedule
-from dhpo.schedules.rungs import Plan, checked_int, hyperband_brackets
+from dhpo.schedules.rungs import Plan, checked_factor, checked_int, hyperband_brackets
 
 __all__ = ["Hyperband"]
 
@@ -18,8 +18,8 @@ class Hyperband(BracketSchedule):
     ----------
     max_iter : int, default 81
         Most `partial_fit` calls of one trial; R in the paper.
-    aggressiveness : int, default 3
-        The reduction factor, eta.
+    aggressiveness : float, default 3
+        The reduction factor, eta; 2 or more.
 
     References
     ----------
@@ -27,7 +27,6 @@ class Hyperband(BracketSchedule):
        approach to hyperparameter optimization. JMLR 18(185), algorithm 1. https://jmlr.org/papers/v18/16-558.html
     """
 
-    def __init__(self, max_iter: int = 81, aggressiveness: int = 3) -> None:
+    def __init__(self, max_iter: int = 81, aggressiveness: float = 3) -> None:
         max_iter = checked_int("max_iter", max_iter)
-        aggressiveness = checked_int("aggressiveness", aggressiveness, minimum=2)
-        super().__init__(Plan(hyperband_brackets(max_iter, aggressiveness)))
+        super().__init__(Plan(hyperband_brackets(max_iter, checked_factor("aggressiveness", aggressiveness))))

@@ -6,6 +6,7 @@ rounding here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,7 @@ __all__ = [
     "BracketPlan",
     "Plan",
     "Rung",
+    "checked_factor",
     "checked_int",
     "fixed_rungs",
     "halving_rungs",
@@ -29,6 +31,7 @@ __all__ = [
 
 _SHOWN_RUNGS = 6
 _DECAY_DENOMINATOR = 100
+_FACTOR_DENOMINATOR = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +150,25 @@ def checked_int(name: str, value: Any, minimum: int = 1) -> int:
     return int(value)
 
 
-def integer_log(n: int, base: int) -> int:
+def checked_factor(name: str, value: Any) -> int | Fraction:
+    """Return a reduction factor as an int, or else as the nearest fraction with a denominator of at most 1,000.
+
+    Fractions make the arithmetic of rungs as exact as integers do.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not 2 <= float(value) < math.inf:
+        raise ValueError(f"{name}={value!r} is not allowed: give a number >= 2.")
+    factor = Fraction(float(value)).limit_denominator(_FACTOR_DENOMINATOR)
+    return int(factor) if factor.denominator == 1 else factor
+
+
+def integer_log(n: int, base: int | Fraction) -> int:
     """Return the largest k with `base**k <= n`, for n >= 1 and base >= 2."""
     if n < 1 or base < 2:
         raise ValueError(f"integer_log({n!r}, {base!r}) is not defined: give n >= 1 and base >= 2.")
     k = 0
-    while (n := n // base) > 0:
-        k += 1
+    power = base
+    while power <= n:
+        k, power = k + 1, power * base
     return k
 
 
@@ -163,20 +178,20 @@ def fixed_rungs(n: int, max_iter: int, fits_per_score: int | None = None) -> tup
     return tuple(Rung(n, resource) for resource in _grid_points(step, max_iter))
 
 
-def halving_rungs(n: int, r: int, eta: int, max_iter: int | None = None) -> tuple[Rung, ...]:
-    """Return the rungs of successive halving: n // eta**i trials to r * eta**i calls.
+def halving_rungs(n: int, r: int, eta: int | Fraction, max_iter: int | None = None) -> tuple[Rung, ...]:
+    """Return the rungs of successive halving: n // eta**i trials to r * eta**i calls, rounded to a whole number.
 
     Ends when a single trial remains, when none would, or at `max_iter` calls. The last rung is cut to `max_iter`, where
     dask-ml goes on to the next power beyond.
     """
     rungs = [Rung(n, r)]
-    while n // eta >= 1 and (max_iter is None or r < max_iter):
-        n, r = n // eta, r * eta if max_iter is None else min(r * eta, max_iter)
-        rungs.append(Rung(n, r))
+    while (left := int(n // eta ** len(rungs))) >= 1 and (max_iter is None or rungs[-1].resource < max_iter):
+        resource = round(r * eta ** len(rungs))
+        rungs.append(Rung(left, resource if max_iter is None else min(resource, max_iter)))
     return tuple(rungs)
 
 
-def hyperband_brackets(max_iter: int, eta: int) -> tuple[BracketPlan, ...]:
+def hyperband_brackets(max_iter: int, eta: int | Fraction) -> tuple[BracketPlan, ...]:
     """Return the brackets of Hyperband, the most aggressive first.
 
     Algorithm 1 of Li et al. (2018) with R = `max_iter`: bracket s starts n = ceil((s_max + 1) / (s + 1) * eta**s)
@@ -188,9 +203,9 @@ def hyperband_brackets(max_iter: int, eta: int) -> tuple[BracketPlan, ...]:
     return tuple(_hyperband_bracket(s, s_max, max_iter, eta) for s in range(s_max, -1, -1))
 
 
-def _hyperband_bracket(s: int, s_max: int, max_iter: int, eta: int) -> BracketPlan:
-    n = -(-(s_max + 1) * eta**s // (s + 1))
-    return BracketPlan(s, tuple(Rung(n // eta**i, max_iter // eta ** (s - i)) for i in range(s + 1)))
+def _hyperband_bracket(s: int, s_max: int, max_iter: int, eta: int | Fraction) -> BracketPlan:
+    n = -int(-(s_max + 1) * eta**s // (s + 1))
+    return BracketPlan(s, tuple(Rung(int(n // eta**i), int(max_iter // eta ** (s - i))) for i in range(s + 1)))
 
 
 def inverse_decay_rungs(n: int, decay_rate: float, max_iter: int, fits_per_score: int = 1) -> tuple[Rung, ...]:

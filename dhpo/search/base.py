@@ -87,6 +87,9 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
         """The number of the first trial of each bracket, where models are named by brackets, as dask-ml does."""
         return None
 
+    def _warn(self) -> None:
+        """Warn of parameters that do nothing, or have another name, once for a search that starts."""
+
     def plan(self) -> Plan:
         """Tell what will run, before any work.
 
@@ -302,6 +305,8 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
         space = self._space()
         space.validate_for(self.estimator)
         schedule = self._schedule()
+        space.warn_of_ranges()
+        self._warn()
         refit = getattr(self, "refit", True)
         metrics = resolve_metrics(estimator, self._scoring(), refit)
         n_folds = checked_folds(getattr(self, "cv", None), self.test_size, validation_data)

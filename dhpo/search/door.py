@@ -11,13 +11,14 @@ from typing import Any
 import dask
 import sklearn
 from dask.base import is_dask_collection
+from dask.delayed import Delayed
 from dask.utils import parse_timedelta
 from sklearn.exceptions import DataConversionWarning, UnsetMetadataPassedError
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from dhpo.data.blocks import check_lengths
-from dhpo.data.collections import as_chunks_together, is_delayed
+from dhpo.data.collections import as_chunks_together, is_delayed, is_future
 from dhpo.data.validation import default_test_size
 from dhpo.job import Limits
 from dhpo.words import counted, did_you_mean
@@ -29,6 +30,7 @@ __all__ = [
     "checked_limits",
     "checked_test_size",
     "checked_validation",
+    "refuse_lazy_estimator",
     "routed_weight",
     "warn_of_column",
 ]
@@ -38,8 +40,16 @@ _WORKERS_TIMEOUT = "60s"
 _ARGUMENTS_OF_FIT = ("classes", "journal", "sample_weight", "validation_data")
 
 
+def refuse_lazy_estimator(estimator: Any) -> None:
+    """Raise TypeError for a future or delayed object where an estimator is wanted."""
+    if is_future(estimator) or isinstance(estimator, Delayed):
+        given, way = ("Future", "result") if is_future(estimator) else ("Delayed object", "compute")
+        raise TypeError(f"estimator is a {given}: give the estimator itself, its {way}(). The workers get it anyway.")
+
+
 def check_estimator(estimator: Any) -> None:
     """Raise TypeError or ValueError if this is nothing that can be trained block by block."""
+    refuse_lazy_estimator(estimator)
     if hasattr(estimator, "check_steps") and not isinstance(estimator, type):
         estimator.check_steps()
     needed = ("partial_fit", "get_params", "set_params")

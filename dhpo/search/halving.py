@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from itertools import accumulate
+from numbers import Integral
 from typing import Any
 
 from dhpo.samplers.base import Sampler
@@ -11,8 +12,9 @@ from dhpo.samplers.random import RandomSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.halving import SuccessiveHalving
 from dhpo.schedules.hyperband import Hyperband
-from dhpo.schedules.rungs import Plan, checked_int
+from dhpo.schedules.rungs import Plan, checked_factor, checked_int
 from dhpo.search.incremental import _InitialParameters
+from dhpo.seeds import seed_for
 from dhpo.space import Space
 
 __all__ = ["HyperbandSearchCV", "SuccessiveHalvingSearchCV"]
@@ -34,8 +36,8 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         `partial_fit` calls before the first decision.
     max_iter : int, optional
         Most calls of one trial. Default: until a single trial remains.
-    aggressiveness : int, default 3
-        The reduction factor, eta in the literature.
+    aggressiveness : float, default 3
+        The reduction factor, eta in the literature; 2 or more.
     speculate : bool, default True
         Train the candidates that lead on while workers would idle, before it is decided who goes on. What is not
         promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`, nor where
@@ -54,7 +56,7 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         n_initial_parameters: int | str = 10,
         n_initial_iter: int | None = None,
         max_iter: int | None = None,
-        aggressiveness: int = 3,
+        aggressiveness: float = 3,
         test_size: float | None = None,
         patience: Any = False,
         tol: float | None = 0.001,
@@ -112,8 +114,8 @@ class HyperbandSearchCV(_InitialParameters):
         See `IncrementalSearchCV`.
     max_iter : int, default 81
         Most `partial_fit` calls of one trial; R in the paper.
-    aggressiveness : int, default 3
-        The reduction factor; eta in the paper.
+    aggressiveness : float, default 3
+        The reduction factor; eta in the paper; 2 or more.
     patience : bool or int, default False
         Stop trials that no longer improve; True waits max_iter // aggressiveness calls. `patience` should not be lower
         than that: Hyperband stops trials early itself.
@@ -131,7 +133,7 @@ class HyperbandSearchCV(_InitialParameters):
         estimator: Any,
         parameters: Any,
         max_iter: int = 81,
-        aggressiveness: int = 3,
+        aggressiveness: float = 3,
         patience: Any = False,
         tol: float | None = 0.001,
         test_size: float | None = None,
@@ -175,9 +177,8 @@ class HyperbandSearchCV(_InitialParameters):
         return self._with_patience(schedule, self._patience_calls())
 
     def _patience_calls(self) -> Any:
-        shortest = max(
-            checked_int("max_iter", self.max_iter) // checked_int("aggressiveness", self.aggressiveness, 2), 2
-        )
+        calls = checked_int("max_iter", self.max_iter) // checked_factor("aggressiveness", self.aggressiveness)
+        shortest = max(int(calls), 2)
         if self.patience is True:
             return shortest
         if self.patience and self.tol is not None and 1 < self.patience < shortest:
@@ -195,14 +196,21 @@ class HyperbandSearchCV(_InitialParameters):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What will run, as dask-ml tells it; each bracket with the parameters of its `SuccessiveHalvingSearchCV`."""
+        """What will run, as dask-ml tells it; each bracket with the parameters of its `SuccessiveHalvingSearchCV`.
+
+        Where `random_state` is an int, each bracket has one of its own: by themselves, too, they try other candidates.
+        """
         metadata = super().metadata
         own = self.get_params(deep=False)
-        same = ("aggressiveness", "max_iter", "patience", "random_state", "scoring", "test_size", "tol")
+        same = ("aggressiveness", "max_iter", "patience", "prefix", "scoring", "test_size", "tol", "verbose")
         for bracket in metadata["brackets"]:
+            seed = self.random_state
+            if isinstance(seed, Integral):
+                seed = seed_for(int(seed), bracket["bracket"], "bracket")
             bracket["SuccessiveHalvingSearchCV params"] = {
                 "n_initial_parameters": bracket["n_models"],
                 "n_initial_iter": bracket["decisions"][0],
+                "random_state": seed,
                 **{name: own[name] for name in same},
             }
         return metadata

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from dhpo.samplers.base import Sampler
@@ -65,8 +66,8 @@ class IncrementalSearchCV(_InitialParameters):
         Names of parameters with lists of values or distributions (`rvs`), as for scikit-learn's RandomizedSearchCV.
     n_initial_parameters : int or "grid", default 10
         Number of candidates, or all points of the grid.
-    decay_rate : None
-        Here for compatibility; `InverseDecaySearchCV` has it.
+    decay_rate : float or None, default None
+        Deprecated, and of no effect but a warning, as in dask-ml; `InverseDecaySearchCV` has it.
     test_size : float, optional
         Share of the rows of every block to score on. Default: about one block in all, at most 0.2.
     patience : int or False, default False
@@ -86,8 +87,8 @@ class IncrementalSearchCV(_InitialParameters):
         Show progress if the output is a terminal.
     prefix : str, default ""
         Accepted for compatibility.
-    scores_per_fit : None
-        The former name of `fits_per_score`.
+    scores_per_fit : int or None, default None
+        Deprecated: the former name of `fits_per_score`.
     predict_meta, predict_proba_meta, transform_meta : ndarray or pandas object, optional
         An empty result of the method, where it cannot be found out by calling it on one row of ones.
     refit : bool or str, default True
@@ -127,7 +128,7 @@ class IncrementalSearchCV(_InitialParameters):
         estimator: Any,
         parameters: Any,
         n_initial_parameters: int | str = 10,
-        decay_rate: None = None,
+        decay_rate: float | None = None,
         test_size: float | None = None,
         patience: Any = False,
         tol: float | None = 0.001,
@@ -171,12 +172,30 @@ class IncrementalSearchCV(_InitialParameters):
         self.max_failures = max_failures
 
     def _schedule(self) -> Schedule:
+        fits_per_score = self.fits_per_score if self.scores_per_fit is None else self.scores_per_fit
+        if self.scores_per_fit is not None and self.fits_per_score not in (1, self.scores_per_fit):
+            raise ValueError(
+                f"scores_per_fit={self.scores_per_fit!r} and fits_per_score={self.fits_per_score!r}: give "
+                "fits_per_score alone, scores_per_fit is its former name."
+            )
+        schedule = Incremental(self._n_trials(), self.max_iter, fits_per_score)
+        return self._with_patience(schedule, self.patience, fits_per_score)
+
+    def _warn(self) -> None:
+        super()._warn()
         if self.decay_rate is not None:
-            raise ValueError(f"decay_rate={self.decay_rate!r} is not allowed here: use InverseDecaySearchCV.")
+            warnings.warn(
+                f"decay_rate={self.decay_rate!r} has no effect here, and is deprecated since dask-ml 1.4.0: use "
+                f"InverseDecaySearchCV(..., decay_rate={self.decay_rate!r}) to drop candidates on the way.",
+                FutureWarning,
+                stacklevel=2,
+            )
         if self.scores_per_fit is not None:
-            raise ValueError(f"scores_per_fit={self.scores_per_fit!r} was renamed: use fits_per_score.")
-        schedule = Incremental(self._n_trials(), self.max_iter, self.fits_per_score)
-        return self._with_patience(schedule, self.patience, self.fits_per_score)
+            warnings.warn(
+                f"scores_per_fit is deprecated since Dask-ML v1.4.0: use fits_per_score={self.scores_per_fit!r}.",
+                UserWarning,
+                stacklevel=2,
+            )
 
 
 class InverseDecaySearchCV(_InitialParameters):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import sklearn
 from dask.delayed import Delayed
@@ -24,7 +25,7 @@ from dhpo.history import History
 from dhpo.journal import Header, open_journal
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV
-from dhpo.search.door import checked_limits
+from dhpo.search.door import checked_limits, refuse_lazy_estimator
 from dhpo.search.identity import identity_of_fits
 from dhpo.search.run import Run
 from dhpo.trial import Params
@@ -34,11 +35,26 @@ from dhpo.wrapped import unwrap, wrapped_scoring
 __all__ = ["WholeOrBlockSearchCV"]
 
 
+# Parameters that dask-ml's searches of these names have, and what to write instead.
+_GONE = {
+    "iid": "means over the splits are plain, as in scikit-learn: leave it out",
+    "cache_cv": "the data is sent to each worker once: leave it out",
+    "scheduler": "a search runs on the current distributed.Client: leave it out, and start a Client where you want one",
+}
+
+
 class WholeOrBlockSearchCV(BlockSearchCV):
     """Base of the searches that fit candidates whole where they can, and train them block by block where they must.
 
     A subclass lists in `_candidates` what is fitted whole.
     """
+
+    def __new__(cls, *args: Any, **params: Any) -> Self:
+        """Refuse parameters of dask-ml's that are gone, which Python would only call unexpected."""
+        for name in params.keys() & _GONE.keys():
+            raise TypeError(f"{cls.__name__} has no {name}=, unlike dask-ml's: {_GONE[name]}.")
+        made: Self = super().__new__(cls)
+        return made
 
     n_jobs: Any
     refit: Any
@@ -47,6 +63,11 @@ class WholeOrBlockSearchCV(BlockSearchCV):
     error_score: Any
     return_train_score: bool
     max_iter: int | None
+
+    def _warn_of_ranges(self) -> None:
+        """Warn of what reads like a range and is none; what scikit-learn takes and a space does not is no matter."""
+        with suppress(ValueError, TypeError):
+            self._space().warn_of_ranges()
 
     @abstractmethod
     def _candidates(self) -> Sequence[Params]:
@@ -158,6 +179,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                 f"error_score={self.error_score!r} is not allowed: it must be the string 'raise' or a numeric value."
             )
         candidates = self._candidates()
+        self._warn_of_ranges()
         scoring = self._whole_scoring()
         if scoring.has_several:
             check_refit(self.refit, scoring.metrics or ())
@@ -258,6 +280,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
 
 
 def _check_whole_estimator(estimator: Any) -> None:
+    refuse_lazy_estimator(estimator)
     needed = ("fit", "get_params", "set_params")
     missing = [name for name in needed if not callable(getattr(estimator, name, None))]
     if missing or isinstance(estimator, type):

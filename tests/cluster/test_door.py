@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import resource
 import threading
 
 import dask.array as da
@@ -18,7 +19,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.svm import SVC
 
-from dhpo import GridSearchCV, PartialFitPipeline, RandomizedSearchCV
+from dhpo import GridSearchCV, PartialFitPipeline, RandomizedSearchCV, SearchFailed
 
 GRID = {"alpha": [1e-4, 1e-3]}
 
@@ -230,3 +231,38 @@ def test_a_search_that_was_refused_at_the_door_can_be_fitted(client, arrays):
     with pytest.raises(ValueError, match="X has 60"):
         search.fit(arrays[0], arrays[1][:5])
     assert len(search.fit(*arrays).history_) == 2
+
+
+class Large(SGDClassifier):
+    """With a model that takes 500 kB on disk."""
+
+    def partial_fit(self, X, y, classes=None):
+        self.ballast_ = bytes(500_000)
+        return super().partial_fit(X, y, classes=classes)
+
+
+@pytest.fixture
+def no_large_files(client):
+    """No file of the workers grows beyond 100 kB, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    client.run(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    client.run(resource.setrlimit, resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_under_the_models_is_told_with_folder_and_setting(client, no_large_files, scratch, arrays):
+    search = RandomizedSearchCV(Large(), GRID, n_iter=2, max_iter=2, random_state=0, verbose=0)
+    with pytest.raises(SearchFailed, match=rf"cannot write to {scratch}.*models\. .* by temporary-directory"):
+        search.fit(da.from_array(arrays[0], (20, -1)), arrays[1])
+
+
+def test_a_full_disk_under_the_journal_is_told_with_folder_and_setting(client, no_large_files, tmp_path, arrays):
+    search = RandomizedSearchCV(Large(), GRID, n_iter=2, max_iter=2, random_state=0, verbose=0)
+    with pytest.raises(SearchFailed, match=rf"cannot write to .*{tmp_path}.* by journal= of fit"):
+        search.fit(da.from_array(arrays[0], (20, -1)), arrays[1], journal=tmp_path)
+
+
+def test_a_full_disk_under_the_blocks_is_told_with_folder_and_setting(client, no_large_files, scratch):
+    X = da.random.default_rng(0).normal(size=(400, 500), chunks=(200, 500))
+    with pytest.raises(OSError, match=rf"cannot write to {scratch}.* by temporary-directory"):
+        make_search(test_size=0.2).fit(X, (X[:, 0] > 0).astype(int))

@@ -16,6 +16,7 @@ from distributed import LocalCluster
 from distributed.system import MEMORY_LIMIT
 
 import clusters
+from clusters.guard import runs_on_import
 
 
 def own_children() -> set[psutil.Process]:
@@ -140,9 +141,12 @@ def test_it_ends_itself_when_idle_and_closes_without_its_scheduler(idle_timeout:
     assert own_children() == before
 
 
-def test_script_without_guard_is_told_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "call", ["clusters.local(workers=1, dashboard=None)", "clusters.start('local', workers=1, dashboard=None)"]
+)
+def test_script_without_guard_is_told_so_in_one_sentence_and_no_worker_is_started(tmp_path: Path, call: str) -> None:
     script = tmp_path / "unguarded.py"
-    script.write_text("import clusters\nclusters.local(workers=1, dashboard=None)\n")
+    script.write_text(f"import clusters\n{call}\n")
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, str(script)],
@@ -153,4 +157,39 @@ def test_script_without_guard_is_told_so(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode != 0
-    assert 'put the code that starts the cluster below `if __name__ == "__main__":`' in done.stderr
+    *_, last = done.stderr.strip().splitlines()
+    assert last.endswith('put the code that starts the cluster below `if __name__ == "__main__":`')
+    assert f"importing {script}, and line 2 of it" in last
+    assert done.stderr.count("Traceback") == 1  # no worker has begun
+
+
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        (1, "start()"),
+        (2, "import logging\nstart()\n"),
+        (2, "log = get(__name__)\nstart(\n  1,\n)\n"),
+        (3, "log = get(__name__)\nstart(\n  1,\n)\n"),
+        (1, "with start() as cluster:\n  work()\n"),
+        (2, "with other():\n  start()\n"),
+        (2, "try:\n  start()\nfinally:\n  pass\n"),
+    ],
+)
+def test_a_line_that_runs_whenever_the_script_is_imported(line: int, source: str) -> None:
+    assert runs_on_import(source, line)
+
+
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        (2, 'if __name__ == "__main__":\n  start()\n'),
+        (3, 'if __name__ != "__main__":\n  raise SystemExit\nstart()\n'),
+        (2, "if wanted:\n  start()\n"),
+        (2, "for n in numbers:\n  start(n)\n"),
+        (5, "start()\n"),
+        (1, "this is no python"),
+        (1, ""),
+    ],
+)
+def test_a_line_that_may_not_run_when_the_script_is_imported(line: int, source: str) -> None:
+    assert not runs_on_import(source, line)

@@ -8,6 +8,7 @@ import distributed
 import numpy as np
 import pandas as pd
 import pytest
+from dask import delayed
 from scipy.stats import loguniform
 from sklearn.linear_model import SGDClassifier
 from sklearn.svm import SVC
@@ -64,7 +65,15 @@ def hyperband(estimator=None, parameters=SPACE, **kwargs):
         (IncrementalSearchCV(SGDClassifier(), SPACE, n_initial_parameters=-3), ValueError, ["n_initial_parameters=-3"]),
         (IncrementalSearchCV(SGDClassifier(), SPACE, n_initial_parameters="grid"), ValueError, ["'grid'", "lists"]),
         (IncrementalSearchCV(SGDClassifier(), SPACE, patience=True), ValueError, ["patience=True"]),
-        (IncrementalSearchCV(SGDClassifier(), SPACE, decay_rate=1.0), ValueError, ["decay_rate=1.0", "InverseDecay"]),
+        (
+            IncrementalSearchCV(SGDClassifier(), SPACE, scores_per_fit=3, fits_per_score=2),
+            ValueError,
+            ["scores_per_fit=3", "fits_per_score=2"],
+        ),
+        (hyperband(delayed(SGDClassifier())), TypeError, ["estimator is a Delayed object", "compute()"]),
+        (GridSearchCV(delayed(SVC()), {"C": [1]}), TypeError, ["estimator is a Delayed object", "compute()"]),
+        (hyperband(aggressiveness=1.5), ValueError, ["aggressiveness=1.5", ">= 2"]),
+        (hyperband(aggressiveness="3"), ValueError, ["aggressiveness='3'", ">= 2"]),
         (InverseDecaySearchCV(SGDClassifier(), SPACE, decay_rate=-1), ValueError, ["decay_rate=-1"]),
         (SuccessiveHalvingSearchCV(SGDClassifier(), SPACE), ValueError, ["n_initial_iter=None"]),
         (SuccessiveHalvingSearchCV(SGDClassifier(), SPACE, n_initial_iter=0), ValueError, ["n_initial_iter=0"]),

@@ -13,6 +13,7 @@ from dhpo.schedules.rungs import (
     BracketPlan,
     Plan,
     Rung,
+    checked_factor,
     checked_int,
     fixed_rungs,
     halving_rungs,
@@ -44,6 +45,45 @@ def test_integer_log_where_floats_are_wrong(n, base, k):
 def test_integer_log_refuses(n, base):
     with pytest.raises(ValueError, match="not defined"):
         integer_log(n, base)
+
+
+@repeatable
+@given(st.integers(1, 10**30), st.fractions(2, 50, max_denominator=1000))
+def test_integer_log_of_a_fraction(n, base):
+    k = integer_log(n, base)
+    assert base**k <= n < base ** (k + 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "factor"), [(3, 3), (3.0, 3), (np.int64(4), 4), (3.5, Fraction(7, 2)), (2.1, Fraction(21, 10))]
+)
+def test_a_reduction_factor_is_an_exact_fraction(given, factor):
+    assert checked_factor("aggressiveness", given) == factor
+
+
+@pytest.mark.parametrize("given", [1, 1.99, True, None, "3", math.nan, math.inf])
+def test_a_reduction_factor_is_two_or_more(given):
+    with pytest.raises(ValueError, match=r"aggressiveness=.* is not allowed: give a number >= 2\."):
+        checked_factor("aggressiveness", given)
+
+
+@repeatable
+@given(st.integers(1, 500), st.integers(1, 30), st.fractions(2, 6, max_denominator=100))
+def test_halving_by_a_fraction(n, r, eta):
+    rungs = halving_rungs(n, r, eta)
+    for i, rung in enumerate(rungs):
+        assert rung.n_trials == n // eta**i
+        assert abs(rung.resource - r * eta**i) <= Fraction(1, 2)
+    assert n // eta ** len(rungs) == 0
+    assert BracketPlan(0, rungs).max_resource == rungs[-1].resource
+
+
+@repeatable
+@given(st.integers(1, 5000), st.fractions(2, 6, max_denominator=100))
+def test_hyperband_by_a_fraction_ends_every_bracket_at_max_iter(max_iter, eta):
+    brackets = hyperband_brackets(max_iter, eta)
+    assert len(brackets) == integer_log(max_iter, eta) + 1
+    assert {bracket.max_resource for bracket in brackets} == {max_iter}
 
 
 def test_hyperband_is_algorithm_1_of_the_paper():

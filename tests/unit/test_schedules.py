@@ -97,10 +97,10 @@ def test_any_schedule_with_patience_conforms(plan, patience, tol, fits_per_score
         (lambda: SuccessiveHalving(0, 1), "n_initial_parameters=0"),
         (lambda: SuccessiveHalving(10, None), "n_initial_iter=None"),
         (lambda: SuccessiveHalving(10, 5, 4), "max_iter=4 .* n_initial_iter=5"),
-        (lambda: SuccessiveHalving(10, 5, aggressiveness=1), "aggressiveness=1 .* int >= 2"),
+        (lambda: SuccessiveHalving(10, 5, aggressiveness=1), "aggressiveness=1 .* number >= 2"),
         (lambda: Hyperband(0), "max_iter=0 .* int >= 1"),
-        (lambda: Hyperband(81, 3.5), "aggressiveness=3.5 .* int >= 2"),
-        (lambda: Hyperband(81, 1), "aggressiveness=1 .* int >= 2"),
+        (lambda: Hyperband(81, 1.5), "aggressiveness=1.5 .* number >= 2"),
+        (lambda: Hyperband(81, 1), "aggressiveness=1 .* number >= 2"),
     ],
 )
 def test_bad_arguments_are_refused_at_the_door(make, message):

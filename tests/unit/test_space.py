@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -164,3 +165,21 @@ def test_validation_leaves_alone_what_only_the_estimator_can_know():
     Space({"module__hidden": [1], "module__block__size": [2]}).validate_for(Skorch())
     with pytest.raises(ValueError, match="'modul__hidden'"):
         Space({"modul__hidden": [1]}).validate_for(Skorch())
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [((1e-5, 1.0), [r"loguniform\(1e-05, 1.0\)", r"uniform\(1e-05, "]), ((-1.0, 1), [r"uniform\(-1.0, 2.0\)"])],
+)
+def test_a_tuple_of_two_numbers_is_told_from_a_range(given, words):
+    space = Space([{"alpha": given}, {"penalty": ["l1"]}])
+    for said in words:
+        with pytest.warns(UserWarning, match=rf"'alpha' is .* a tuple of two numbers: .*{said}"):
+            space.warn_of_ranges()
+
+
+@pytest.mark.parametrize("given", [[1e-5, 1.0], (50, 100), (1.0, 1e-5), (1e-5, 1e-3, 1.0), ("a", "b"), (True, 1.0)])
+def test_values_that_are_no_range_are_nothing_to_warn_of(given):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Space({"alpha": given}).warn_of_ranges()
