@@ -303,7 +303,10 @@ class Executor:
     def _step_was_lost(self, sent: Sent, lost: StepLost) -> None:
         self._pace.died()
         logger.info(
-            "%s died in a step of %d models: %s", sent.assignment.worker, len(sent.assignment.trials), lost.crumb
+            "%s died in a step of %s: %s",
+            sent.assignment.worker,
+            counted(len(sent.assignment.trials), "model"),
+            lost.crumb,
         )
         self._ledger.step_lost(sent.assignment, lost.crumb, self._opened.shared)
 
@@ -311,11 +314,11 @@ class Executor:
         if self._client.status != "running":  # all futures are gone with the scheduler
             self._ledger.step_vanished(sent.assignment)
             return
-        logger.warning("a step of %d models failed: %r", len(sent.assignment.trials), error)
+        logger.warning("a step of %s failed: %r", counted(len(sent.assignment.trials), "model"), error)
         if self._ledger.step_failed(sent.assignment):
             raise SearchFailed(
-                f"steps fail again and again, for no fault of a trial: {type(error).__name__}: {error}. "
-                f"{self._so_far()}"
+                f"steps fail again and again, for no fault of a trial: {type(error).__name__}: "
+                f"{str(error).rstrip('.')}. {self._so_far()}"
             ) from error
 
     async def _look_after_steps(self) -> None:

@@ -85,7 +85,7 @@ class ModelStore:
         for trial, calls, length in sizes:
             checkpoints[trial] = Checkpoint(trial, calls, name, offset, length, _digest(models[trial, calls]))
             offset += length
-        with says_where(self.url, JOURNAL if self._durable else TEMPORARY):
+        with says_where(self._root if self.is_local else self.url, JOURNAL if self._durable else TEMPORARY):
             self._write_file(name, content)
         return checkpoints
 

@@ -244,7 +244,7 @@ class FitExecutor:
         try:
             outcomes: list[FitOutcome] = task.result()
         except (Exception, asyncio.CancelledError) as error:
-            logger.warning("a task of %d fits failed: %r", len(works), error)
+            logger.warning("a task of %s failed: %r", counted(len(works), "fit"), error)
             once_more = [work for work in works if (work.candidate, work.split) not in self._again]
             self._again.update((work.candidate, work.split) for work in once_more)
             text = f"{type(error).__name__}: {error}"

@@ -31,7 +31,11 @@ class _InitialParameters(BlockSearchCV):
 
     def _n_trials(self) -> int:
         if self.n_initial_parameters != "grid":
-            return self.n_initial_parameters  # type: ignore[return-value]  # the schedule checks it
+            if isinstance(self.n_initial_parameters, str):
+                raise ValueError(
+                    f"n_initial_parameters={self.n_initial_parameters!r} is not allowed: give an int >= 1, or 'grid'."
+                )
+            return self.n_initial_parameters  # the schedule checks it
         size = self._space().size
         if size is None:
             raise ValueError(
@@ -185,7 +189,7 @@ class IncrementalSearchCV(_InitialParameters):
         super()._warn()
         if self.decay_rate is not None:
             warnings.warn(
-                f"decay_rate={self.decay_rate!r} has no effect here, and is deprecated since dask-ml 1.4.0: use "
+                "decay_rate is deprecated since Dask-ML v1.4.0, and has no effect here. Use "
                 f"InverseDecaySearchCV(..., decay_rate={self.decay_rate!r}) to drop candidates on the way.",
                 FutureWarning,
                 stacklevel=2,

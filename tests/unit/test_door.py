@@ -64,6 +64,7 @@ def hyperband(estimator=None, parameters=SPACE, **kwargs):
         (RandomizedSearchCV(SGDClassifier(), SPACE, n_iter=0), ValueError, ["n_iter=0"]),
         (IncrementalSearchCV(SGDClassifier(), SPACE, n_initial_parameters=-3), ValueError, ["n_initial_parameters=-3"]),
         (IncrementalSearchCV(SGDClassifier(), SPACE, n_initial_parameters="grid"), ValueError, ["'grid'", "lists"]),
+        (IncrementalSearchCV(SGDClassifier(), SPACE, "gird"), ValueError, ["n_initial_parameters='gird'", "or 'grid'"]),
         (IncrementalSearchCV(SGDClassifier(), SPACE, patience=True), ValueError, ["patience=True"]),
         (
             IncrementalSearchCV(SGDClassifier(), SPACE, scores_per_fit=3, fits_per_score=2),
