@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -87,8 +88,7 @@ def sample(rows: Rows) -> bytes:
     Not every library heeds that an array is read-only: PyTorch does not, and neither does other C code. What such a
     model writes into its rows as a rule changes them all.
     """
-    n = len(rows)
-    where = np.unique(np.linspace(0, n - 1, min(n, _SAMPLED_ROWS)).astype(np.intp)) if n else np.arange(0)
+    where = _spread_over(len(rows))
     few = [None if part is None else _few(part, where) for part in rows]
     try:
         return pickle.dumps(few, protocol=5)
@@ -96,7 +96,14 @@ def sample(rows: Rows) -> bytes:
         return b""
 
 
+@lru_cache(maxsize=64)
+def _spread_over(n: int) -> np.ndarray:
+    return np.unique(np.linspace(0, n - 1, min(n, _SAMPLED_ROWS)).astype(np.intp)) if n else np.arange(0)
+
+
 def _few(part: Any, where: np.ndarray) -> Any:
+    if isinstance(part, np.ndarray) and not part.dtype.hasobject:
+        return part[where].tobytes()
     if sp.issparse(part):
         if part.format in ("csr", "csc", "bsr"):
             # Rows of a matrix in columns would have to be searched for; the order of what is stored tells as much.
