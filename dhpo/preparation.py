@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -32,6 +32,8 @@ __all__ = ["Data", "DataPlan", "look_at_data"]
 
 # A block whose graph is larger than this carries its rows itself; it goes through a file where workers share one.
 _HEAVY_BYTES = 64_000
+# Of a collection with unknown lengths, to find out about how many rows it has.
+_CHUNKS_COUNTED = 8
 # Validation rows of several blocks are scored together up to this size, to spare calls.
 _VALIDATION_GROUP_BYTES = 8_000_000
 
@@ -46,8 +48,8 @@ class DataPlan:
     y, sample_weight : Chunks, optional
     validation : tuple of (Chunks, Chunks or None), optional
         Validation data of the user's own.
-    test_size : callable
-        Maps the number of blocks to the share of rows held out.
+    test_size : float or callable
+        The share of rows held out, or what maps the numbers of blocks and of rows to it.
     entropy : int
         Seed of the split.
     with_classes : bool
@@ -66,7 +68,7 @@ class DataPlan:
     y: Chunks | None
     sample_weight: Chunks | None
     validation: tuple[Chunks, Chunks | None] | None
-    test_size: Any
+    test_size: float | Callable[[int, int], float]
     entropy: int
     with_classes: bool
     stratified: bool = False
@@ -154,7 +156,10 @@ async def look_at_data(
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
     blocks = await _blocks(client, plan.X, plan.y, plan.sample_weight)
-    test_size = None if plan.validation is not None or plan.n_folds else plan.test_size(len(blocks))
+    test_size = None
+    if plan.validation is None and not plan.n_folds:
+        given = plan.test_size
+        test_size = given(len(blocks), await _n_rows(client, plan.X)) if callable(given) else given
     scratch = str(workspace.scratch) if shared else None
     split = Split(test_size, plan.entropy, scratch, plan.stratified, plan.n_folds)
     specs = [_spec(block, workspace, shared, "block") for block in blocks]
@@ -197,6 +202,17 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
         counted.get(y.name, y) if y is not None else None,
         counted.get(sample_weight.name, sample_weight) if sample_weight is not None else None,
     )
+
+
+async def _n_rows(client: Any, X: Chunks) -> int:
+    """The rows of X; where they are not known, about as many as some of its chunks tell."""
+    if X.n_rows is not None:
+        return X.n_rows
+    step = math.ceil(len(X.keys) / _CHUNKS_COUNTED)
+    keys = X.keys[step // 2 :: step]
+    tasks = [_submit_with(client, _count, cull(X.graph, [key])[0], key) for key in keys]
+    found: list[int] = await gather(client, tasks, "counting rows")
+    return math.ceil(sum(found) * len(X.keys) / len(keys))
 
 
 def _submit_with(client: Any, function: Any, graph: Mapping[Key, Any], key: Key) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dask
 import psutil
@@ -59,3 +61,17 @@ def child_processes() -> list[psutil.Process]:
     """All processes started from this one, multiprocessing's own helper apart: it lives as long as its parent."""
     children = psutil.Process(os.getpid()).children(recursive=True)
     return [child for child in children if not any("resource_tracker" in word for word in child.cmdline())]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in one line what the tests need that were skipped."""
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())]
+    if reasons:
+        terminalreporter.write_line(skipped_in_a_line(reasons))
+
+
+def skipped_in_a_line(reasons: Iterable[str]) -> str:
+    """How many tests were skipped for each reason, the most frequent first."""
+    counts = Counter(reason.removeprefix("Skipped: ") for reason in reasons)
+    each = "; ".join(f"{count} because {reason}" for reason, count in counts.most_common())
+    return f"{counts.total()} skipped: {each}. What the system lacks, .ci/run installs with apt-get."

@@ -10,6 +10,7 @@ from functools import cache
 
 import psutil
 
+from dhpo.data.lending import sample
 from dhpo.data.rows import Rows
 
 __all__ = ["CACHE_SHARE", "BlockCache", "Lookup"]
@@ -22,10 +23,21 @@ _MOST_SHARE = 0.68
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Rows and where they came from; `read` is False when they were in the cache."""
+    """Rows and where they came from.
+
+    Parameters
+    ----------
+    rows : Rows
+    read : bool
+        False when they were in the cache.
+    seal : bytes
+        `dhpo.data.lending.sample` of the rows when they were loaded, to tell later whether they still are what they
+        were.
+    """
 
     rows: Rows
     read: bool
+    seal: bytes
 
 
 class _Read:
@@ -36,7 +48,7 @@ class _Read:
         self._lock = threading.Lock()
         self._started = False
         self.wanted = False
-        self._done: Future[Rows] = Future()
+        self._done: Future[tuple[Rows, bytes]] = Future()
 
     def run(self) -> None:
         with self._lock:
@@ -44,7 +56,8 @@ class _Read:
                 return
             self._started = True
         try:
-            self._done.set_result(self._load())
+            rows = self._load()
+            self._done.set_result((rows, sample(rows)))
         except BaseException as error:
             self._done.set_exception(error)
 
@@ -56,7 +69,8 @@ class _Read:
             self._done.cancel()
         return started
 
-    def result(self) -> Rows:
+    def result(self) -> tuple[Rows, bytes]:
+        """The rows, and their seal."""
         self.run()
         return self._done.result()
 
@@ -66,6 +80,7 @@ class _Entry:
     rows: Rows
     nbytes: int
     needed_at: float
+    seal: bytes
 
 
 class BlockCache:
@@ -122,12 +137,12 @@ class BlockCache:
             entry = self._entries.get(key)
             if entry is not None:
                 entry.needed_at = needed_at
-                return Lookup(entry.rows, read=False)
+                return Lookup(entry.rows, False, entry.seal)
             read = self._reads.setdefault(key, _Read(load))
             read.wanted = True
             self._make_room(needed_at)
         try:
-            rows = read.result()
+            rows, seal = read.result()
         except BaseException:
             with self._lock:
                 self._forget(key, read)
@@ -135,9 +150,9 @@ class BlockCache:
         with self._lock:
             # Threads that wait for one read together count it once: for the first that comes back here. It is kept
             # before it is forgotten, lest a thread that comes in between reads it again.
-            self._put(key, rows, needed_at, pin)
+            self._put(key, rows, needed_at, pin, seal)
             first = self._forget(key, read)
-        return Lookup(rows, read=first)
+        return Lookup(rows, first, seal)
 
     def _forget(self, key: Hashable, read: _Read) -> bool:
         """Whether this read was still known."""
@@ -176,12 +191,18 @@ class BlockCache:
         if not read.give_up():
             return 0
         try:
-            rows = read.result()
+            rows, seal = read.result()
         except Exception:
             return 0  # whoever needs the block will see the error
         with self._lock:
-            self._put(key, rows, needed_at, pin=True)
+            self._put(key, rows, needed_at, True, seal)
         return rows.nbytes
+
+    def discard(self, key: Hashable, rows: Rows) -> None:
+        """Drop these very rows, which are no longer what was loaded."""
+        with self._lock:
+            if key in self._entries and self._entries[key].rows is rows:
+                self._evict(key)
 
     def has_room(self, nbytes: int) -> bool:
         """Whether rows that are yet to be made would fit, without evicting others."""
@@ -191,9 +212,9 @@ class BlockCache:
     def put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
         """Keep rows if there is room for them, or room can be made from blocks that are needed later."""
         with self._lock:
-            return self._put(key, rows, needed_at, pin=False)
+            return self._put(key, rows, needed_at, False, sample(rows))
 
-    def _put(self, key: Hashable, rows: Rows, needed_at: float, pin: bool) -> bool:
+    def _put(self, key: Hashable, rows: Rows, needed_at: float, pin: bool, seal: bytes) -> bool:
         if self._closed:
             return False
         if key in self._entries:
@@ -203,7 +224,7 @@ class BlockCache:
         self._largest = max(self._largest, nbytes)
         if not self._make_room(needed_at) and not pin:
             return False
-        self._entries[key] = _Entry(rows, nbytes, needed_at)
+        self._entries[key] = _Entry(rows, nbytes, needed_at, seal)
         self.nbytes += nbytes
         return True
 

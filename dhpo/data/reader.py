@@ -18,6 +18,7 @@ from dask.typing import Key
 
 from dhpo.data.blocks import Block, BlockMismatch
 from dhpo.data.fingerprint import fingerprint
+from dhpo.data.lending import sample
 from dhpo.data.rows import Rows
 from dhpo.data.validation import fold_of_rows, split_rows
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
@@ -274,14 +275,22 @@ class FoldedRows:
     split : Split
     rows : Rows
     block : int
+    seal : bytes
+        `sample` of the rows when they were loaded.
     """
 
-    def __init__(self, split: Split, rows: Rows, block: int) -> None:
+    def __init__(self, split: Split, rows: Rows, block: int, seal: bytes) -> None:
         self._split = split
         self._rows = rows
         self._block = block
         self._fold_of_row: np.ndarray | None = None
         self._parts: dict[int, Rows] = {}
+        self._seals = [(rows, seal)]
+
+    @property
+    def intact(self) -> bool:
+        """Whether nobody has written into the rows, as far as a sample tells."""
+        return all(sample(rows) == seal for rows, seal in self._seals)
 
     def without(self, fold: int | None) -> Rows:
         """The rows that a model is trained on that leaves out a fold; all of them for None."""
@@ -291,6 +300,7 @@ class FoldedRows:
             self._fold_of_row = self._split.folds(self._rows, self._block)
         if fold not in self._parts:
             self._parts[fold] = self._rows.take(np.flatnonzero(self._fold_of_row != fold))
+            self._seals.append((self._parts[fold], sample(self._parts[fold])))
         return self._parts[fold]
 
 
