@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -41,6 +39,7 @@ from dhpo.search.door import (
     warn_of_column,
 )
 from dhpo.search.identity import identity_of
+from dhpo.search.once import RunsOnce
 from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.results import LeavesResults
 from dhpo.search.run import Run, Runs
@@ -50,11 +49,8 @@ from dhpo.wrapped import unwrap
 
 __all__ = ["BlockSearchCV"]
 
-# Of all searches: one is held for as long as it takes to see whether its search is running.
-_STARTING = threading.Lock()
 
-
-class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
+class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of the searches that train estimators with `partial_fit` over blocks of rows.
 
     A subclass says in `_schedule` how long trials are trained, and in `_sampler` which there are.
@@ -68,8 +64,6 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
     trial_timeout: float | None
     time_budget: float | None
     max_failures: int | None
-    _run: weakref.ref[Run]
-    _starting_thread: int | None
 
     @abstractmethod
     def _space(self) -> Space:
@@ -224,22 +218,6 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
         with self._alone(), open_journal(journal) as opened:
             return self._started(X, y, sample_weight, classes, validation_data, fit_params, opened)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep all other threads from starting this search, or raise RuntimeError where it is running."""
-        thread = threading.get_ident()
-        with _STARTING:
-            starting = getattr(self, "_starting_thread", None)
-            before: Run | None = self._run() if hasattr(self, "_run") else None
-            if starting not in (None, thread) or (before is not None and not before.done):
-                raise RuntimeError("this search is running: stop() its run first, or start a clone of the search.")
-            self._starting_thread = thread
-        try:
-            yield
-        finally:
-            with _STARTING:
-                self._starting_thread = starting
-
     def _started(
         self,
         X: Any,
@@ -354,10 +332,6 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "best_estimator_")
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in ("_run", "_starting_thread")}
 
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()

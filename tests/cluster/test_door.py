@@ -266,3 +266,16 @@ def test_a_full_disk_under_the_blocks_is_told_with_folder_and_setting(client, no
     X = da.random.default_rng(0).normal(size=(400, 500), chunks=(200, 500))
     with pytest.raises(OSError, match=rf"cannot write to {scratch}.* by temporary-directory"):
         make_search(test_size=0.2).fit(X, (X[:, 0] > 0).astype(int))
+
+
+def test_a_full_disk_under_the_journal_in_the_driver_loses_nothing(client, tmp_path, arrays):
+    X, y = da.from_array(arrays[0], (20, -1)), da.from_array(arrays[1], 20)
+    undisturbed = make_search().fit(X, y)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))  # of this process; the workers are others
+    try:
+        with pytest.raises(OSError, match=rf"cannot write to {tmp_path}. Make room there, .* by journal= of fit"):
+            make_search().fit(X, y, journal=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    same_answer(make_search().fit(X, y, journal=tmp_path), undisturbed)
