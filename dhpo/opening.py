@@ -17,7 +17,7 @@ from dhpo.preparation import Data, look_at_data
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
 from dhpo.steps import Context
-from dhpo.watch import REFRESH_SECONDS, Watch
+from dhpo.watch import Watch
 from dhpo.workspace import Workspace
 from dhpo.wrapped import unwrap
 
@@ -73,29 +73,21 @@ async def open_search(
         As `Watch.look` and `look_at_data` raise them.
     """
     await watch.wait_for_workers(stopping)
-    shared = await workers.share_folder(workspace.token)
+    shared = await watch.during(workers.share_folder(workspace.token), stopping, "finding out what workers share")
     # Workers are given no keys to the object store of a journal: the driver alone reads and writes models there.
     store_shared = shared and workspace.models.is_local
     if not store_shared:
         logger.info("workers do not see the store: models travel with the tasks")
-    looking = asyncio.create_task(
-        look_at_data(
-            client,
-            workers,
-            workspace,
-            job.data,
-            order_entropy=seed_for(job.entropy, 0, "order"),
-            max_resource=job.schedule.plan().max_resource,
-            shared=shared,
-        )
+    looking = look_at_data(
+        client,
+        workers,
+        workspace,
+        job.data,
+        order_entropy=seed_for(job.entropy, 0, "order"),
+        max_resource=job.schedule.plan().max_resource,
+        shared=shared,
     )
-    try:
-        while not looking.done() and not stopping.done():
-            await asyncio.wait({looking, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            await watch.look()
-    finally:
-        looking.cancel()
-    data = await looking
+    data = await watch.during(looking, stopping, "looking at the data")
     context = _context(job, workspace, data, store_shared)
     return Opened(data, cloudpickle.dumps(context, protocol=5), shared, store_shared)
 
