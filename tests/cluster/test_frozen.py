@@ -56,15 +56,18 @@ class SlowFit(Slow):
         return SGDClassifier.fit(self, X, y)
 
 
-@pytest.fixture
-def three(no_process_left: None) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def cluster_of_three(no_process_left: None) -> Iterator[LocalCluster]:
     """Three workers of one thread, to be frozen."""
-    with (
-        LocalCluster(
-            n_workers=3, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", memory_limit="1GB"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with LocalCluster(
+        n_workers=3, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", memory_limit="1GB"
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def three(cluster_of_three: LocalCluster) -> Iterator[Client]:
+    with Client(cluster_of_three) as client:
         client.wait_for_workers(3)
         yield client
 
@@ -100,8 +103,15 @@ def whole(folder: Path | str = "", seconds: float = 0.0) -> GridSearchCV:
     return GridSearchCV(SlowFit(folder=str(folder), seconds=seconds), grid, cv=3, verbose=0)
 
 
-@pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("trial_timeout", [None, 3.0])
+@pytest.mark.parametrize(
+    ("shared", "trial_timeout"),
+    [
+        (True, None),
+        (False, 3.0),
+        pytest.param(True, 3.0, marks=pytest.mark.benchmarks),
+        pytest.param(False, None, marks=pytest.mark.benchmarks),
+    ],
+)
 def test_the_work_of_a_frozen_worker_goes_elsewhere(three, tmp_path, shared, trial_timeout, monkeypatch):
     if not shared:
         monkeypatch.setattr("dhpo.cluster.holds_token", _sees_nothing)

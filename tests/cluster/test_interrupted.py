@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 DEADLINE = 120.0
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [2, pytest.param(1, marks=pytest.mark.benchmarks)])
 def test_ctrl_c_ends_a_process_with_a_thread_that_is_stuck(tmp_path, times):
     with subprocess.Popen(
         [sys.executable, str(HERE / "interrupted.py"), str(tmp_path)],

@@ -157,14 +157,18 @@ def start(phase: str, folder: Path) -> Any:
     return search.start(X.compute(), y.compute(), journal=journal)
 
 
+KILLED, GIVEN_UP, FROZEN = "killed", "killed, and the client gives up", "frozen"
 PHASES = ["first pass", "blocks", "collecting", "fits", "refit"]
+OFTEN = [*((KILLED, phase) for phase in PHASES), (GIVEN_UP, "blocks"), (FROZEN, "fits")]
+SELDOM = [(fate, phase) for fate in (GIVEN_UP, FROZEN) for phase in PHASES if (fate, phase) not in OFTEN]
 
 
 @pytest.mark.filterwarnings("ignore")  # of the connections that Dask loses
-@pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize("fate", ["killed", "killed, and the client gives up", "frozen"])
+@pytest.mark.parametrize(
+    ("fate", "phase"), [*OFTEN, *(pytest.param(*case, marks=pytest.mark.benchmarks) for case in SELDOM)]
+)
 def test_a_scheduler_that_is_lost_in_any_phase_is_told_with_the_word_on_the_journal(tmp_path, phase, fate):
-    timeout = "1s" if "gives up" in fate else "60s"
+    timeout = "1s" if fate == GIVEN_UP else "60s"
     with (
         running_cluster() as (address, scheduler),
         Client(address, timeout=60) as first,
@@ -176,11 +180,11 @@ def test_a_scheduler_that_is_lost_in_any_phase_is_told_with_the_word_on_the_jour
             while not (tmp_path / "waits").exists():
                 assert not run.done
                 time.sleep(0.01)
-            scheduler.send_signal(signal.SIGSTOP if fate == "frozen" else signal.SIGKILL)
+            scheduler.send_signal(signal.SIGSTOP if fate == FROZEN else signal.SIGKILL)
             with pytest.raises(WorkersLost, match=r"cannot be reached. .* were done. The same call with journal="):
                 run.result(timeout=DEADLINE)
             (tmp_path / "ends").touch()
-            if fate == "frozen":
+            if fate == FROZEN:
                 scheduler.send_signal(signal.SIGCONT)  # for the client to be closed at once
 
 
