@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from dhpo.data.lending import copied, lent
 from dhpo.data.rows import Rows
+from dhpo.failures import told
 from dhpo.steps import Outcome, Work
 
 __all__ = ["Candidate", "Meter", "failures_of"]
@@ -80,10 +80,10 @@ class Candidate:
 
 @contextmanager
 def failures_of(outcome: Outcome) -> Iterator[list[BaseException]]:
-    """A trial that raises costs that trial alone; gives a list that holds the error then."""
+    """A trial that raises, whatever it raises, costs that trial alone; gives a list that holds the error then."""
     caught: list[BaseException] = []
     try:
         yield caught
-    except Exception as error:
+    except BaseException as error:  # Ctrl-C reaches the main thread of the driver, where no trial runs
         caught.append(error)
-        outcome.error = traceback.format_exc()
+        outcome.error = told(error)

@@ -17,6 +17,14 @@ from dhpo.workspace import holds_token
 __all__ = ["Workers"]
 
 _LOOKS_AT_DETAILS = 5
+# Of a small cluster the details are a short answer.
+_LOOKS_AT_FEW, _FEW = 2, 20
+# Workers give signs of life every half second; the more there are, the more seldom.
+_SILENT_SECONDS, _SILENT_SECONDS_EACH = 5.0, 0.04
+# Seconds that a sign of life is old, at most, when we see it.
+_ON_ITS_WAY = 1.0
+# Of the time between two looks: what is longer may be the driver's own standstill.
+_LONGEST_GAP = 4.0
 _PROBE_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
@@ -29,6 +37,28 @@ _RESIDENT_BYTES = 250_000_000
 class _Worker:
     threads: int
     memory_limit: int
+
+
+@dataclass(slots=True)
+class _Heard:
+    """The last sign of life of a worker.
+
+    Parameters
+    ----------
+    sign : float
+        When the scheduler got it, by its own clock.
+    looked : float
+        When we saw it last, by ours.
+    new : float
+        When it was new for us.
+    silence : float
+        Seconds since then.
+    """
+
+    sign: float
+    looked: float
+    new: float
+    silence: float = 0.0
 
 
 class Workers:
@@ -45,6 +75,7 @@ class Workers:
         self._busy: Counter[str] = Counter()
         self._present: Set[str] = frozenset()
         self._paused: Set[str] = frozenset()
+        self._heard: dict[str, _Heard] = {}
         self._looks = -1
         self._token: tuple[str, str] | None = None
         self._sees_folder: dict[str, bool] = {}
@@ -69,6 +100,20 @@ class Workers:
         """Those of them that begin no task, because they hold too much memory."""
         return self._paused
 
+    def silent_for(self, address: str) -> float:
+        """Seconds since a worker gave its last sign of life, if that is longer than it can be by chance; else 0.
+
+        It may be frozen, or hold its interpreter in one long call, and cannot be told from the other.
+        """
+        heard = self._heard.get(address)
+        patience = _SILENT_SECONDS + _SILENT_SECONDS_EACH * len(self._heard)
+        return heard.silence if heard is not None and heard.silence > patience else 0.0
+
+    def was_alive(self, address: str, time: float) -> bool:
+        """Whether a worker is known to have given a sign of life after some time of the event loop's clock."""
+        heard = self._heard.get(address)
+        return heard is not None and heard.new > time + _ON_ITS_WAY
+
     @property
     def some_see_no_folder(self) -> bool:
         """Whether there are workers besides that cannot, where the others share a folder with the driver."""
@@ -81,8 +126,11 @@ class Workers:
 
     @property
     def free(self) -> list[str]:
-        """The address of a worker for each of its threads that has nothing to do, one of each worker first."""
-        idle = {a: w.threads - self._busy[a] for a, w in self._workers.items()}
+        """The address of a worker for each of its threads that has nothing to do, one of each worker first.
+
+        None of a worker that gives no sign of life.
+        """
+        idle = {a: w.threads - self._busy[a] for a, w in self._workers.items() if not self.silent_for(a)}
         depth = max(idle.values(), default=0)
         return [address for level in range(depth) for address, threads in idle.items() if threads > level]
 
@@ -118,13 +166,16 @@ class Workers:
         """
         if self._client.scheduler is None:
             raise OSError("the client is closed")
+        # No deadline for the answers of the scheduler: the watch does not wait for them, and has one.
         threads = await self._client.nthreads()
         self._looks += 1
-        if threads.keys() == self._present and self._looks % _LOOKS_AT_DETAILS:
+        every = _LOOKS_AT_FEW if len(threads) <= _FEW else _LOOKS_AT_DETAILS
+        if threads.keys() == self._present and self._looks % every:
             return
         self._present = threads.keys()
         identity = await self._client.scheduler.identity(n_workers=-1)
         found = identity["workers"]
+        self._listen({address: worker["last_seen"] for address, worker in found.items()})
         self._paused = {address for address, worker in found.items() if worker.get("status") == "paused"}
         if self._token is not None:
             # In the background: a worker that dies just now does not answer for half a minute.
@@ -137,9 +188,21 @@ class Workers:
             if worker.get("status", "running") == "running" and address not in self._excluded
         }
 
+    def _listen(self, signs: dict[str, float]) -> None:
+        now = asyncio.get_running_loop().time()
+        self._heard = {a: self._heard.get(a, _Heard(sign, now, now)) for a, sign in signs.items()}
+        for address, heard in self._heard.items():
+            if heard.sign == signs[address]:
+                heard.silence += min(now - heard.looked, _LONGEST_GAP)
+            else:
+                if self.silent_for(address):
+                    logger.info("%s gives signs of life again, after %.0f s", address, heard.silence)
+                heard.sign, heard.new, heard.silence = signs[address], now, 0.0
+            heard.looked = now
+
     def lose_all(self) -> None:
         """Nobody can be reached: the scheduler does not answer."""
-        self._workers, self._present, self._paused = {}, frozenset(), frozenset()
+        self._workers, self._present, self._paused, self._heard = {}, frozenset(), frozenset(), {}
 
     async def share_folder(self, token: tuple[str, str]) -> bool:
         """Find out whether every worker sees the folder of the driver.
@@ -147,7 +210,7 @@ class Workers:
         If so, workers that join later are used only if they see it as well.
         """
         self._token = token
-        await asyncio.gather(*map(self._probe, self._workers))
+        await asyncio.gather(*map(self._probe, self._workers))  # each has a deadline
         if not self._sees_folder or not all(self._sees_folder.values()):
             self._token = None
         return self._token is not None

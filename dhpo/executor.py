@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 from dask.typing import Key
@@ -18,9 +19,10 @@ from dhpo.cluster import Workers
 from dhpo.cohorts import Assignment, Ready, plan_steps
 from dhpo.errors import SearchFailed
 from dhpo.events import Checkpoint, DataPrepared, Refitted, StepDone, Stopped
+from dhpo.failures import said
 from dhpo.folds import is_refit, refit_number
 from dhpo.history import History
-from dhpo.inflight import InFlight, Sent, StepLost
+from dhpo.inflight import InFlight
 from dhpo.job import Job
 from dhpo.journal import Journal
 from dhpo.ledger import Ledger
@@ -30,12 +32,13 @@ from dhpo.opening import Opened, check_same_data, open_search
 from dhpo.pace import Pace
 from dhpo.record import Record
 from dhpo.replay import replay
+from dhpo.sent import Sent, StepLost
 from dhpo.steps import Step, StepResult
 from dhpo.stopping import Stopping
 from dhpo.store import ModelLost, loads_model
 from dhpo.training import timeout_error
 from dhpo.watch import REFRESH_SECONDS, Watch
-from dhpo.words import counted
+from dhpo.words import counted, were_done
 from dhpo.workspace import Workspace
 
 __all__ = ["Executor"]
@@ -46,10 +49,15 @@ _SHORTEST_CALL = 1e-4  # seconds
 # Of an asynchronous schedule: what comes back sooner decides sooner.
 _MOST_TOGETHER = 8
 _AHEAD_SECONDS = 0.5
+# Seconds without a sign of life of a worker, after which what it does goes before the work of others.
+_SILENT_TOO_LONG = 20.0
 
 
 class Executor:
     """Runs one search on one cluster.
+
+    Nothing that it awaits may keep it waiting for ever. What is asked of the cluster has a deadline, or is awaited
+    under a `Watch`, which has; a disk that hangs is waited for: nothing may go on before what was paid for is safe.
 
     Parameters
     ----------
@@ -84,7 +92,9 @@ class Executor:
         self._stopping = Stopping()
         self._refitted: dict[tuple[int, int], Checkpoint] = {}
         self._steps: InFlight | None = None
+        self._refitting = False
         self._pace = Pace(job.step_seconds)
+        self._watch: Watch | None = None
 
     def stop(self, at_once: bool = False) -> None:
         """End the search as soon as possible; to be called in the thread of the event loop.
@@ -132,18 +142,22 @@ class Executor:
 
     async def _end(self, reason: str) -> None:
         self._workers.close()
+        if self._watch is not None:
+            self._watch.close()
         try:
             if self._steps is not None:
                 await self._steps.cancel()
             self._record.append(Stopped(reason, self._record.now()))
             self._observers.stop()
-            self._has_best_model()
-            await self._commit()
+            try:
+                self._has_best_model()
+            finally:
+                await self._commit()
         finally:
             try:
                 if self._steps is not None:
                     await self._steps.forget()
-                await asyncio.to_thread(self._workspace.remove)
+                await asyncio.to_thread(self._workspace.remove)  # no deadline: what is left would never be removed
             finally:
                 self._record.close()
 
@@ -159,8 +173,9 @@ class Executor:
             self._models.tidy_all()
 
     async def _open(self, stopping: asyncio.Task[Any]) -> None:
-        self._watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self._so_far)
-        opened = await open_search(self._client, self._workers, self._workspace, self.job, self._watch, stopping)
+        watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self._so_far)
+        self._watch = watch
+        opened = await open_search(self._client, self._workers, self._workspace, self.job, watch, stopping)
         self._opened: Opened = opened
         self._gather = not self._workers.cache_holds(opened.data.nbytes)
         before = next((event for event in self._history.events if isinstance(event, DataPrepared)), None)
@@ -172,11 +187,7 @@ class Executor:
         self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
 
     def _so_far(self) -> str:
-        resume = (
-            "" if self._journal is None else f" The same call with journal={self._journal.url!r} goes on from there."
-        )
-        n_calls = self._history.partial_fit_calls
-        return f"{counted(n_calls, 'partial_fit call')} {'was' if n_calls == 1 else 'were'} done.{resume}"
+        return were_done(self._history.partial_fit_calls, "partial_fit call") + self._record.way_on
 
     async def _refit(self, stopping: asyncio.Task[Any]) -> None:
         """Train a model like the best on all rows, where all others were trained on folds, or anew if it is lost."""
@@ -185,7 +196,11 @@ class Executor:
             return
         if self.job.data.n_folds and not self.job.refit:
             return
+        # What else is in flight is not wanted any more: a report of it could change which trial is the best.
+        for sent in self._in_flight.give_up_all():
+            self._ledger.step_vanished(sent.assignment)
         self._ledger.begin_refit(best.trial, best.report.resource)
+        self._refitting = True
         await self._until(lambda: self._ledger.refitted(best.trial) is not None, stopping)
         trained = self._ledger.refitted(best.trial)
         if trained is None:
@@ -203,30 +218,40 @@ class Executor:
         if best is None or self.best_model is not None:
             return self.best_model is not None
         refitted = self._refitted.get((best.trial.number, best.report.resource))
+        if refitted is None and self.job.data.n_folds:
+            return False
         try:
-            if refitted is not None:
-                self.best_model = loads_model(self._models.read(refitted))
-            elif not self.job.data.n_folds:
-                self.best_model = loads_model(self._models.read(self._models.scored(best.trial.number)))
+            data = self._models.read(self._models.scored(best.trial.number) if refitted is None else refitted)
         except (ModelLost, KeyError):
             logger.warning("the model of trial %d, the best, is lost", best.trial.number, exc_info=True)
-        return self.best_model is not None
+            return False
+        try:
+            self.best_model = loads_model(data)
+        except BaseException as error:
+            raise SearchFailed(
+                f"the model of trial {best.trial.number}, the best, cannot be unpickled in this process: {said(error)}"
+            ) from error
+        return True
 
     async def _until(self, over: Callable[[], bool], signal: asyncio.Task[Any]) -> None:
         """The loop: decide, submit, wait, take in what came back."""
-        steps = self._in_flight
+        steps, watch = self._in_flight, self._watch
+        if watch is None:
+            raise RuntimeError("the data was not looked at yet")
         while True:
-            self._ledger.take_decisions(self._room())
+            if not self._refitting:
+                self._ledger.take_decisions(self._room())
             if over() or signal.done():
                 return
-            self._submit_steps()
+            if self._client.status == "running":
+                self._submit_steps()
             await self._commit()
             before = self._record.now()
             await steps.wait(signal, REFRESH_SECONDS)
             self._pace.passed(self._record.now() - before, len(self._workers))
             for sent, result in steps.returned():
                 self._step_came_back(sent, result)
-            await self._watch.look()
+            await watch.look()
             await self._look_after_steps()
             self.job.limits.check_failures(self._history, "trials")
 
@@ -242,9 +267,13 @@ class Executor:
         self._models.tidy()
 
     def _submit_steps(self) -> None:
-        self._submit_some(list(self._ledger.ready()), self._pace.step_seconds, self._gather)
+        # Before all others where the schedule never runs out of work; else by threads that would idle.
+        self._in_flight.copy_silent(_SILENT_TOO_LONG, self._crumb)
+        ready = [model for model in self._ledger.ready() if is_refit(model.trial) or not self._refitting]
+        self._submit_some(ready, self._pace.step_seconds, self._gather)
+        self._in_flight.copy_silent(0.0, self._crumb)
         # Not where the data is read again and again: those promoted later would not share the reads of these.
-        ahead = self.job.speculate and not self._gather
+        ahead = self.job.speculate and not self._gather and not self._refitting
         if ahead and self._workers.free and not any(True for _ in self._ledger.ready()):
             # In short steps: what is decided meanwhile goes before.
             self._ledger.look_ahead(_MOST_TOGETHER * self._workers.n_threads)
@@ -272,13 +301,16 @@ class Executor:
             validation=data.validation if may_score else (),
             seconds=seconds,
             memory_limit=self._workers.memory_limit(assignment.worker),
-            crumb=self._workspace.crumb(self._in_flight.n_sent, opened.shared),
+            crumb=self._crumb(self._in_flight.n_sent),
         )
         futures: dict[Key, Any] = {key: data.futures[key] for b in blocks for key in data.specs[b].supplied}
         if may_score:
             futures.update(data.validation_futures)
         self._in_flight.submit(assignment, step, futures)
         self._ledger.sent(assignment)
+
+    def _crumb(self, number: int) -> str:
+        return self._workspace.crumb(number, self._opened.shared)
 
     @property
     def _in_flight(self) -> InFlight:
@@ -311,7 +343,8 @@ class Executor:
         self._ledger.step_lost(sent.assignment, lost.crumb, self._opened.shared)
 
     def _step_failed(self, sent: Sent, error: BaseException) -> None:
-        if self._client.status != "running":  # all futures are gone with the scheduler
+        if self._client.status != "running" or isinstance(error, asyncio.CancelledError | CancelledError):
+            # All futures are gone with the scheduler.
             self._ledger.step_vanished(sent.assignment)
             return
         logger.warning("a step of %s failed: %r", counted(len(sent.assignment.trials), "model"), error)

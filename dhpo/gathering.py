@@ -22,6 +22,9 @@ _MORE_DEATHS = 4
 async def gather(client: Any, tasks: Sequence[Any], doing: str) -> list[Any]:
     """The results of all tasks, each fetched when it is there: what is home is not lost with its worker.
 
+    Without a deadline: blocks may take long to load. It is awaited under a `dhpo.watch.Watch`, which has one for
+    clusters that are gone.
+
     Parameters
     ----------
     client : distributed.Client

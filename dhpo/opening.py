@@ -18,7 +18,7 @@ from dhpo.preparation import Data, look_at_data
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
 from dhpo.steps import Context
-from dhpo.watch import REFRESH_SECONDS, Watch
+from dhpo.watch import Watch
 from dhpo.workspace import Workspace
 from dhpo.wrapped import unwrap
 
@@ -74,19 +74,13 @@ async def open_search(
         As `Watch.look` and `look_at_data` raise them.
     """
     await watch.wait_for_workers(stopping)
-    shared = await workers.share_folder(workspace.token)
+    shared = await watch.during(workers.share_folder(workspace.token), stopping, "finding out what workers share")
     # Workers are given no keys to the object store of a journal: the driver alone reads and writes models there.
     store_shared = shared and workspace.models.is_local
     if not store_shared:
         logger.info("workers do not see the store: models travel with the tasks")
-    looking = asyncio.create_task(_look(client, workers, workspace, job, shared))
-    try:
-        while not looking.done() and not stopping.done():
-            await asyncio.wait({looking, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            await watch.look()
-    finally:
-        looking.cancel()
-    data, fit_kwargs = await looking
+    looking = _look(client, workers, workspace, job, shared)
+    data, fit_kwargs = await watch.during(looking, stopping, "looking at the data")
     context = _context(job, workspace, fit_kwargs, data, store_shared)
     return Opened(data, cloudpickle.dumps(context, protocol=5), shared, store_shared)
 

@@ -23,6 +23,7 @@ from dhpo.data.fingerprint import fingerprint
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockFacts, BlockSpec, Split, prepare
 from dhpo.data.rows import Rows, n_rows
+from dhpo.failures import guarded
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.gathering import gather
 from dhpo.worker import single_threaded, worker_state
@@ -232,13 +233,16 @@ async def _digests(client: Any, data: Data) -> str:
     return "".join(await gather(client, tasks, "looking at validation_data"))
 
 
+@guarded
 def _digest(spec: BlockSpec, names: Sequence[Key], values: Sequence[Any]) -> str:
     return fingerprint(spec.load(dict(zip(names, values, strict=True))))
 
 
+@guarded
 def _count(pickled: bytes, key: Key, names: Sequence[Key], values: Sequence[Any]) -> int:
     graph = cloudpickle.loads(pickled)
-    return n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
+    found: int = n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
+    return found
 
 
 def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockSpec:
@@ -285,7 +289,7 @@ async def _load_all(
     try:
         results = await gather(client, heads, "looking at the data")
     except BaseException:
-        await client.cancel(tasks, asynchronous=True, force=True)
+        await client.cancel(tasks, asynchronous=True, force=True)  # sends a message, and awaits no answer
         raise
     if with_rows:
         rows = [client.submit(operator.itemgetter(1), task, pure=False) for task in tasks]
@@ -331,6 +335,7 @@ def _groups(data: Data) -> list[tuple[BlockSpec, ...]]:
     return [tuple(group) for group in groups]
 
 
+@guarded
 def load_blocks(
     run: str,
     specs: Sequence[BlockSpec],

@@ -25,16 +25,20 @@ from dask.typing import Key
 
 from dhpo.crumbs import read_crumb, remove_crumb
 from dhpo.events import StepStats
+from dhpo.failures import guarded, said, told
 from dhpo.steps import Outcome, Step, StepResult
 from dhpo.training import run_step
 
 __all__ = ["run_quarantined"]
 
 _LOOK_SECONDS = 0.1
+# For the process to end once its result is there.
+_END_SECONDS = 2.0
 # Of the memory limit of the worker; Dask restarts a worker at 0.95.
 _MEMORY_SHARE = 0.9
 
 
+@guarded
 def run_quarantined(
     run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()
 ) -> StepResult:
@@ -52,10 +56,13 @@ def run_quarantined(
         asked.write_bytes(cloudpickle.dumps((run, context, step, list(names), list(values)), protocol=5))
         command = [sys.executable, "-m", "dhpo.quarantine", str(asked), str(found), str(os.getpid())]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment) as process:
-            ending = _watched(process, step.memory_limit)
+        # In a session of its own: Ctrl-C in the terminal of the worker would reach it as well, and look like its death.
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True) as process:
+            ending = _watched(process, step.memory_limit, found)
         if found.exists():
-            result: StepResult = pickle.loads(found.read_bytes())
+            result: StepResult | str = pickle.loads(found.read_bytes())
+            if isinstance(result, str):  # no deed of the trial: its data could not be read, for instance
+                raise RuntimeError(result)
             return result
     crumb = read_crumb(step.crumb)
     remove_crumb(step.crumb)
@@ -68,9 +75,10 @@ def run_quarantined(
     )
 
 
-def _watched(process: subprocess.Popen[bytes], memory_limit: int) -> str:
+def _watched(process: subprocess.Popen[bytes], memory_limit: int, found: Path) -> str:
     """Wait for the end of a process, and say what it was; one that takes too much memory is killed."""
     watched = psutil.Process(process.pid)
+    ended_at = 0.0
     while True:
         try:
             code = process.wait(_LOOK_SECONDS)
@@ -78,6 +86,11 @@ def _watched(process: subprocess.Popen[bytes], memory_limit: int) -> str:
             try:
                 used = watched.memory_info().rss
             except psutil.NoSuchProcess:
+                continue
+            if found.exists():  # a thread that the estimator began may keep the process alive for ever
+                ended_at = ended_at or time.monotonic()
+                if time.monotonic() - ended_at > _END_SECONDS:
+                    process.kill()
                 continue
             if memory_limit and used > memory_limit * _MEMORY_SHARE:
                 process.kill()
@@ -101,7 +114,10 @@ def main() -> None:
     asked, found, parent = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     run, context, step, names, values = pickle.loads(asked.read_bytes())
-    result = run_step(run, context, step, names, values)
+    try:
+        result: StepResult | str = run_step(run, context, step, names, values)
+    except Exception as error:
+        result = f"{said(error)}\nThe traceback in the process of its own:\n{told(error)}"
     partial = found.with_suffix(".partial")
     partial.write_bytes(cloudpickle.dumps(result, protocol=5))
     os.replace(partial, found)

@@ -36,6 +36,13 @@ class Record:
         return time.perf_counter() - self._began
 
     @property
+    def way_on(self) -> str:
+        """How a search that ends early goes on, for its error; empty without a journal."""
+        if self._journal is None:
+            return ""
+        return f" The same call with journal={self._journal.url!r} goes on from there."
+
+    @property
     def earlier(self) -> list[Event]:
         """What an earlier process has written down."""
         return [] if self._journal is None else self._journal.events
@@ -54,7 +61,7 @@ class Record:
     async def commit(self) -> None:
         """What was told is safe from here on."""
         if self._journal is not None:
-            await asyncio.to_thread(self._journal.commit)
+            await asyncio.to_thread(self._journal.commit)  # no deadline: what is not written is not safe
 
     def close(self) -> None:
         """Let other processes use the journal."""

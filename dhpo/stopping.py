@@ -87,11 +87,12 @@ async def cancel_all(client: Any, tasks: Mapping[asyncio.Task[Any], Any]) -> Non
     """
     if not tasks:
         return
-    try:
-        await asyncio.wait_for(client.cancel(list(tasks.values()), asynchronous=True, force=True), CANCEL_SECONDS)
-    except Exception:
-        logger.debug("could not cancel %d futures", len(tasks), exc_info=True)
-    await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+    if client.status == "running":  # else they are gone with the scheduler, and nobody acknowledges it
+        try:
+            await asyncio.wait_for(client.cancel(list(tasks.values()), asynchronous=True, force=True), CANCEL_SECONDS)
+        except Exception:
+            logger.debug("could not cancel %d futures", len(tasks), exc_info=True)
+        await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
     for task in tasks:
         if task.done() and not task.cancelled():
             task.exception()  # seen, so that asyncio does not warn of it

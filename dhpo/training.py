@@ -23,6 +23,7 @@ from dhpo.data.lending import is_refused_write, lent_value, sample
 from dhpo.data.reader import BlockSpec, FoldedRows, load_fold, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.events import StepStats
+from dhpo.failures import guarded
 from dhpo.scoring import SeveralTallies
 from dhpo.seeds import seed_for
 from dhpo.steps import Context, Outcome, Step, StepResult, Work
@@ -30,10 +31,11 @@ from dhpo.store import ModelLost, dumps_model, loads_model
 from dhpo.worker import WorkerState, single_threaded, worker_state
 from dhpo.wrapped import unwrap
 
-__all__ = ["new_model", "run_step", "timeout_error"]
+__all__ = ["is_timeout", "new_model", "run_step", "timeout_error"]
 
 # The first trials of a step are scored together before it is known how long one takes.
 _FIRST_SCORED = 8
+_TIMEOUT = "TrialTimeout"
 
 
 def new_model(estimator: Any, params: Mapping[str, Any], entropy: int, trial: int) -> Any:
@@ -49,9 +51,15 @@ def new_model(estimator: Any, params: Mapping[str, Any], entropy: int, trial: in
 
 def timeout_error(deadline: float, what: str) -> str:
     """What is reported of a trial that takes too long."""
-    return f"TrialTimeout: trial_timeout={deadline:g} s is over, and {what}"
+    return f"{_TIMEOUT}: trial_timeout={deadline:g} s is over, and {what}"
 
 
+def is_timeout(error: str | None) -> bool:
+    """Whether this is what `timeout_error` returns."""
+    return error is not None and error.startswith(_TIMEOUT)
+
+
+@guarded
 def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()) -> StepResult:
     """Train and score a cohort; the function of every `train-` and `score-` task.
 

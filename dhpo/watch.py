@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from dhpo.cluster import Workers
 from dhpo.errors import WorkersLost
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.5
 """Between two looks at who is in the cluster."""
+
+_T = TypeVar("_T")
 
 
 class Watch:
@@ -37,6 +40,8 @@ class Watch:
         self._address = client.scheduler.address
         self._timeout = timeout
         self._done = done
+        self._asking: asyncio.Task[None] | None = None
+        self._unanswered = False
         self._looked = self._seen = asyncio.get_running_loop().time()
 
     async def wait_for_workers(self, stopping: asyncio.Task[Any]) -> None:
@@ -46,28 +51,81 @@ class Watch:
             await asyncio.wait({stopping}, timeout=REFRESH_SECONDS / 2)
             await self.look(at_once=True)
 
+    async def during(self, work: Coroutine[Any, Any, _T], stopping: asyncio.Task[Any], doing: str) -> _T:
+        """Await something on the cluster, and look after the cluster meanwhile.
+
+        Parameters
+        ----------
+        work : coroutine
+        stopping : asyncio.Task
+        doing : str
+            What it does, for the error.
+
+        Raises
+        ------
+        asyncio.CancelledError
+            If the search is stopped meanwhile.
+        WorkersLost
+            As `look`, and if what was asked for is gone with the scheduler.
+        """
+        task = asyncio.create_task(work)
+        try:
+            while not task.done() and not stopping.done():
+                await asyncio.wait({task, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                await self.look()
+        finally:
+            task.cancel()
+        try:
+            return await task  # done, or cancelled
+        except (Exception, asyncio.CancelledError) as error:
+            if stopping.done():
+                raise asyncio.CancelledError from error
+            if self._client.status == "running" and not _is_cancelled(error):
+                raise
+            raise WorkersLost(f"{self._explanation(gone=True)} It was lost while {doing}.") from error
+
     async def look(self, at_once: bool = False) -> None:
         """See who is there, now and then.
+
+        The search does not stand still where the scheduler takes long to answer, and it may still be stopped then.
 
         Raises
         ------
         WorkersLost
-            If nobody was there for too long.
+            If nobody was there for too long, or the client is closed.
         """
-        now = asyncio.get_running_loop().time()
-        if now - self._looked < REFRESH_SECONDS and not at_once:
-            return
-        try:
-            await asyncio.wait_for(self._workers.refresh(), self._timeout)
-        except (OSError, TimeoutError):
-            self._workers.lose_all()
-            logger.info("could not ask the scheduler for its workers; trying again", exc_info=True)
-        self._looked = now
-        self._replace_lost_workers()
-        if len(self._workers):
-            self._seen = now
-        elif now - self._seen > self._timeout:
+        clock = asyncio.get_running_loop().time
+        if self._client.status in ("closing", "closed"):  # it does not come back, as one that is connecting may
             raise WorkersLost(self._explanation())
+        if self._asking is None:
+            if clock() - self._looked < REFRESH_SECONDS and not at_once:
+                return
+            self._asking = asyncio.create_task(self._workers.refresh())
+        await asyncio.wait({self._asking}, timeout=REFRESH_SECONDS)
+        self._looked = clock()
+        self._unanswered = not self._asking.done()
+        if not self._unanswered:
+            asking, self._asking = self._asking, None
+            try:
+                asking.result()
+            except (Exception, asyncio.CancelledError) as error:
+                if self._client.status == "running" and not isinstance(error, OSError | TimeoutError):
+                    raise
+                self._workers.lose_all()
+                logger.info("could not ask the scheduler for its workers; trying again", exc_info=True)
+            self._replace_lost_workers()
+            # Those that give no sign of life are there: they may be in one long call, and Dask gives them up after its
+            # `distributed.scheduler.worker-ttl`, five minutes by default.
+            if len(self._workers):
+                self._seen = self._looked
+        if self._looked - self._seen > self._timeout:
+            raise WorkersLost(self._explanation())
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
 
     def _replace_lost_workers(self) -> None:
         """Have a cluster that this process started bring back the workers that it has given up.
@@ -81,8 +139,15 @@ class Watch:
             logger.info("%d workers were given up; starting them again", len(promised) - len(there))
             cluster.scale(len(promised))
 
-    def _explanation(self) -> str:
-        if self._client.status != "running":
+    def _explanation(self, gone: bool = False) -> str:
+        if self._client.status in ("closing", "closed"):
+            return (
+                f"the client of {self._address} is {self._client.status}: it was closed, or the scheduler is gone, or "
+                f"cannot be reached. {self._done()}"
+            )
+        if gone:
+            return f"{self._address} does not answer: the scheduler is gone, or cannot be reached. {self._done()}"
+        if self._client.status != "running" or self._unanswered:
             return (
                 f"{self._address} has not answered for {self._timeout:g} s: the scheduler is gone, or cannot be "
                 f"reached. {self._done()}"
@@ -92,3 +157,8 @@ class Watch:
             "paused, because they hold more than 0.8 of their memory limit, do not count: give them more memory, or "
             "the data smaller chunks. The logs of the cluster tell more."
         )
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether this is what Dask makes of tasks that are gone with their scheduler; nobody else cancels them."""
+    return isinstance(error, concurrent.futures.CancelledError | asyncio.CancelledError)

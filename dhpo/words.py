@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["counted", "did_you_mean"]
+__all__ = ["counted", "did_you_mean", "were_done"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -18,6 +18,11 @@ def counted(number: int, noun: str) -> str:
         In the singular; the plural is regular.
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def were_done(number: int, noun: str) -> str:
+    """A sentence: "1 call was done.", "1,581 calls were done."."""
+    return f"{counted(number, noun)} {'was' if number == 1 else 'were'} done."
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

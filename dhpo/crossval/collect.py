@@ -21,7 +21,7 @@ _SHARE_OF_MEMORY = 0.6
 
 
 async def collect(client: Any, lazy: LazyInput, memory: int) -> tuple[Any, Any, dict[str, Any]]:
-    """Compute the collections on the cluster and bring them here.
+    """Compute the collections on the cluster and bring them here; awaited under a `Watch`, for it has no deadline.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ schedule.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import math
 from collections import deque
@@ -16,6 +17,7 @@ import cloudpickle
 
 from dhpo.cluster import Workers
 from dhpo.crossval.collect import collect, refuse_what_does_not_fit
+from dhpo.crossval.elsewhere import Elsewhere
 from dhpo.crossval.fitting import FitOutcome, fit_several, forget_job, hand_over, refit
 from dhpo.crossval.job import FitJob, FitSearch, Work
 from dhpo.crossval.outcomes import Outcomes, reraise
@@ -31,15 +33,16 @@ from dhpo.events import (
     Stopped,
     TrialStarted,
 )
+from dhpo.failures import in_thread
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import Observers
 from dhpo.schedules.rungs import BracketPlan, Plan, Rung
-from dhpo.stopping import Stopping, cancel_all
+from dhpo.stopping import CANCEL_SECONDS, Stopping, cancel_all
 from dhpo.trial import Drop, Trial
 from dhpo.watch import REFRESH_SECONDS, Watch
-from dhpo.words import counted
+from dhpo.words import counted, were_done
 from dhpo.workspace import Workspace
 
 __all__ = ["FitExecutor"]
@@ -91,10 +94,13 @@ class FitExecutor:
         self._record = FitRecord(history, observers, journal)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._running: dict[asyncio.Task[Any], tuple[Any, list[Work]]] = {}
+        self._elsewhere = Elsewhere(client, self._workers)
+        self._background: set[asyncio.Task[Any]] = set()
         self._again: set[tuple[int, int]] = set()
         self._n_tasks = 0
         self._stopping = Stopping()
         self._source: Any = None
+        self._watch: Watch | None = None
 
     def stop(self, at_once: bool = False) -> None:
         """End the search soon; to be called in the thread of the event loop.
@@ -121,13 +127,17 @@ class FitExecutor:
             What a fit raised, if `error_score` is "raise"; what the last fit of the best on all rows raised.
         """
         reason = "failed"
-        with self._stopping.watched(self._search.limits.time_budget) as (soon, _):
+        with self._stopping.watched(self._search.limits.time_budget) as (soon, at_once):
             try:
                 await self._prepare(soon)
                 await self._fit_all(soon)
                 if self._stopping.requested:
                     await self._cancel()
-                await self._finish()
+                await self._finish(at_once)
+                reason = self._stopping.reason
+            except asyncio.CancelledError:
+                if not self._stopping.requested:
+                    raise
                 reason = self._stopping.reason
             finally:
                 await self._end(reason)
@@ -135,23 +145,20 @@ class FitExecutor:
     async def _end(self, reason: str) -> None:
         try:
             await self._cancel()
+            if self._watch is not None:
+                self._watch.close()
             self._record.append(Stopped(reason, self._record.now()))
             self._observers.stop()
             await self._record.commit()
         finally:
             await self._forget()
-            await asyncio.to_thread(self._workspace.remove)
+            await asyncio.to_thread(self._workspace.remove)  # no deadline: what is left would never be removed
             self._record.close()
 
     async def _prepare(self, stopping: asyncio.Task[Any]) -> None:
         search = self._search
-        self._watch = Watch(
-            self._client,
-            self._workers,
-            search.limits.workers_timeout,
-            lambda: f"{counted(self.outcomes.n_fits, 'fit')} {'was' if self.outcomes.n_fits == 1 else 'were'} done.",
-        )
-        await self._watch.wait_for_workers(stopping)
+        watch = self._watch = Watch(self._client, self._workers, search.limits.workers_timeout, self._so_far)
+        await watch.wait_for_workers(stopping)
         if self._stopping.requested:
             return
         memory = min(self._workers.memory_limit(address) for address in self._workers.addresses)
@@ -159,8 +166,10 @@ class FitExecutor:
         if data is None:
             if search.lazy is None:
                 raise RuntimeError("a search needs data, or where to collect it from")
-            X, y, params = await collect(self._client, search.lazy, memory)
-            data = await asyncio.to_thread(search.make_data, X, y, params)
+            collecting = collect(self._client, search.lazy, memory)
+            X, y, params = await watch.during(collecting, stopping, "collecting the data")
+            # The user's splitter, and later his `refit`, take the time that they take.
+            data = await in_thread(search.make_data, X, y, params)
         else:
             refuse_what_does_not_fit(data, memory)
         self.outcomes.n_splits = len(data.splits)
@@ -171,8 +180,9 @@ class FitExecutor:
         job = FitJob(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
         run = self._workspace.run
         hand_over(run, job)
-        shared = await self._workers.share_folder(self._workspace.token)
-        pickled = await asyncio.to_thread(cloudpickle.dumps, job, 5)
+        sharing = self._workers.share_folder(self._workspace.token)
+        shared = await watch.during(sharing, stopping, "finding out what workers share")
+        pickled: bytes = await in_thread(cloudpickle.dumps, job, 5)
         if shared:
             path = self._workspace.scratch / "job.pickle"
             with says_where(path.parent, f"{TEMPORARY}, or by {JOURNAL}"):
@@ -180,7 +190,17 @@ class FitExecutor:
             self._source = str(path)
         else:
             # Once over the network to each worker, and from worker to worker.
-            self._source = await self._client.scatter(pickled, broadcast=True, hash=False)
+            scattering = self._client.scatter(pickled, broadcast=True, hash=False)
+            self._source = await watch.during(scattering, stopping, "sending the data to the workers")
+
+    @property
+    def _watching(self) -> Watch:
+        if self._watch is None:
+            raise RuntimeError("the search has not begun")
+        return self._watch
+
+    def _so_far(self) -> str:
+        return were_done(self.outcomes.n_fits, "fit") + self._record.way_on
 
     async def _fit_all(self, stopping: asyncio.Task[Any]) -> None:
         waiting = deque(
@@ -190,18 +210,24 @@ class FitExecutor:
             if not self.outcomes.is_done(number, split)
         )
         while (waiting or self._running) and not self._stopping.requested:
-            self._submit(waiting)
+            if self._client.status == "running":
+                self._submit(waiting)
             await asyncio.wait({*self._running, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for task in [task for task in self._running if task.done()]:
                 _, works = self._running.pop(task)
                 waiting.extendleft(reversed(self._came_back(task, works)))
+            self._give_up_copies()
             await self._record.commit()
-            await self._watch.look()
+            await self._watching.look()
+            if not waiting:
+                waiting.extend(await self._elsewhere.works_of_silent(self._running.values()))
             self._search.limits.check_failures(self._history, "candidates")
 
     def _submit(self, waiting: deque[Work]) -> None:
         # One task more than threads for each worker hides the way of its result to us.
         window = self._workers.n_threads + len(self._workers)
+        if self._elsewhere.all_silent:
+            return
         while waiting and len(self._running) < window:
             if (waiting[0].candidate, waiting[0].split) in self._again:
                 if self._running:
@@ -218,13 +244,26 @@ class FitExecutor:
                 works,
                 _SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER,
                 key=f"fit-{self._workspace.run}-{self._n_tasks}",
-                workers=self._workers.addresses if self._workers.some_see_no_folder else None,
+                workers=self._elsewhere.where,
                 priority=-self._n_tasks,
                 retries=2,
                 pure=False,
             )
             self._n_tasks += 1
             self._running[asyncio.create_task(self._result_of(future))] = (future, works)
+
+    def _give_up_copies(self) -> None:
+        """Wait no longer for tasks of which all fits came back by others."""
+        found = {
+            task: future
+            for task, (future, works) in self._running.items()
+            if all(self.outcomes.is_done(work.candidate, work.split) for work in works)
+        }
+        for task, future in found.items():
+            del self._running[task]
+            cancelling = asyncio.create_task(cancel_all(self._client, {task: future}))
+            self._background.add(cancelling)
+            cancelling.add_done_callback(self._background.discard)
 
     def _together(self, n_waiting: int) -> int:
         """How many fits go into the next task."""
@@ -237,24 +276,33 @@ class FitExecutor:
         return max(1, min(int(_SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER / max(seconds, 1e-4)), share))
 
     async def _result_of(self, future: Any) -> Any:
+        # No deadline: nobody knows how long a fit takes. The watch tells when the cluster is gone.
         return (await self._client.gather([future], asynchronous=True))[0]
 
     def _came_back(self, task: asyncio.Task[Any], works: list[Work]) -> list[Work]:
         """Take the outcomes in, and return the works that are still to do."""
         try:
             outcomes: list[FitOutcome] = task.result()
-        except (Exception, asyncio.CancelledError) as error:
+        except (asyncio.CancelledError, concurrent.futures.CancelledError):
+            return self._not_done(works)  # gone with the scheduler
+        except Exception as error:
             logger.warning("a task of %s failed: %r", counted(len(works), "fit"), error)
             once_more = [work for work in works if (work.candidate, work.split) not in self._again]
             self._again.update((work.candidate, work.split) for work in once_more)
             text = f"{type(error).__name__}: {error}"
             outcomes = [FitOutcome(w.candidate, w.split, SplitScores({}, error=text)) for w in works]
             self._take([outcome for w, outcome in zip(works, outcomes, strict=True) if w not in once_more])
-            return once_more
+            return self._not_done(once_more)
         self._take(outcomes)
-        return works[len(outcomes) :]
+        return self._not_done(works[len(outcomes) :])
+
+    def _not_done(self, works: list[Work]) -> list[Work]:
+        return [work for work in works if not self.outcomes.is_done(work.candidate, work.split)]
 
     def _take(self, outcomes: list[FitOutcome]) -> None:
+        outcomes = [outcome for outcome in outcomes if not self.outcomes.is_done(outcome.candidate, outcome.split)]
+        if not outcomes:
+            return
         for outcome in outcomes:
             self._again.discard((outcome.candidate, outcome.split))
             self.outcomes.take(outcome)
@@ -281,13 +329,13 @@ class FitExecutor:
                     Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._record.now())
                 )
 
-    async def _finish(self) -> None:
+    async def _finish(self, stopping: asyncio.Task[Any]) -> None:
         """Find the best of the candidates that came to their end, and fit it on all rows."""
         search, outcomes = self._search, self.outcomes
         results = outcomes.conclude()
         if results is None or (not search.refit and outcomes.several):
             return
-        best: int = await asyncio.to_thread(best_index, results, search.refit, outcomes.deciding_metric)
+        best: int = await in_thread(best_index, results, search.refit, outcomes.deciding_metric)
         self.best_index = best
         if not search.refit or self._stopping.requested_at_once:
             return
@@ -302,25 +350,33 @@ class FitExecutor:
             self._source,
             results["params"][best],
             key=f"refit-{self._workspace.run}",
-            workers=self._workers.addresses if self._workers.some_see_no_folder else None,
+            workers=self._elsewhere.where,
             retries=2,
             pure=False,
         )
-        fitted = (await self._client.gather([future], asynchronous=True))[0]
+        fitting = self._watching.during(self._result_of(future), stopping, "fitting the best on all rows")
+        fitted = await fitting
         if fitted.raised is not None:
             reraise(fitted.raised)
-        self.best_model, self.refit_time = await asyncio.to_thread(cloudpickle.loads, fitted.model), fitted.seconds
+        self.best_model, self.refit_time = await in_thread(cloudpickle.loads, fitted.model), fitted.seconds
         await self._record.keep_model(candidate, outcomes.n_splits, fitted.model, fitted.seconds)
 
     async def _cancel(self) -> None:
         self._workers.close()
         await cancel_all(self._client, {task: future for task, (future, _) in self._running.items()})
         self._running.clear()
+        if self._background:  # each has a deadline of its own
+            await asyncio.wait(self._background)
+        self._elsewhere.close()
 
     async def _forget(self) -> None:
         self._source = None
         forget_job(self._workspace.run)
+        if self._client.status != "running":
+            return
         try:
-            await self._client.run(forget_job, self._workspace.run, on_error="ignore")
+            # A worker that does not answer reads it when it does.
+            asking = self._client.run(forget_job, self._workspace.run, on_error="ignore")
+            await asyncio.wait_for(asking, CANCEL_SECONDS)
         except Exception:  # the cluster may be gone, which frees its memory as well
             logger.debug("could not free the memory of the workers", exc_info=True)

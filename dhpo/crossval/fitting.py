@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,11 +19,14 @@ from dhpo.crossval.job import FitJob, Work
 from dhpo.crossval.rows import n_samples, rows_of, rows_of_params, split_matrix
 from dhpo.crossval.scoring import ScoringFailed
 from dhpo.events import SplitScores
+from dhpo.failures import guarded, is_harmless, said, told
 from dhpo.trial import Params
 from dhpo.worker import single_threaded
 from dhpo.wrapped import unwrap
 
 __all__ = ["FitOutcome", "fit_and_score", "fit_several", "forget_job", "hand_over", "refit"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -77,8 +80,8 @@ def fit_and_score(job: FitJob, work: Work) -> FitOutcome:
             train_params = rows_of_params(data.score_params, n_rows, train)
             train_scores, failed = job.scoring(model, X_train, y_train, train_params, job.error_score)
             failures += failed
-    except Exception as error:
-        text = traceback.format_exc()
+    except BaseException as error:
+        text = told(error)
         ended = scored_at if scored_at is not None else time.perf_counter()
         fatal = job.error_score == "raise" or isinstance(error, ScoringFailed) or scored_at is not None
         split = SplitScores({}, fit_time=ended - started, error=text)
@@ -105,6 +108,7 @@ def _named(scores: dict[str, float] | float) -> dict[str, float]:
     return scores if isinstance(scores, dict) else {"score": scores}
 
 
+@guarded
 def fit_several(run: str, source: Any, works: Sequence[Work], seconds: float) -> list[FitOutcome]:
     """Fit some candidates; the function of every `fit-` task.
 
@@ -147,6 +151,7 @@ class Refitted:
     raised: bytes | None = None
 
 
+@guarded
 def refit(run: str, source: Any, params: Params) -> Refitted:
     """Fit a candidate on all rows; the function of the `refit-` task."""
     job = _job(run, source)
@@ -157,20 +162,24 @@ def refit(run: str, source: Any, params: Params) -> Refitted:
             _fit(model, job.data.X, job.data.y, job.data.fit_params)
             seconds = time.perf_counter() - started
             return Refitted(cloudpickle.dumps(model, protocol=5), seconds)
-        except Exception as error:
-            return Refitted(b"", 0.0, dumps_error(error, traceback.format_exc()))
+        except BaseException as error:
+            return Refitted(b"", 0.0, dumps_error(error, told(error)))
 
 
 def dumps_error(error: BaseException, text: str) -> bytes:
     """Pickle an exception with its traceback as a note, or what can be said of it."""
     error = error.with_traceback(None)
     error.__cause__ = error.__context__ = None
-    try:
-        data: bytes = cloudpickle.dumps((error, text))
-        cloudpickle.loads(data)
-    except Exception:
-        data = cloudpickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), text))
-    return data
+    if is_harmless(error):  # else the driver would not survive it
+        try:
+            data: bytes = cloudpickle.dumps((error, text))
+            repr(cloudpickle.loads(data))
+        except BaseException:
+            logger.debug("an exception cannot be pickled", exc_info=True)
+        else:
+            return data
+    replaced: bytes = cloudpickle.dumps((RuntimeError(said(error)), text))
+    return replaced
 
 
 _jobs: dict[str, FitJob] = {}

@@ -14,6 +14,7 @@ from dhpo.crossval.job import FitData
 from dhpo.crossval.outcomes import Outcomes
 from dhpo.crossval.rows import n_samples
 from dhpo.events import DataPrepared, FitDone, Refitted, TrialStarted
+from dhpo.failures import in_thread
 from dhpo.opening import check_same_data
 from dhpo.record import Record
 from dhpo.store import ModelLost
@@ -37,7 +38,7 @@ class FitRecord(Record):
         if self._journal is None:
             return
         n_rows = n_samples(data.X)
-        now = DataPrepared(1, n_rows, n_rows, 0, 0, self.now(), await asyncio.to_thread(joblib.hash, data))
+        now = DataPrepared(1, n_rows, n_rows, 0, 0, self.now(), await in_thread(joblib.hash, data))
         if not self.earlier:
             self.append(now)
         for event in self.earlier:

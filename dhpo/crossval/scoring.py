@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import numbers
-import traceback
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
+from dhpo.failures import told
 from dhpo.words import did_you_mean
 
 __all__ = ["ScoringFailed", "WholeScoring", "check_refit", "resolve_whole_scoring"]
@@ -75,10 +75,10 @@ class WholeScoring:
         failures: list[str] = []
         try:
             scores = self.scorer(model, X, **params) if y is None else self.scorer(model, X, y, **params)
-        except Exception:
+        except BaseException as error:
             if error_score == "raise":
                 raise
-            failures.append(traceback.format_exc())
+            failures.append(told(error))
             scores = dict.fromkeys(self.metrics or (), error_score) if self.has_several else error_score
         if not isinstance(scores, Mapping):
             return _number(scores, "score", self.scorers), failures

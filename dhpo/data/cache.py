@@ -192,7 +192,7 @@ class BlockCache:
             return 0
         try:
             rows, seal = read.result()
-        except Exception:
+        except BaseException:
             return 0  # whoever needs the block will see the error
         with self._lock:
             self._put(key, rows, needed_at, True, seal)

@@ -92,7 +92,7 @@ def sample(rows: Rows) -> bytes:
     few = [None if part is None else _few(part, where) for part in rows]
     try:
         return pickle.dumps(few, protocol=5)
-    except Exception:  # objects that cannot be pickled: nothing can be told of them
+    except BaseException:  # objects that cannot be pickled: nothing can be told of them
         return b""
 
 
@@ -125,7 +125,7 @@ def is_refused_write(error: BaseException) -> bool:
         try:
             if _REFUSED_WRITE.search(str(current)):
                 return True
-        except Exception:  # an error of the user's own that cannot be told
+        except BaseException:  # an error of the user's own that cannot be told
             continue
         pending += [current.__cause__, current.__context__]
     return False

@@ -135,7 +135,9 @@ class _OwnTally:
                 return score
         elif not type(self._model).__module__.startswith("sklearn."):
             return self._weighted / self._n_rows
-        raise TypeError(f"{type(self._model).__name__}.score cannot be computed block by block: give scoring=")
+        raise TypeError(
+            f"{type(self._model).__name__}.score cannot be computed block by block: give scoring="
+        ) from self._error
 
 
 def _with_outputs(model: Any, make: Any) -> Any:

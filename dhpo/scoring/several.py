@@ -45,7 +45,7 @@ class SeveralTallies:
             if name not in self._failed:
                 try:
                     tally.add(rows)
-                except Exception:
+                except BaseException:
                     self._failed.add(name)
 
     def score(self) -> float:
@@ -61,7 +61,7 @@ class SeveralTallies:
             return math.nan
         try:
             return float(self._others[name].score())
-        except Exception:
+        except BaseException:
             return math.nan
 
 

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import distributed
 
 __all__ = ["current_client"]
 
+# For the threads of our own cluster to end what they do.
+_CLOSE_SECONDS = 5.0
+
 
 def current_client() -> tuple[Any, Callable[[], None] | None]:
     """The current client, or one of our own and the way to close it.
+
+    In a task of Dask it is the client of the worker, and the task gives its thread back to the worker, as under
+    `distributed.worker_client`: steps that the scheduler sends to that very thread would wait for it for ever.
 
     Raises
     ------
     ValueError
         If the current client is closed.
     """
+    in_task = _in_task()
     try:
-        client = distributed.default_client()
+        client = distributed.get_client() if in_task else distributed.default_client()
     except ValueError:
         # Threads of this process: nothing to guard in a script, and most estimators leave the GIL alone in partial_fit.
         cluster = distributed.LocalCluster(
@@ -34,7 +42,13 @@ def current_client() -> tuple[Any, Callable[[], None] | None]:
         own = distributed.Client(cluster, set_as_default=False)
 
         def close() -> None:
+            loop: Any = own.loop
+            if not loop.asyncio_loop.is_running():  # it has ended with all that ran in it
+                return
             own.close()
+            for worker in list(cluster.workers.values()):
+                # By itself the cluster would wait half a minute for a thread that is stuck in `partial_fit`.
+                cluster.sync(worker.close, timeout=_CLOSE_SECONDS)
             cluster.close()
 
         return own, close
@@ -43,4 +57,16 @@ def current_client() -> tuple[Any, Callable[[], None] | None]:
             f"the current client is {client.status}: {client!r}. Start a new distributed.Client, or close this one's "
             "`as_current` block to search on a cluster of this machine."
         )
+    if in_task:
+        # For good: the thread ends with its task. To take it back would mean to wait for the end of some other task.
+        with suppress(AttributeError, KeyError):  # a task without a thread of its own, or that has left it already
+            distributed.secede()
     return client, None
+
+
+def _in_task() -> bool:
+    try:
+        distributed.get_worker()
+    except ValueError:
+        return False
+    return True

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dhpo.errors import SearchFailed, WorkersLost
+from dhpo.failures import is_harmless, said
 from dhpo.history import Best, History
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Run", "Runs"]
+
+_LOOK_SECONDS = 1.0
 
 
 class Runs(Protocol):
@@ -53,7 +59,7 @@ class Run:
         self._search: Any = None
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
-        self._future: Future[None] = asyncio.run_coroutine_threadsafe(executor.run(), self._loop)
+        self._future = asyncio.run_coroutine_threadsafe(_guarded(executor), self._loop)
         if close is not None:
             # A cluster of our own goes with the search, also if nobody asks for the result. Its loop cannot end itself.
             self._future.add_done_callback(lambda _: threading.Thread(target=self._close_once, daemon=True).start())
@@ -81,7 +87,8 @@ class Run:
             Whether to do without the last training of the best on all rows, which a cross-validated search ends with.
         """
         if not self.done:
-            self._loop.call_soon_threadsafe(self._executor.stop, at_once)
+            with suppress(RuntimeError):  # the event loop is gone, and the search with it
+                self._loop.call_soon_threadsafe(self._executor.stop, at_once)
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end.
@@ -107,17 +114,37 @@ class Run:
         if self.asynchronous and not self.done:
             raise RuntimeError("the client is asynchronous: await the run instead of asking for its result()")
         try:
-            self._future.result(timeout)
+            self._wait(timeout)
+            self._future.result()
         finally:
             if self.done:
                 search = self._adopt_once()
                 self._close_once()
         return search
 
+    def _wait(self, timeout: float | None) -> None:
+        """Wait for the end, which does not come where the event loop of the client has ended."""
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        while not self._future.done():
+            left = _LOOK_SECONDS if ends_at is None else min(_LOOK_SECONDS, ends_at - time.monotonic())
+            running = self._loop.is_running()
+            concurrent.futures.wait([self._future], timeout=max(left, 0.0))
+            if self._future.done():
+                return
+            if not running:
+                self._future.cancel()
+                raise WorkersLost(
+                    "the event loop of the client has ended, and the search with it: did something raise SystemExit or "
+                    "KeyboardInterrupt in it, or was the client closed? Start a new distributed.Client. What was done "
+                    "before is in summary(); a journal goes on from there."
+                )
+            if ends_at is not None and time.monotonic() >= ends_at:
+                raise TimeoutError(f"the search goes on after timeout={timeout:g} s")
+
     async def finished(self) -> Any:
         """Await the end, with a client that is used asynchronously; the same as awaiting the run itself."""
         try:
-            await asyncio.wrap_future(self._future)
+            await asyncio.wrap_future(self._future)  # of this very loop: where it ends, so does this
         finally:
             search = self._adopt_once()
         return search
@@ -136,3 +163,24 @@ class Run:
             close, self._close = self._close, None
             if close is not None:
                 close()
+
+
+async def _guarded(executor: Runs) -> None:
+    """Run a search; what it raises does not end the event loop, nor look as if somebody had cancelled the search.
+
+    That is for what the user's code may raise in the driver: a callable `refit`, a distribution, the best model when it
+    is unpickled.
+    """
+    try:
+        await executor.run()
+    except BaseException as error:
+        if is_harmless(error) or isinstance(error, GeneratorExit):  # the loop ends, and closes what it leaves
+            raise
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        raised = SearchFailed(f"the search was ended by an exception that is no error of a trial: {said(error)}")
+        raised.__cause__ = error
+    else:
+        return
+    raise raised

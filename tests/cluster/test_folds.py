@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -309,3 +312,50 @@ def test_the_hold_out_is_stratified_for_classifiers(client):
         seen[name] = set(scores.values())
     assert seen["classifier"] == {4.0}
     assert seen["regressor"] != {4.0}
+
+
+class Racing(Fails):
+    """Touches files when it comes somewhere, and waits for files to be there."""
+
+    def __init__(self, folder="", bias=0):
+        super().__init__(bias=bias)
+        self.folder = Path(folder)
+
+    def partial_fit(self, X, y, classes=None):
+        if len(X) == CHUNK:  # it is the best, and is trained on all rows
+            (self.folder / "refitted").touch()
+            self.wait_for("end")
+        elif self.bias:
+            self.wait_for("go on")
+        return super().partial_fit(X, y)
+
+    fit = partial_fit
+
+    def wait_for(self, name):
+        ends_at = time.monotonic() + 60
+        while not (self.folder / name).exists():
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+
+    def predict(self, X):
+        if self.bias:
+            (self.folder / "scored").touch()
+        return super().predict(X)
+
+
+def test_a_trial_that_would_take_the_lead_while_the_best_is_trained_on_all_rows_comes_too_late(client, tmp_path):
+    labels = da.ones(len(Y), dtype=int, chunks=CHUNK)  # of which bias=1 is right
+    search = dhpo.GridSearchCV(Racing(), {"folder": [str(tmp_path)], "bias": [0, 1]}, max_iter=1, cv=2, **SEED)
+    run = search.start(LAZY[0], labels, classes=[0, 1])
+    while run.best is None:
+        time.sleep(0.01)
+    run.stop()
+    (racing := Racing(tmp_path)).wait_for("refitted")
+    (tmp_path / "go on").touch()
+    racing.wait_for("scored")
+    ends_at = time.monotonic() + 1
+    while run.best.trial.number == 0 and time.monotonic() < ends_at:  # which would be an error
+        time.sleep(0.01)
+    (tmp_path / "end").touch()
+    run.result()
+    assert search.best_params_["bias"] == search.best_estimator_.bias == 0

@@ -12,13 +12,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import dask
+import numpy as np
 import pytest
 from distributed import Client
+from sklearn.linear_model import SGDClassifier
 
 import dhpo
-from dhpo import WorkersLost
+from dhpo import GridSearchCV, WorkersLost
 from tests.cluster.crashing import KINDS, answer, calls_in, data
 
 DEADLINE = 30.0
@@ -86,3 +89,115 @@ def test_a_scheduler_that_is_killed(tmp_path, n_kills, monkeypatch):
         lost = calls.stat().st_size - calls_in(journal)
     assert found == undisturbed
     assert calls.stat().st_size - planned == lost  # what was in flight, and nothing else
+
+
+# -- in every phase, killed or frozen
+
+
+class Waiting(SGDClassifier):
+    """Notes in a folder that it is at work, and waits while a file is there; with `whole`, it is fitted whole."""
+
+    def __init__(self, folder: str = "", waits_for: int = 0, number: int = 0) -> None:
+        super().__init__(random_state=0)
+        self.folder = folder
+        self.waits_for = waits_for
+        self.number = number
+
+    def wait(self, n_rows: int) -> None:
+        if n_rows == self.waits_for:
+            wait_in(self.folder)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+        if self.number:
+            self.wait(self.waits_for)
+        return super().partial_fit(X, y, classes=classes)
+
+
+class WaitingFit(Waiting):
+    @property
+    def partial_fit(self) -> Any:
+        raise AttributeError("partial_fit")
+
+    def fit(self, X: Any, y: Any) -> Any:
+        if self.number or len(X) == 600:
+            self.wait(len(X))
+        return super().fit(X, y)
+
+
+def wait_in(folder: str) -> None:
+    Path(folder, "waits").touch()
+    ends_at = time.monotonic() + 60
+    while time.monotonic() < ends_at and not Path(folder, "ends").exists():
+        time.sleep(0.02)
+
+
+def start(phase: str, folder: Path) -> Any:
+    """A search that comes to a phase, and waits there."""
+    X, y = data()
+
+    def slow(block: np.ndarray) -> np.ndarray:
+        wait_in(str(folder))
+        return block
+
+    lazy = X.map_blocks(slow, dtype=float)
+    numbers, journal = {"number": [0, 1]}, folder / "run"
+    match phase:
+        case "first pass":
+            search = GridSearchCV(Waiting(str(folder)), numbers, max_iter=3, random_state=0, verbose=0)
+            return search.start(lazy, y, classes=[0, 1], journal=journal)
+        case "blocks":
+            search = GridSearchCV(Waiting(str(folder), 1), numbers, max_iter=3, random_state=0, verbose=0)
+            return search.start(X, y, classes=[0, 1], journal=journal)
+        case "collecting":
+            return GridSearchCV(WaitingFit(str(folder)), numbers, cv=2, verbose=0).start(lazy, y, journal=journal)
+        case "fits":
+            search = GridSearchCV(WaitingFit(str(folder), 300), numbers, cv=2, verbose=0)
+        case "refit":
+            search = GridSearchCV(WaitingFit(str(folder), 600), numbers, cv=2, verbose=0)
+    return search.start(X.compute(), y.compute(), journal=journal)
+
+
+KILLED, GIVEN_UP, FROZEN = "killed", "killed, and the client gives up", "frozen"
+PHASES = ["first pass", "blocks", "collecting", "fits", "refit"]
+OFTEN = [*((KILLED, phase) for phase in PHASES), (GIVEN_UP, "blocks"), (FROZEN, "fits")]
+SELDOM = [(fate, phase) for fate in (GIVEN_UP, FROZEN) for phase in PHASES if (fate, phase) not in OFTEN]
+
+
+@pytest.mark.filterwarnings("ignore")  # of the connections that Dask loses
+@pytest.mark.parametrize(
+    ("fate", "phase"), [*OFTEN, *(pytest.param(*case, marks=pytest.mark.benchmarks) for case in SELDOM)]
+)
+def test_a_scheduler_that_is_lost_in_any_phase_is_told_with_the_word_on_the_journal(tmp_path, phase, fate):
+    timeout = "1s" if fate == GIVEN_UP else "60s"
+    with (
+        running_cluster() as (address, scheduler),
+        Client(address, timeout=60) as first,
+        dask.config.set({"dhpo.workers-timeout": "3s"}),
+    ):
+        first.wait_for_workers(1, timeout=60)
+        with Client(address, timeout=timeout):
+            run = start(phase, tmp_path)
+            while not (tmp_path / "waits").exists():
+                assert not run.done
+                time.sleep(0.01)
+            scheduler.send_signal(signal.SIGSTOP if fate == FROZEN else signal.SIGKILL)
+            with pytest.raises(WorkersLost, match=r"cannot be reached. .* were done. The same call with journal="):
+                run.result(timeout=DEADLINE)
+            (tmp_path / "ends").touch()
+            if fate == FROZEN:
+                scheduler.send_signal(signal.SIGCONT)  # for the client to be closed at once
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_search_is_stopped_also_while_the_scheduler_does_not_answer(tmp_path):
+    with running_cluster() as (address, scheduler), Client(address, timeout=60) as client:
+        client.wait_for_workers(1, timeout=60)
+        run = start("blocks", tmp_path)
+        while not (tmp_path / "waits").exists():
+            time.sleep(0.01)
+        scheduler.send_signal(signal.SIGSTOP)
+        run.stop()
+        search = run.result(timeout=DEADLINE)  # well before dhpo.workers-timeout
+        assert len(search.summary()) == 2
+        (tmp_path / "ends").touch()
+        scheduler.send_signal(signal.SIGCONT)

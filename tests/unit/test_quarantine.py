@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
+import time
 import uuid
+from dataclasses import replace
 
 import cloudpickle
 import numpy as np
@@ -35,6 +39,10 @@ class Doing(ClassifierMixin, BaseEstimator):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "exit":
                 os._exit(3)
+            case "leave":
+                sys.exit(4)
+            case "lives on":
+                threading.Thread(target=time.sleep, args=(3600,)).start()
             case "memory":
                 self.hoard_ = np.ones(6 * 10**8 // 8)
         return self
@@ -89,3 +97,21 @@ def test_a_death_is_a_failure_of_the_trial(arguments, deed, memory_limit, messag
     assert outcome.error.startswith("WorkerKilled: workers died in ")
     assert message in outcome.error
     assert not os.path.exists(step.crumb)
+
+
+def test_an_exception_that_ends_processes_fails_the_trial_and_no_more(arguments):
+    (outcome,) = run_quarantined(*arguments("leave")).outcomes
+    assert outcome.error.endswith("SystemExit: 4\n")
+    assert "in partial_fit" in outcome.error
+
+
+def test_a_process_that_a_thread_of_the_trial_keeps_alive_is_ended(arguments):
+    (outcome,) = run_quarantined(*arguments("lives on")).outcomes
+    assert (outcome.calls, outcome.error) == (3, None)
+
+
+def test_data_that_cannot_be_read_is_no_failure_of_the_trial(arguments):
+    run, context, step = arguments("none")
+    broken = {0: replace(step.blocks[0], data=b"no block")}
+    with pytest.raises(RuntimeError, match=r"(?s)UnpicklingError.*in the process of its own"):
+        run_quarantined(run, context, replace(step, blocks=broken))

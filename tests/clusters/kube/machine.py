@@ -44,7 +44,7 @@ def definitions() -> list[Plain]:
     return [yaml.load(path.read_text(), Loader=_LOADER) for path in sorted(folder.glob("*.yaml"))]
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "it") -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 120.0, what: str = "it") -> None:
     """Poll until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -1,0 +1,85 @@
+"""Where fits may go, and those that are begun elsewhere, too, because their workers give no sign of life."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from dhpo.cluster import Workers
+from dhpo.crossval.job import Work
+from dhpo.watch import REFRESH_SECONDS
+
+__all__ = ["Elsewhere"]
+
+logger = logging.getLogger(__name__)
+
+
+class Elsewhere:
+    """Keeps fits away from workers that give no sign of life.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    workers : Workers
+    """
+
+    def __init__(self, client: Any, workers: Workers) -> None:
+        self._client = client
+        self._workers = workers
+        self._copied: set[Any] = set()  # keys of tasks
+        self._asking: asyncio.Task[set[Any]] | None = None
+
+    @property
+    def _silent(self) -> set[str]:
+        return {address for address in self._workers.addresses if self._workers.silent_for(address)}
+
+    @property
+    def all_silent(self) -> bool:
+        """Whether no worker gives a sign of life."""
+        return len(self._silent) == len(self._workers)
+
+    @property
+    def where(self) -> list[str] | None:
+        """The workers that a task may go to; None for any."""
+        silent = self._silent
+        if not silent and not self._workers.some_see_no_folder:
+            return None
+        return [address for address in self._workers.addresses if address not in silent] or self._workers.addresses
+
+    async def works_of_silent(self, running: Iterable[tuple[Any, list[Work]]]) -> list[Work]:
+        """What silent workers have in hand, once: others that would idle do it, too, and what comes back first counts.
+
+        Parameters
+        ----------
+        running : iterable of (Future, list of Work)
+        """
+        silent = self._silent
+        if not silent or self.all_silent:
+            return []
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._tasks_of(sorted(silent)))
+        # Briefly: what comes back meanwhile has to be taken in; it is looked at again in a moment.
+        await asyncio.wait({self._asking}, timeout=REFRESH_SECONDS)
+        if not self._asking.done():
+            return []
+        keys, self._asking = self._asking.result(), None
+        found = []
+        for future, works in running:
+            if future.key in keys and future.key not in self._copied:
+                self._copied.add(future.key)
+                logger.info("%d fits of a worker that gives no sign of life are begun elsewhere", len(works))
+                found += works
+        return found
+
+    async def _tasks_of(self, workers: list[str]) -> set[Any]:
+        try:
+            return {key for keys in (await self._client.processing(workers)).values() for key in keys}
+        except Exception:  # the watch finds out what is the matter with the scheduler
+            return set()
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        if self._asking is not None:
+            self._asking.cancel()
