@@ -41,7 +41,7 @@ class Watch:
         self._timeout = timeout
         self._done = done
         self._asking: asyncio.Task[None] | None = None
-        self._unanswered = False
+        self._unanswered = 0.0  # seconds
         self._looked = self._seen = asyncio.get_running_loop().time()
 
     async def wait_for_workers(self, stopping: asyncio.Task[Any]) -> None:
@@ -102,9 +102,12 @@ class Watch:
                 return
             self._asking = asyncio.create_task(self._workers.refresh())
         await asyncio.wait({self._asking}, timeout=REFRESH_SECONDS)
-        self._looked = clock()
-        self._unanswered = not self._asking.done()
-        if not self._unanswered:
+        before, self._looked = self._looked, clock()
+        if not self._asking.done():
+            # What is longer than a turn of the search is the standstill of this process, and not of the scheduler.
+            self._unanswered += min(self._looked - before, 2 * REFRESH_SECONDS)
+        else:
+            self._unanswered = 0.0
             asking, self._asking = self._asking, None
             try:
                 asking.result()
@@ -118,7 +121,8 @@ class Watch:
             # `distributed.scheduler.worker-ttl`, five minutes by default.
             if len(self._workers):
                 self._seen = self._looked
-        if self._looked - self._seen > self._timeout:
+        for_so_long = self._unanswered or self._looked - self._seen
+        if for_so_long > self._timeout:
             raise WorkersLost(self._explanation())
 
     def close(self) -> None:
