@@ -279,7 +279,7 @@ def test_a_metric_that_fails_costs_its_trial_only_where_it_decides(client):
         ("accuracy", "f1", ValueError, "refit='f1' is not allowed with a single metric"),
         ("accuracy", lambda results: 0, TypeError, "not supported over blocks"),
         (["accuracy", "accuracy"], "accuracy", ValueError, "more than once"),
-        (["accuracy", "wrong"], "accuracy", ValueError, "scoring='wrong' is not a scorer"),
+        (["accuracy", "wrong"], "accuracy", ValueError, "scoring='wrong' is not the name of a scorer"),
         ({}, "accuracy", TypeError, "scoring={}"),
         ({"a": None}, "a", ValueError, "'a' is None"),
         (3, True, TypeError, "scoring=3"),
