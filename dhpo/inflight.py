@@ -55,6 +55,8 @@ class Sent:
         What it was last seen to do.
     since : float
         When it was first seen to do that.
+    idle_since : float
+        Since when its thread may have had nothing to do.
     """
 
     assignment: Assignment
@@ -62,6 +64,7 @@ class Sent:
     future: Any
     crumb: Crumb | None
     since: float
+    idle_since: float
 
     @property
     def start(self) -> int:
@@ -99,7 +102,7 @@ class InFlight:
         """What the cohorts of the next steps have to know of these."""
         return [UnderWay(s.start, len(s.assignment.trials), s.assignment.run_end) for s in self._steps.values()]
 
-    def submit(self, assignment: Assignment, step: Step, futures: Mapping[Key, Any]) -> None:
+    def submit(self, assignment: Assignment, step: Step, futures: Mapping[Key, Any], idle_since: float) -> None:
         """Send a step on its way.
 
         Parameters
@@ -108,6 +111,8 @@ class InFlight:
         step : Step
         futures : mapping of key to Future
             Data on the cluster that its blocks need.
+        idle_since : float
+            Since when the thread may have had nothing to do, by the clock of the search.
         """
         kind = "train" if step.blocks else "score"
         future = self._client.submit(
@@ -127,7 +132,7 @@ class InFlight:
         self.n_sent += 1
         self._workers.occupy(assignment.worker)
         task = asyncio.create_task(self._result_of(future))
-        self._steps[task] = Sent(assignment, step, future, None, asyncio.get_running_loop().time())
+        self._steps[task] = Sent(assignment, step, future, None, asyncio.get_running_loop().time(), idle_since)
 
     async def _result_of(self, future: Any) -> StepResult:
         result: StepResult = (await self._client.gather([future], asynchronous=True))[0]
