@@ -9,11 +9,11 @@ from statistics import median_low
 __all__ = ["Pace"]
 
 _SHORTEST_SECONDS = 0.2
-# A step of several trials takes this share of what each thread has done before; but not less than so many times what
-# it costs besides, nor, where decisions wait for it, more than so many times.
+# A step of several trials takes this share of what each thread has done before, between so many times what it costs
+# besides: with decisions waiting for it, and without.
 _SHARE_OF_WORK = 0.05
-_LEAST_TIMES_OVERHEAD = 1
-_MOST_TIMES_OVERHEAD = 2
+_TIMES_OVERHEAD_ASYNCHRONOUS = (1.0, 2.0)
+_TIMES_OVERHEAD = (4.0, math.inf)
 _SHORTEST_TOGETHER = 1e-3
 _STEPS_REMEMBERED = 15
 
@@ -85,6 +85,6 @@ class Pace:
             Whether the schedule decides anew with each score.
         """
         overhead = max(median_low(self._overheads), _SHORTEST_TOGETHER)
-        most = _MOST_TIMES_OVERHEAD * overhead if asynchronous else self.step_seconds / 2
+        least, most = _TIMES_OVERHEAD_ASYNCHRONOUS if asynchronous else _TIMES_OVERHEAD
         share = _SHARE_OF_WORK * self._worked / max(n_threads, 1)
-        return min(max(share, _LEAST_TIMES_OVERHEAD * overhead), most, self.step_seconds / 2)
+        return min(max(share, least * overhead), most * overhead, self.step_seconds / 2)
