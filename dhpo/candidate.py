@@ -29,6 +29,7 @@ class Meter:
     load_seconds: float = 0.0
     store_seconds: float = 0.0
     useful_cpu: float = 0.0
+    read_seconds: float = 0.0
 
 
 @dataclass

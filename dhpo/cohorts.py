@@ -1,7 +1,8 @@
 """Which trials a free worker thread trains next, and how far: the pure part of the executor.
 
-Trials that go over the same blocks together share each read of a block. So trials are taken where most of them stand,
-from the ones furthest behind, and are split into as many cohorts as there are threads.
+The most promising go first, each as far as it was asked for, so that those who stop early have the best of it. Where
+reading a block costs too much for that, trials that go over the same blocks share each read: they are then taken from
+the ones furthest behind, and are split into as many cohorts as there are threads.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from dhpo.costs import Costs
 
 __all__ = ["Assignment", "Ready", "UnderWay", "plan_steps"]
 
-# With fewer trials than this for each thread there is little to share; the longest chains then go first.
-_FEW_TRIALS_PER_THREAD = 4
 _LONGEST_RUN_OF_BLOCKS = 128
 _SHORTEST_BLOCK = 1e-4  # seconds
+# Near the end a long chain is cut to this share of what is left for each thread, so that no thread is left with it.
+_LONGEST_SHARE = 0.125
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Ready:
     candidate : int or None
         The same for those that train on different folds with the same parameters: they go into one cohort, where there
         is no lack of others. None: it is alone in this.
+    promise : tuple of float
+        The lowest goes first; see `dhpo.promise`.
     """
 
     trial: int
@@ -56,6 +59,7 @@ class Ready:
     run_end: int = 0
     quarantined: bool = False
     candidate: int | None = None
+    promise: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ def plan_steps(
     costs: Costs,
     *,
     seconds: float,
+    together: float,
     gather: bool,
 ) -> list[Assignment]:
     """Give work to free threads.
@@ -124,10 +129,14 @@ def plan_steps(
     under_way : sequence of UnderWay
     costs : Costs
     seconds : float
-        How long a step should take.
+        How long a step may take.
+    together : float
+        The same for a step of several trials that could be trained one after the other, where they are taken by
+        promise: what came of the first is known only when the last is done.
     gather : bool
-        Whether the data is read again and again because it does not fit into the caches. Trials that would run ahead of
-        others then wait for them, so that they read on together.
+        Whether the data is read again and again because it does not fit into the caches, and reading it costs more than
+        it is worth to train the most promising first. Trials that would run ahead of others then wait for them, so that
+        they read on together.
 
     Returns
     -------
@@ -139,17 +148,60 @@ def plan_steps(
         Assignment(free.pop(0), (lonely.trial,), lonely.target, lonely.rung, lonely.target, lonely.quarantined)
         for lonely in [r for r in ready if r.alone][: len(free)]
     ]
-    together = [r for r in ready if not r.alone]
-    unscored = [r for r in together if r.calls == r.target]
-    for group, until in (
-        (unscored, 0),
-        _next_group([r for r in together if r.calls < r.target], free, n_threads, under_way, costs, gather),
-    ):
-        shares = _shares(group, free, n_threads, costs, until) if group and free else []
-        for worker, share in shares:
-            free.remove(worker)
-            steps.append(_assignment(worker, share, until, costs, seconds))
-    return steps
+    sociable = [r for r in ready if not r.alone]
+    unscored = [r for r in sociable if r.calls == r.target]
+    for worker, share in _shares(_bundles(unscored, n_threads), free, costs, 0):
+        free.remove(worker)
+        steps.append(_assignment(worker, share, 0, costs, seconds))
+    waiting = [r for r in sociable if r.calls < r.target]
+    if not gather:
+        return steps + _by_promise(waiting, free, n_threads, costs, seconds, together)
+    group, until = _next_group(waiting, free, n_threads, under_way, costs)
+    return steps + [
+        _assignment(worker, share, until, costs, seconds)
+        for worker, share in _shares(_bundles(group, n_threads), free, costs, until)
+    ]
+
+
+def _by_promise(
+    ready: Sequence[Ready], free: Sequence[str], n_threads: int, costs: Costs, seconds: float, together: float
+) -> list[Assignment]:
+    """Steps of the most promising trials, each of which goes as far as it was asked for."""
+    if not ready or not free:
+        return []
+
+    def longest_chain(bundle: list[Ready]) -> float:
+        return max(_work([trial], costs) for trial in bundle)
+
+    bundles = _bundles(sorted(ready, key=_by_key), n_threads)
+    fair = _work(ready, costs) / n_threads
+    if n_threads > 1:
+        # All threads have work for so long; a chain that takes longer would be waited for in the end.
+        bundles.sort(key=lambda bundle: min(fair - longest_chain(bundle), 0.0))
+    speed = costs.speed(free)
+    # Threads that are busy now want their share when they come back.
+    most = min(together * speed, fair * n_threads * speed / (speed + n_threads - len(free)))
+    taken: list[list[Ready]] = []
+    filled = 0.0
+    for bundle in bundles:
+        if taken and filled > most - _SHORTEST_BLOCK:
+            break
+        taken.append(bundle)
+        filled += min(_work(bundle, costs), together)
+    cut = n_threads > 1 and len(bundles) > len(free)
+    longest = min(seconds, max(together, _LONGEST_SHARE * fair)) if cut else seconds
+    return [
+        _assignment_by_promise(worker, share, costs, longest) for worker, share in _shares(taken, free, costs, None)
+    ]
+
+
+def _by_key(ready: Ready) -> tuple[tuple[float, ...], int]:
+    return ready.promise, ready.trial
+
+
+def _work(trials: Sequence[Ready], costs: Costs) -> float:
+    """Seconds that trials take until they are scored."""
+    return sum(costs.work(r.trial, r.target - r.calls) for r in trials)
 
 
 def _next_group(
@@ -158,13 +210,11 @@ def _next_group(
     n_threads: int,
     under_way: Sequence[UnderWay],
     costs: Costs,
-    gather: bool,
 ) -> tuple[list[Ready], int]:
-    """The trials to train now, and the calls at which the first of them are due."""
-    if not ready:
+    """The trials that read on together now, and the calls at which the first of them are due."""
+    if not ready or not free:
         return [], 0
-    few = 1 if gather else _FEW_TRIALS_PER_THREAD
-    if len(ready) + sum(step.n_trials for step in under_way) < few * n_threads:
+    if len(ready) + sum(step.n_trials for step in under_way) < n_threads:
         longest = min(ready, key=lambda r: (r.calls - r.target, r.calls, r.trial))
         until = longest.target
         group = [r for r in ready if r.calls == longest.calls and r.target == until]
@@ -175,7 +225,7 @@ def _next_group(
         if behind.calls < behind.run_end and behind.home in free:
             # A cohort between two steps of one run goes on as it is, where its models and blocks are.
             return [r for r in group if r.home in free and r.calls < r.run_end], until
-        if gather and any(step.start <= behind.calls and step.run_end <= behind.calls for step in under_way):
+        if any(step.start <= behind.calls and step.run_end <= behind.calls for step in under_way):
             return [], until
     # Threads that are busy now want their share of the group when they come back.
     speed = costs.speed(free)
@@ -198,17 +248,20 @@ def _bundles(group: Sequence[Ready], n_threads: int) -> list[list[Ready]]:
 
 
 def _shares(
-    group: Sequence[Ready], free: Sequence[str], n_threads: int, costs: Costs, until: int
+    bundles: Sequence[list[Ready]], free: Sequence[str], costs: Costs, until: int | None
 ) -> list[tuple[str, list[Ready]]]:
-    """Split a group over the free threads: the dearest first, each to the thread that is done with it first."""
+    """Split bundles over the free threads: the dearest first, each to the thread that is done with it first."""
+    if not free:
+        return []
     loads = [0.0] * len(free)
     slow = [costs.slowness(worker) for worker in free]
     shares: dict[int, list[Ready]] = defaultdict(list)
 
     def cost(bundle: list[Ready]) -> float:
-        return sum((costs.call(r.trial) or 1.0) * max(until - r.calls, 1) for r in bundle)
+        ends = [(r, r.target if until is None else until) for r in bundle]
+        return sum((costs.call(r.trial) or 1.0) * max(end - r.calls, 1) for r, end in ends)
 
-    for bundle in sorted(_bundles(group, n_threads), key=lambda b: (-cost(b), b[0].trial)):
+    for bundle in sorted(bundles, key=lambda b: (-cost(b), b[0].trial)):
         calls = cost(bundle)
         done = [load + slowness * calls for load, slowness in zip(loads, slow, strict=True)]
         first = min(done)
@@ -235,6 +288,22 @@ def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, secon
     elif costs.score:
         share = share[: _whole_candidates(share, max(1, int(min(seconds / costs.score, len(share)))))]
     return Assignment(worker, tuple(r.trial for r in share), until, max(r.rung for r in share), run_end)
+
+
+def _assignment_by_promise(worker: str, share: list[Ready], costs: Costs, seconds: float) -> Assignment:
+    """Cut a share to what a step can do in its time, unless all of it comes to its end."""
+    first, *others = sorted(share, key=_by_key)
+    start, until, fitting = first.calls, first.target, [first]
+    for trial in others:
+        earliest, last = min(start, trial.calls), max(until, trial.target)
+        if (trial.calls, trial.target) == (start, until) or last - earliest <= _LONGEST_RUN_OF_BLOCKS:
+            start, until = earliest, last
+            fitting.append(trial)
+    alike = all((r.calls, r.target) == (start, until) for r in fitting)
+    if alike and costs.slowness(worker) * _work(fitting, costs) > seconds:
+        return _assignment(worker, fitting, until, costs, seconds)
+    until = min(until, start + _LONGEST_RUN_OF_BLOCKS)
+    return Assignment(worker, tuple(r.trial for r in fitting), until, max(r.rung for r in fitting), until)
 
 
 def _whole_candidates(share: list[Ready], fitting: int) -> int:

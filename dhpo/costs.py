@@ -1,4 +1,4 @@
-"""What a call and a score of a trial take, and which workers are slow, as far as it was measured."""
+"""What a call, a score and the read of a block take, and which workers are slow, as far as it was measured."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ _NOISE = 0.05
 _DRIFT = 0.002
 # A worker that is less slow than this is as the others.
 _SLOW = 2.0
+# Reading is cheap where it makes calls this much longer, even if no two of them share a read.
+_CHEAP_READ = 0.05
+# What one step tells of reading counts so much less with each step that follows: files come into the page cache.
+_FADING = 0.9
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ class Costs:
         self._call: dict[int, float] = {}
         self._sums = [0.0, 0]
         self._score_sums = [0.0, 0]
+        self._read_sums = [0.0, 0.0]
         self._log_costs: dict[int, _Belief] = {}
         self._log_slowness: dict[str, _Belief] = {}
         self._log_sums = [0.0, 0]
@@ -79,6 +84,17 @@ class Costs:
             self._score_sums[0] += score_seconds
             self._score_sums[1] += 1
 
+    def read(self, blocks: int, seconds: float) -> None:
+        """Take what a step reports of the blocks that it has read into account."""
+        if blocks:
+            self._read_sums = [_FADING * self._read_sums[0] + seconds, _FADING * self._read_sums[1] + blocks]
+
+    @property
+    def reading_is_cheap(self) -> bool:
+        """Whether a block is read so much faster than a model is trained on it that nobody has to share the read."""
+        seconds, blocks = self._read_sums
+        return bool(blocks) and self.mean_call is not None and seconds / blocks < _CHEAP_READ * self.mean_call
+
     def call(self, trial: int) -> float | None:
         """Seconds of one `partial_fit` call, None before anything was measured."""
         return self._call.get(trial, self.mean_call)
@@ -92,6 +108,11 @@ class Costs:
     def score(self) -> float:
         """Seconds of one score, 0 before any was measured."""
         return self._score_sums[0] / self._score_sums[1] if self._score_sums[1] else 0.0
+
+    def work(self, trial: int, calls: int) -> float:
+        """Seconds of so many calls and a score, on a usual worker; a call takes a second before any was measured."""
+        call = self.call(trial)
+        return (1.0 if call is None else call) * calls + self.score
 
     def slowness(self, worker: str) -> float:
         """How many times longer than on the median worker a call takes there; 1.0 for all but stragglers."""

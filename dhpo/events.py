@@ -146,6 +146,8 @@ class StepStats:
         Thread seconds in `partial_fit`, scoring, waiting for blocks and writing models; wall seconds of the step.
     useful_cpu : float
         CPU seconds of the step's own thread in `partial_fit` and scoring.
+    read_seconds : float
+        Seconds in which training blocks were loaded, most of them while models were trained on the one before.
     """
 
     calls: int = 0
@@ -159,6 +161,7 @@ class StepStats:
     store_seconds: float = 0.0
     seconds: float = 0.0
     useful_cpu: float = 0.0
+    read_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,10 @@ __all__ = ["Executor"]
 
 logger = logging.getLogger(__name__)
 
-_SHORTEST_CALL = 1e-4  # seconds
-# Of an asynchronous schedule: what comes back sooner decides sooner.
+# Trials of an asynchronous schedule that wait for a thread to share the reads of blocks.
 _MOST_TOGETHER = 8
+# For each thread: trials that are trained before they are promoted, and how long such a step lasts.
+_MOST_AHEAD = 8
 _AHEAD_SECONDS = 0.5
 # Seconds without a sign of life of a worker, after which what it does goes before the work of others.
 _SILENT_TOO_LONG = 20.0
@@ -95,6 +96,7 @@ class Executor:
         self._refitting = False
         self._pace = Pace(job.step_seconds)
         self._watch: Watch | None = None
+        self._woken = self._record.now()
 
     def stop(self, at_once: bool = False) -> None:
         """End the search as soon as possible; to be called in the thread of the event loop.
@@ -177,7 +179,7 @@ class Executor:
         self._watch = watch
         opened = await open_search(self._client, self._workers, self._workspace, self.job, watch, stopping)
         self._opened: Opened = opened
-        self._gather = not self._workers.cache_holds(opened.data.nbytes)
+        self._reads_again = not self._workers.cache_holds(opened.data.nbytes)
         before = next((event for event in self._history.events if isinstance(event, DataPrepared)), None)
         now = opened.event(self._record.now())
         if before is None:
@@ -185,6 +187,7 @@ class Executor:
         else:
             check_same_data(before, now)
         self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
+        self._woken = self._record.now()
 
     def _so_far(self) -> str:
         return were_done(self._history.partial_fit_calls, "partial_fit call") + self._record.way_on
@@ -240,7 +243,7 @@ class Executor:
             raise RuntimeError("the data was not looked at yet")
         while True:
             if not self._refitting:
-                self._ledger.take_decisions(self._room())
+                self._ledger.take_decisions(len(self._workers.free), self._together)
             if over() or signal.done():
                 return
             if self._client.status == "running":
@@ -248,18 +251,25 @@ class Executor:
             await self._commit()
             before = self._record.now()
             await steps.wait(signal, REFRESH_SECONDS)
-            self._pace.passed(self._record.now() - before, len(self._workers))
+            self._woken = self._record.now()
+            self._pace.passed(self._woken - before, len(self._workers))
             for sent, result in steps.returned():
                 self._step_came_back(sent, result)
             await watch.look()
             await self._look_after_steps()
             self.job.limits.check_failures(self._history, "trials")
 
-    def _room(self) -> int:
-        """How many models may wait for the threads that are free: as many as make a step worth its while."""
-        cost = self._ledger.costs.mean_call
-        together = 1 if cost is None else self._pace.step_seconds / max(cost, _SHORTEST_CALL)
-        return len(self._workers.free) * min(max(int(together), 1), _MOST_TOGETHER)
+    @property
+    def _gather(self) -> bool:
+        """Whether it is worth more to share the reads of blocks than to train the most promising first."""
+        return self._reads_again and not self._ledger.costs.reading_is_cheap
+
+    @property
+    def _together(self) -> float:
+        """How long a step of trials should last that could be trained one after the other."""
+        if not self._gather:
+            return self._pace.together(self._workers.n_threads, self.job.schedule.asynchronous)
+        return min(self._pace.step_seconds, _MOST_TOGETHER * (self._ledger.costs.mean_call or self._pace.step_seconds))
 
     async def _commit(self) -> None:
         """What was paid for is safe from here on, and what it replaces can go."""
@@ -270,21 +280,30 @@ class Executor:
         # Before all others where the schedule never runs out of work; else by threads that would idle.
         self._in_flight.copy_silent(_SILENT_TOO_LONG, self._crumb)
         ready = [model for model in self._ledger.ready() if is_refit(model.trial) or not self._refitting]
-        self._submit_some(ready, self._pace.step_seconds, self._gather)
+        # An asynchronous schedule was asked for what the free threads can do; of all else the busy ones have a share.
+        for_all = self._gather or not self.job.schedule.asynchronous
+        self._submit_some(ready, self._pace.step_seconds, for_all)
         self._in_flight.copy_silent(0.0, self._crumb)
         # Not where the data is read again and again: those promoted later would not share the reads of these.
         ahead = self.job.speculate and not self._gather and not self._refitting
         if ahead and self._workers.free and not any(True for _ in self._ledger.ready()):
             # In short steps: what is decided meanwhile goes before.
-            self._ledger.look_ahead(_MOST_TOGETHER * self._workers.n_threads)
-            self._submit_some(list(self._ledger.ready(ahead=True)), min(self._pace.step_seconds, _AHEAD_SECONDS), False)
+            self._ledger.look_ahead(_MOST_AHEAD * self._workers.n_threads)
+            seconds = min(self._pace.step_seconds, _AHEAD_SECONDS)
+            self._submit_some(list(self._ledger.ready(ahead=True)), seconds, for_all=False)
 
-    def _submit_some(self, ready: Sequence[Ready], seconds: float, gather: bool) -> None:
+    def _submit_some(self, ready: Sequence[Ready], seconds: float, for_all: bool) -> None:
         free = self._workers.free
         if not free or not ready:
             return
-        n_threads, under_way, costs = self._workers.n_threads, self._in_flight.under_way, self._ledger.costs
-        for assignment in plan_steps(ready, free, n_threads, under_way, costs, seconds=seconds, gather=gather):
+        n_threads, under_way = self._workers.n_threads, self._in_flight.under_way
+        if not for_all:
+            n_threads, under_way = len(free), []
+        together = min(self._together, seconds)
+        costs, gather = self._ledger.costs, self._gather
+        for assignment in plan_steps(
+            ready, free, n_threads, under_way, costs, seconds=seconds, together=together, gather=gather
+        ):
             self._submit(assignment, seconds)
 
     def _submit(self, assignment: Assignment, seconds: float) -> None:
@@ -306,7 +325,7 @@ class Executor:
         futures: dict[Key, Any] = {key: data.futures[key] for b in blocks for key in data.specs[b].supplied}
         if may_score:
             futures.update(data.validation_futures)
-        self._in_flight.submit(assignment, step, futures)
+        self._in_flight.submit(assignment, step, futures, idle_since=self._woken)
         self._ledger.sent(assignment)
 
     def _crumb(self, number: int) -> str:
@@ -324,6 +343,8 @@ class Executor:
         elif isinstance(result, BaseException):
             self._step_failed(sent, result)
         else:
+            self._pace.came_back(result.stats.seconds, self._woken - sent.idle_since - result.stats.seconds)
+            self._ledger.costs.read(result.stats.blocks_read, result.stats.read_seconds)
             outcomes = [outcome for outcome in result.outcomes if not self._ledger.is_dropped(outcome)]
             states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in outcomes]
             progress = dict(self._ledger.progress(o) for o in outcomes if not is_refit(o.trial))

@@ -64,7 +64,7 @@ class InFlight:
         steps = {sent.number: sent for sent in self._steps.values()}
         return [UnderWay(s.start, len(s.assignment.trials), s.assignment.run_end) for s in steps.values()]
 
-    def submit(self, assignment: Assignment, step: Step, futures: Mapping[Key, Any]) -> None:
+    def submit(self, assignment: Assignment, step: Step, futures: Mapping[Key, Any], idle_since: float) -> None:
         """Send a step on its way.
 
         Parameters
@@ -73,10 +73,14 @@ class InFlight:
         step : Step
         futures : mapping of key to Future
             Data on the cluster that its blocks need.
+        idle_since : float
+            Since when the thread may have had nothing to do, by the clock of the search.
         """
-        self._send(assignment, step, futures, self.n_sent)
+        self._send(assignment, step, futures, self.n_sent, idle_since)
 
-    def _send(self, assignment: Assignment, step: Step, futures: Mapping[Key, Any], number: int) -> None:
+    def _send(
+        self, assignment: Assignment, step: Step, futures: Mapping[Key, Any], number: int, idle_since: float
+    ) -> None:
         kind = "train" if step.blocks else "score"
         future = self._client.submit(
             run_quarantined if assignment.quarantined else run_step,
@@ -95,9 +99,8 @@ class InFlight:
         self.n_sent += 1
         self._workers.occupy(assignment.worker)
         task = asyncio.create_task(self._result_of(future))
-        self._steps[task] = Sent(
-            assignment, step, future, None, asyncio.get_running_loop().time(), number, dict(futures)
-        )
+        now = asyncio.get_running_loop().time()
+        self._steps[task] = Sent(assignment, step, future, None, now, number, dict(futures), idle_since)
 
     def copy_silent(self, seconds: float, crumb: Callable[[int], str]) -> None:
         """Send the steps of workers that give no sign of life to free ones, too: what comes back first counts.
@@ -127,7 +130,8 @@ class InFlight:
                     free[0],
                 )
                 step = replace(sent.step, crumb=crumb(self.n_sent), memory_limit=self._workers.memory_limit(free[0]))
-                self._send(replace(sent.assignment, worker=free[0]), step, sent.futures, sent.number)
+                again = replace(sent.assignment, worker=free[0])
+                self._send(again, step, sent.futures, sent.number, sent.idle_since)
 
     def _others(self, sent: Sent) -> list[asyncio.Task[StepResult]]:
         """The copies of a step, which may be what it is a copy of."""

@@ -16,6 +16,7 @@ from dhpo.events import Dropped, Event, ModelState, Promoted, Reported, SplitSco
 from dhpo.folds import Folds, is_refit, refit_number
 from dhpo.job import Job
 from dhpo.models import KeptModels
+from dhpo.promise import Promise
 from dhpo.standing import ModelStanding, TrialStanding
 from dhpo.steps import Outcome, Work
 from dhpo.trial import Drop, Report, Train, Trial
@@ -49,6 +50,7 @@ class Ledger:
 
     def __init__(self, job: Job, models: KeptModels, append: Callable[[Event], None], now: Callable[[], float]) -> None:
         self.costs = Costs()
+        self._promise = Promise(job.schedule.plan())
         self._job = job
         self._folds = Folds(job.data.n_folds)
         self._models = models
@@ -58,17 +60,21 @@ class Ledger:
         self._of_model: dict[int, tuple[TrialStanding, ModelStanding]] = {}
         self._refit_calls: dict[int, int] = {}  # of a process before this one
 
-    def take_decisions(self, room: int) -> None:
+    def take_decisions(self, n_threads: int, together: float) -> None:
         """Ask the schedule until it has nothing more to say, or enough of it.
 
         Parameters
         ----------
-        room : int
-            An asynchronous schedule is asked only while fewer models than this wait for a thread: what it says later
-            rests on more reports.
+        n_threads : int
+            That have nothing to do.
+        together : float
+            An asynchronous schedule is asked only while so many seconds of work do not wait for each of them: what it
+            says later rests on more reports.
         """
         schedule = self._job.schedule
-        waiting = sum(1 for _ in self.ready()) if schedule.asynchronous else 0
+        room, waiting = n_threads * together, 0.0
+        if schedule.asynchronous:
+            waiting = sum(self._waiting(active, together) for active in self._active.values() if active.wanted)
         while (not schedule.asynchronous or waiting < room) and (decision := schedule.ask()) is not None:
             match decision:
                 case Train(number) if number in self._active:
@@ -76,15 +82,22 @@ class Ledger:
                     self.train(decision)
                     if self._active[number].settled:  # it was trained ahead
                         self._report(self._active[number])
-                    waiting += self._folds.n_models
+                    waiting += self._waiting(self._active[number], together)
                 case Train(number, bracket=bracket):
                     trial = Trial(number, self._job.sampler.ask(number), bracket)
                     self._append(TrialStarted(trial, self._now(), decision))
                     self.start(trial, decision)
-                    waiting += self._folds.n_models
+                    waiting += self._waiting(self._active[number], together)
                 case Drop():
                     self._append(Dropped(decision, self._now()))
                     self.drop(decision)
+
+    def _waiting(self, active: TrialStanding, most: float) -> float:
+        """Seconds of a trial's work that wait for a thread; a chain of calls fills no more than one step."""
+        models = [model for model in active.models if not model.under_way and model.scores is None]
+        if models and self.costs.mean_call is None:
+            return most
+        return min(sum(self.costs.work(m.number, active.next_target - m.calls) for m in models), most)
 
     def forget_lost_models(self) -> None:
         """Begin anew with models whose files are gone."""
@@ -154,12 +167,13 @@ class Ledger:
                         m.number,
                         m.calls,
                         a.next_target,
-                        a.rung,
+                        -1 if ahead else a.rung,  # nothing else waits for what is done ahead
                         m.home,
                         alone=m.deaths > 0 or m.failed_steps > 0,
                         run_end=m.run_end,
                         quarantined=m.deaths >= _DEATHS_BEFORE_QUARANTINE,
                         candidate=a.trial.number if self._folds.n_folds else None,
+                        promise=self._promise.of(a, m.calls),
                     )
 
     def look_ahead(self, most: int) -> None:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from statistics import median_low
 
 __all__ = ["Pace"]
 
 _SHORTEST_SECONDS = 0.2
+# A step of several trials takes this share of what each thread has done before, between so many times what it costs
+# besides: with decisions waiting for it, and without.
+_SHARE_OF_WORK = 0.05
+_TIMES_OVERHEAD_ASYNCHRONOUS = (1.0, 2.0)
+_TIMES_OVERHEAD = (4.0, math.inf)
+_SHORTEST_TOGETHER = 1e-3
+_STEPS_REMEMBERED = 15
 
 
 class Pace:
@@ -28,6 +37,8 @@ class Pace:
     def __init__(self, longest: float, cost: float = 0.01) -> None:
         self._longest = longest
         self._cost = cost
+        self._overheads: deque[float] = deque([cost], maxlen=_STEPS_REMEMBERED)
+        self._worked = 0.0
         self._worker_seconds = 0.0
         self._deaths = 0
 
@@ -47,3 +58,33 @@ class Pace:
         between_deaths = self._worker_seconds / self._deaths
         best = math.sqrt(2 * self._cost * between_deaths)
         return min(max(best, _SHORTEST_SECONDS), self._longest)
+
+    def came_back(self, seconds: float, overhead: float) -> None:
+        """A step has come back.
+
+        Parameters
+        ----------
+        seconds : float
+            That it took on its worker.
+        overhead : float
+            That its thread was kept from work besides.
+        """
+        self._worked += seconds
+        self._overheads.append(max(overhead, 0.0))
+
+    def together(self, n_threads: int, asynchronous: bool) -> float:
+        """How long a step of several trials should last that could be trained one after the other.
+
+        What came of the first is known only when the last is done: after no more than a small share of the time that
+        was spent before. Where the schedule decides anew with each score, it is no longer than its overhead asks for.
+
+        Parameters
+        ----------
+        n_threads : int
+        asynchronous : bool
+            Whether the schedule decides anew with each score.
+        """
+        overhead = max(median_low(self._overheads), _SHORTEST_TOGETHER)
+        least, most = _TIMES_OVERHEAD_ASYNCHRONOUS if asynchronous else _TIMES_OVERHEAD
+        share = _SHARE_OF_WORK * self._worked / max(n_threads, 1)
+        return min(max(share, least * overhead), most * overhead, self.step_seconds / 2)

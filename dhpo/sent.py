@@ -47,6 +47,8 @@ class Sent:
         Of the step; a copy of it has the same.
     futures : mapping of key to Future
         Data on the cluster that its blocks need.
+    idle_since : float
+        Since when its thread may have had nothing to do.
     silent, was_silent : bool
         Whether its worker gives no sign of life, and whether there was a time when it gave none.
     suspected : bool
@@ -62,6 +64,7 @@ class Sent:
     since: float
     number: int
     futures: Mapping[Key, Any]
+    idle_since: float
     silent: bool = False
     was_silent: bool = False
     suspected: bool = False

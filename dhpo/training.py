@@ -180,7 +180,8 @@ class _Run:
 
     def _goes_on(self, call: int, blocks_done: int) -> bool:
         """Whether this step will come to the block of `call`, as far as can be told."""
-        if call >= self._step.until or not any(c.alive and call < c.work.target for c in self._candidates):
+        wanted = (c.alive and c.outcome.calls <= call < c.work.target for c in self._candidates)
+        if call >= self._step.until or not any(wanted):
             return False
         return not blocks_done or self._elapsed() * (blocks_done + 1) / blocks_done < self._step.seconds
 
@@ -256,7 +257,13 @@ class _Run:
         return {name: lent_value(v) for name, v in kwargs.items() if not (once and name == "classes")}
 
     def _loader(self, block: int) -> Callable[[], Rows]:
-        return partial(load_training, self._step.blocks[block], self._context.split, self._supplied)
+        return partial(self._load, load_training, self._step.blocks[block], self._context.split, self._supplied)
+
+    def _load(self, load: Callable[..., Rows], *arguments: Any) -> Rows:
+        started = time.perf_counter()
+        rows = load(*arguments)
+        self._meter.read_seconds += time.perf_counter() - started
+        return rows
 
     def _score(self) -> None:
         due = [c for c in self._candidates if c.due]

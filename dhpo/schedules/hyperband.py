@@ -11,8 +11,8 @@ __all__ = ["Hyperband"]
 class Hyperband(BracketSchedule):
     """Successive halving at every trade-off between many trials trained briefly and few trained long.
 
-    The brackets run all at once. Trials are numbered from the most aggressive bracket, s_max, down to bracket 0, which
-    drops none.
+    All brackets are asked for at once; they are trained in the order of the plan, the next ones by workers that would
+    idle. Trials are numbered from the most aggressive bracket, s_max, down to bracket 0, which drops none.
 
     Parameters
     ----------

@@ -6,7 +6,9 @@ python -m pytest -m benchmarks -s tests/benchmarks
 from __future__ import annotations
 
 import json
+import math
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +67,11 @@ def test_grid_of_svc() -> None:
 def test_straggler() -> None:
     figures = run("straggler.py")
     assert [figures[name]["calls"] for name in ("Hyperband, work ahead", "Hyperband")] == [1581, 1581]
+
+
+def test_calls_to_target() -> None:
+    for row in run("calls_to_target.py")["rows"]:
+        assert row["same_scores"], "a model that is trained beside the search scores otherwise"
+        reached = sum(math.isfinite(calls) for calls in row["textbook"])
+        if 2 * reached > len(row["textbook"]):
+            assert statistics.median(row["calls"]) <= 1.1 * statistics.median(row["textbook"])

@@ -94,3 +94,34 @@ def test_an_unknown_worker_and_calls_that_take_no_time_are_as_usual():
     assert costs.slowness("x") == 1.0
     costs.measured(0, 1, 0.0, False, 0.0, "a")
     assert (costs.call(0), costs.slowness("a")) == (0.0, 1.0)
+
+
+def test_reading_is_cheap_where_it_takes_a_small_part_of_a_call():
+    costs = Costs()
+    assert not costs.reading_is_cheap  # nobody knows
+    costs.measured(0, 2, 2.0, False, 0.0)
+    assert not costs.reading_is_cheap
+    costs.read(0, 0.0)
+    assert not costs.reading_is_cheap
+    costs.read(10, 0.1)
+    assert costs.reading_is_cheap
+    costs.measured(0, 1000, 1.0, False, 0.0)
+    assert not costs.reading_is_cheap
+
+
+def test_what_reading_takes_now_counts_for_more_than_what_it_took():
+    costs = Costs()
+    costs.measured(0, 1, 1.0, False, 0.0)
+    costs.read(1, 5.0)
+    assert not costs.reading_is_cheap
+    for _ in range(60):
+        costs.read(1, 0.01)
+    assert costs.reading_is_cheap
+
+
+def test_the_work_of_a_trial_is_its_calls_and_its_score():
+    costs = Costs()
+    assert costs.work(0, 3) == 3.0
+    costs.measured(0, 2, 1.0, True, 0.25)
+    assert costs.work(0, 4) == 2.25
+    assert costs.work(7, 4) == 2.25  # as the others

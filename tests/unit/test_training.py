@@ -299,6 +299,16 @@ def test_trials_at_different_places_meet(make_search):
     assert result.stats.calls == 2 + 5
 
 
+def test_a_step_of_trials_that_are_far_apart_reads_only_the_blocks_that_they_want(make_search):
+    search = make_search(Log())
+    (further,) = search.step([Work(0, {}, 0, 3)], 3).outcomes
+    search.forget()
+    result = search.step([Work(1, {}, 0, 1), search.go_on(further, {}, 4)], 4)
+    assert [outcome.calls for outcome in result.outcomes] == [1, 4]
+    assert (result.stats.blocks_read, result.stats.blocks_cached) == (2, 0)
+    assert result.stats.read_seconds > 0
+
+
 def test_blocks_come_in_the_order_of_the_passes(make_search):
     search = make_search(Log(), split=Split(None, 0))
     (outcome,) = search.step(works([{}], 8), 8).outcomes

@@ -1,0 +1,394 @@
+"""Calls of partial_fit until a score is reached: ASHASearchCV and HyperbandSearchCV beside the loops of their papers.
+
+    python tests/benchmarks/calls_to_target.py --seeds 20
+
+Both sides try the same configurations with the same seeds, so that the ratios are paired. Of the classes every call
+counts that was made by the time at which the search knows the score, by whatever trial. The papers' side is a loop
+over jobs, with as many ideal workers; it takes what scores the class has found, and trains for the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import math
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import measure
+import numpy as np
+from distributed import Client, LocalCluster
+from measure import verdict
+from scipy.stats import loguniform, randint, uniform
+from sklearn.datasets import load_digits
+from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+MAX_ITER, ETA = 81, 3
+# Enough for the calls of the budget, with what ASHA adds on its upper rungs.
+ASHA_TRIALS = 442
+CALLS = 1620
+ASKED = 1.1
+
+Scores = Callable[[int, int], float]
+# Calls of all trials so far, and the score that was known then.
+Curve = Iterable[tuple[int, float]]
+
+
+class OneHiddenLayer:
+    """Draws the sizes of hidden layers: one layer, of 8 to 256 units on a logarithmic scale."""
+
+    def rvs(self, random_state: Any = None) -> tuple[int]:
+        return (round(float(loguniform(8, 256).rvs(random_state=random_state))),)
+
+
+SEEDS = randint(0, 2**31 - 1)
+PROBLEMS: dict[str, tuple[Any, dict[str, Any], tuple[float, ...]]] = {
+    "MLP": (
+        MLPClassifier(),
+        {
+            "hidden_layer_sizes": OneHiddenLayer(),
+            "alpha": loguniform(1e-6, 1),
+            "learning_rate_init": loguniform(1e-5, 0.3),
+            "batch_size": [16, 32, 64, 128, 256],
+            "activation": ["relu", "tanh", "logistic"],
+            "solver": ["sgd", "adam"],
+            "random_state": SEEDS,
+        },
+        (0.965, 0.970),
+    ),
+    "SGD": (
+        SGDClassifier(penalty="elasticnet"),
+        {
+            "alpha": loguniform(1e-7, 1),
+            "eta0": loguniform(1e-5, 1),
+            "power_t": uniform(0.05, 0.95),
+            "l1_ratio": uniform(0, 1),
+            "loss": ["hinge", "log_loss", "modified_huber", "perceptron"],
+            "learning_rate": ["constant", "invscaling", "optimal"],
+            "random_state": SEEDS,
+        },
+        (0.950,),
+    ),
+}
+
+
+def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """600 rows to train on and the others to score on, scaled."""
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=600, random_state=0, stratify=y)
+    scaler = StandardScaler().fit(X_train)
+    return scaler.transform(X_train), scaler.transform(X_test), y_train, y_test
+
+
+DATA = digits()
+CLASSES = list(range(10))
+
+
+# -- the papers -------------------------------------------------------------------------------------------------------
+
+
+def asha(score: Scores, n_workers: int) -> Curve:
+    """Algorithm 2 of Li et al. (2020), https://arxiv.org/abs/1810.05934, with trials that are paused and go on."""
+    rungs: list[dict[int, float]] = [{} for _ in range(5)]
+    promoted: list[set[int]] = [set() for _ in rungs]
+    n_started = 0
+
+    def get_job() -> tuple[int, int]:
+        nonlocal n_started
+        for rung in range(len(rungs) - 2, -1, -1):
+            ranked = sorted(rungs[rung], key=lambda trial: (-rungs[rung][trial], trial))
+            for trial in ranked[: len(ranked) // ETA]:
+                if trial not in promoted[rung]:
+                    promoted[rung].add(trial)
+                    return trial, rung + 1
+        n_started += 1
+        return n_started - 1, 0
+
+    calls, now = 0, 0
+    running: list[tuple[int, int, int]] = []
+    while True:
+        while len(running) < n_workers:
+            trial, rung = get_job()
+            heapq.heappush(running, (now + _job(rung), trial, rung))
+        now, trial, rung = heapq.heappop(running)
+        calls += _job(rung)
+        rungs[rung][trial] = score(trial, ETA**rung)
+        yield calls, rungs[rung][trial]
+
+
+def _job(rung: int) -> int:
+    return ETA**rung - (ETA ** (rung - 1) if rung else 0)
+
+
+def hyperband(score: Scores, n_workers: int) -> Curve:
+    """Algorithm 1 of Li et al. (2018), https://jmlr.org/papers/v18/16-558.html, bracket by bracket, once."""
+    calls = first = 0
+    for n_trials, resource in ((81, 1), (34, 3), (15, 9), (8, 27), (5, 81)):
+        trials, before = list(range(first, first + n_trials)), 0
+        first += n_trials
+        while trials and resource <= MAX_ITER:
+            scores: dict[int, float] = {}
+            for trial in trials:  # all jobs of a rung take as long, so they end in this order on any workers
+                calls += resource - before
+                scores[trial] = score(trial, resource)
+                yield calls, scores[trial]
+            trials = sorted(sorted(scores, key=lambda trial: (-scores[trial], trial))[: len(trials) // ETA])
+            before, resource = resource, resource * ETA
+
+
+def asha_of_dhpo(score: Scores, n_workers: int) -> Curve:
+    """The schedule of ASHASearchCV, asked and told in place: what its bound on promotions makes, and not its cluster.
+
+    Of n trials it promotes n // 3 at most. The paper promotes in addition whoever outranks them later.
+    """
+    from dhpo.schedules import ASHA
+    from dhpo.trial import Report, Train
+
+    schedule = ASHA(ASHA_TRIALS, 1, MAX_ITER, ETA)
+    calls, now = 0, 0
+    seen: dict[int, int] = {}
+    running: list[tuple[int, int, int]] = []
+    while not schedule.done:
+        while len(running) < n_workers and (decision := schedule.ask()) is not None:
+            if isinstance(decision, Train):
+                added = decision.resource - seen.get(decision.trial, 0)
+                heapq.heappush(running, (now + added, decision.trial, decision.resource))
+        if not running:
+            break
+        now, trial, resource = heapq.heappop(running)
+        calls += resource - seen.get(trial, 0)
+        seen[trial] = resource
+        found = score(trial, resource)
+        schedule.tell(Report(trial, resource, found))
+        yield calls, found
+
+
+TEXTBOOKS = {"ASHA": asha, "Hyperband": hyperband}
+
+
+def calls_until(curve: Curve, target: float) -> float:
+    """Calls made by all when the first score at least as high was known; infinite if that took too many."""
+    for calls, score in curve:
+        if calls > CALLS:
+            break
+        if score >= target:
+            return calls
+    return math.inf
+
+
+# -- the classes ------------------------------------------------------------------------------------------------------
+
+
+def make_search(kind: str, problem: str, seed: int) -> Any:
+    """The search as a user makes it."""
+    import dhpo
+
+    estimator, space, _ = PROBLEMS[problem]
+    if kind == "ASHA":
+        return dhpo.ASHASearchCV(
+            estimator, space, n_initial_parameters=ASHA_TRIALS, max_iter=MAX_ITER, random_state=seed, verbose=0
+        )
+    return dhpo.HyperbandSearchCV(estimator, space, max_iter=MAX_ITER, random_state=seed, verbose=0)
+
+
+def searched(search: Any, stop_at: float) -> tuple[Any, float]:
+    """Run a search until a score is reached; its history, and the seconds."""
+    X_train, X_test, y_train, y_test = DATA
+    began = time.perf_counter()
+    run = search.start(X_train, y_train, classes=CLASSES, validation_data=(X_test, y_test))
+    while not run.done and (run.best is None or run.best.report.score < stop_at):
+        time.sleep(0.02)
+    run.stop()
+    run.result()
+    return run.history, time.perf_counter() - began
+
+
+def curve_of(history: Any) -> Curve:
+    """The scores of a search as they came to be known, with all calls made by then, those in vain too."""
+    from dhpo.events import Reported, StepDone
+
+    calls = 0
+    for event in history.events:
+        if isinstance(event, StepDone):
+            calls += event.stats.calls
+        elif isinstance(event, Reported):
+            yield calls, event.report.score
+
+
+def n_steps(history: Any) -> int:
+    """Dask tasks that have come back."""
+    from dhpo.events import StepDone
+
+    return sum(isinstance(event, StepDone) for event in history.events)
+
+
+class Trained:
+    """Scores of trials after so many calls: those that the class has found, and else by training."""
+
+    def __init__(self, problem: str, seed: int, history: Any) -> None:
+        from dhpo.events import Reported, TrialStarted
+        from dhpo.samplers import RandomSampler
+        from dhpo.seeds import entropy_of
+        from dhpo.space import Space
+
+        self._estimator, space, _ = PROBLEMS[problem]
+        self._sampler = RandomSampler(Space(space), entropy_of(seed))
+        self._models: dict[int, tuple[Any, int]] = {}
+        self.known: dict[tuple[int, int], float] = {}
+        for event in history.events:
+            if isinstance(event, Reported):
+                self.known[event.report.trial, event.report.resource] = event.report.score
+            elif isinstance(event, TrialStarted) and event.trial.params != self._sampler.ask(event.trial.number):
+                raise SystemExit(f"trial {event.trial.number} has other parameters in the class")
+
+    def __call__(self, trial: int, calls: int) -> float:
+        if (trial, calls) not in self.known:
+            self.known[trial, calls] = self.train(trial, calls)
+        score = self.known[trial, calls]
+        return score if math.isfinite(score) else -math.inf
+
+    def train(self, trial: int, calls: int) -> float:
+        """Train on from where this trial was trained to, and score."""
+        from sklearn.base import clone
+
+        X_train, X_test, y_train, y_test = DATA
+        model, seen = self._models.get(trial, (None, 0))
+        if model is None:
+            model = clone(self._estimator).set_params(**self._sampler.ask(trial))
+        try:
+            with threadpool_limits(1):
+                for _ in range(seen, calls):
+                    model.partial_fit(X_train, y_train, classes=CLASSES)
+                score = float(model.score(X_test, y_test))
+        except ValueError:  # it has diverged
+            score = math.nan
+        self._models[trial] = model, calls
+        return score
+
+
+# -- both -------------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=20, help="searches of each kind (%(default)s)")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the searches (%(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="workers of one thread (%(default)s)")
+    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), help="what is trained")
+    parser.add_argument("--kinds", nargs="+", choices=TEXTBOOKS, default=list(TEXTBOOKS), help="the searches")
+    arguments = parser.parse_args()
+    measure.print_machine("dhpo", "dask", "distributed", "scikit-learn", "numpy")
+    warnings.filterwarnings("ignore")
+    rows = run(arguments)
+    show(rows, arguments)
+    measure.print_json({"rows": rows})
+
+
+def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """All searches of all kinds, each beside its paper."""
+    rows = []
+    with (
+        LocalCluster(
+            n_workers=arguments.workers,
+            threads_per_worker=1,
+            memory_limit="2GB",
+            host="127.0.0.1",
+            protocol="tcp://",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        Client(cluster),
+    ):
+        for problem in arguments.problems:
+            targets = PROBLEMS[problem][2]
+            for kind in arguments.kinds:
+                found: dict[float, list[tuple[float, ...]]] = {target: [] for target in targets}
+                walls, per_step, agreed = [], [], True
+                for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+                    history, wall = searched(make_search(kind, problem, seed), max(targets))
+                    score = Trained(problem, seed, history)
+                    if seed == arguments.first_seed:
+                        agreed = agree(score)
+                    for target in targets:
+                        ours = calls_until(curve_of(history), target)
+                        theirs = calls_until(TEXTBOOKS[kind](score, arguments.workers), target)
+                        alone = asha_of_dhpo(score, arguments.workers) if kind == "ASHA" else ()
+                        found[target].append((ours, theirs, calls_until(alone, target)))
+                    walls.append(wall / max(history.partial_fit_calls, 1))
+                    per_step.append(history.partial_fit_calls / n_steps(history))
+                    print(
+                        f"  {kind} {problem} seed {seed}: " + ", ".join(f"{t:g} {found[t][-1]}" for t in targets),
+                        flush=True,
+                    )
+                for target in targets:
+                    rows.append(
+                        {
+                            "kind": kind,
+                            "problem": problem,
+                            "target": target,
+                            "calls": [ours for ours, _, _ in found[target]],
+                            "textbook": [theirs for _, theirs, _ in found[target]],
+                            "schedule": [alone for _, _, alone in found[target]] if kind == "ASHA" else None,
+                            "wall_per_call": statistics.median(walls),
+                            "calls_per_step": statistics.median(per_step),
+                            "same_scores": agreed,
+                        }
+                    )
+    return rows
+
+
+def agree(score: Trained, many: int = 20) -> bool:
+    """Whether models that are trained here score what they score in the class."""
+    pairs = sorted(score.known, key=lambda pair: (pair[0], pair[1]))[:many]
+    return all(np.array_equal(score.train(*pair), score.known[pair], equal_nan=True) for pair in pairs)
+
+
+def ratio(row: dict[str, Any]) -> float:
+    """Median calls of the class, as a multiple of the median calls of its paper."""
+    ours, theirs = statistics.median(row["calls"]), statistics.median(row["textbook"])
+    return ours / theirs if math.isfinite(theirs) else math.nan
+
+
+def paired(row: dict[str, Any]) -> float:
+    """Median over the seeds of the ratio of both, where the paper's search came to the target."""
+    ratios = [o / t for o, t in zip(row["calls"], row["textbook"], strict=True) if math.isfinite(t)]
+    return statistics.median(ratios) if ratios else math.nan
+
+
+def show(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    """Print the medians of both sides."""
+
+    def side(values: list[float]) -> str:
+        reached = sum(math.isfinite(value) for value in values)
+        return f"{statistics.median(values):g} ({reached} of {len(values)})"
+
+    table = [
+        [
+            f"{row['kind']}, {row['problem']} >= {row['target']:.3f}",
+            side(row["calls"]),
+            side(row["textbook"]),
+            side(row["schedule"]) if row["schedule"] else "",
+            f"{ratio(row):.2f}",
+            f"{paired(row):.2f}",
+            f"{row['calls_per_step']:.1f}",
+            f"{1e3 * row['wall_per_call']:.1f}",
+            verdict(ratio(row) <= ASKED, f"asked: at most {ASKED}") if arguments.workers == 1 else "",
+        ]
+        for row in rows
+    ]
+    measure.print_table(
+        f"Median calls until a score is reached, and how many of the searches came there within {CALLS:,} calls; "
+        f"digits, 600 rows to train, {arguments.workers} workers x 1 thread, {arguments.seeds} seeds",
+        ["", "class", "paper", "schedule alone", "ratio", "of a seed", "calls a step", "ms a call", " "],
+        table,
+    )
+
+
+if __name__ == "__main__":
+    main()
