@@ -11,9 +11,12 @@ from distributed.scheduler import KilledWorker
 
 from dhpo.errors import SearchFailed
 
-__all__ = ["gather"]
+__all__ = ["ATTEMPTS", "gather"]
 
 logger = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+"""To read or write what a search needs, before it fails."""
 
 # Of one task, beyond those that Dask allows it: where workers die all the time, many a task is with them by chance.
 _MORE_DEATHS = 4

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import operator
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,11 +21,14 @@ from dask.typing import Key
 from dhpo.cluster import Workers
 from dhpo.data.blocks import Block, align, needs_lengths
 from dhpo.data.collections import Chunks, is_future
+from dhpo.data.copies import CopiesWriter
 from dhpo.data.fingerprint import fingerprint
 from dhpo.data.order import PassOrder
-from dhpo.data.reader import BlockFacts, BlockSpec, Split, prepare
+from dhpo.data.reader import HELD_OUT, BlockFacts, BlockSpec, Split, prepare
 from dhpo.data.rows import Rows, n_rows
-from dhpo.gathering import gather
+from dhpo.data.unreadable import BlockUnreadable
+from dhpo.errors import SearchFailed
+from dhpo.gathering import ATTEMPTS, gather
 from dhpo.worker import single_threaded, worker_state
 from dhpo.workspace import Workspace
 
@@ -33,6 +38,10 @@ __all__ = ["Data", "DataPlan", "look_at_data"]
 _HEAVY_BYTES = 64_000
 # Validation rows of several blocks are scored together up to this size, to spare calls.
 _VALIDATION_GROUP_BYTES = 8_000_000
+# Where workers share no folder, the rows held out of several blocks are one result, up to this size.
+_TOGETHER_BYTES = 1_000_000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ class Data:
         One for each training block.
     validation_digest : str
         Hash of the validation rows of the user, if it was asked for.
+    held_out_by : mapping of int to key
+        Where workers share no folder: which of `validation_futures` has the rows held out of a block.
     """
 
     specs: list[BlockSpec]
@@ -101,6 +112,7 @@ class Data:
     order: PassOrder
     facts: list[BlockFacts] = field(default_factory=list)
     validation_digest: str = ""
+    held_out_by: dict[int, Key] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -153,7 +165,8 @@ async def look_at_data(
     test_size = None if plan.validation is not None or plan.n_folds else plan.test_size(len(blocks))
     scratch = str(workspace.scratch) if shared else None
     split = Split(test_size, plan.entropy, scratch, plan.stratified, plan.n_folds)
-    specs = [_spec(block, workspace, shared, "block") for block in blocks]
+    sizes = _known_nbytes(plan, blocks)
+    specs = [replace(_spec(b, workspace, shared, "block"), nbytes=n) for b, n in zip(blocks, sizes, strict=True)]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
     await _load_all(client, workers, workspace, data, plan, max_resource)
@@ -193,6 +206,17 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
         counted.get(y.name, y) if y is not None else None,
         counted.get(sample_weight.name, sample_weight) if sample_weight is not None else None,
     )
+
+
+def _known_nbytes(plan: DataPlan, blocks: Sequence[Block]) -> list[int]:
+    """Bytes of the chunks that each block is made of, as far as their shapes and types tell."""
+    known = {
+        key: chunks.row_nbytes * length
+        for chunks in (plan.X, plan.y, plan.sample_weight)
+        if chunks is not None and chunks.row_nbytes is not None and chunks.lengths is not None
+        for key, length in zip(chunks.keys, chunks.lengths, strict=True)
+    }
+    return [sum(known.get(piece.key, 0) for part in block.parts for piece in part or ()) for block in blocks]
 
 
 def _submit_with(client: Any, function: Any, graph: Mapping[Key, Any], key: Key) -> Any:
@@ -235,10 +259,6 @@ async def _load_all(
     client: Any, workers: Workers, workspace: Workspace, data: Data, plan: DataPlan, max_resource: int
 ) -> None:
     """Run one task for a few blocks each, and put what they found into `data`."""
-    shared = data.split.scratch is not None
-    first_uses = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
-    batch = 1 if not shared else max(1, math.ceil(len(data.specs) / (8 * max(workers.n_threads, 1))))
-    batches = [first_uses[i : i + batch] for i in range(0, len(first_uses), batch)]
     load = partial(
         load_blocks,
         workspace.run,
@@ -249,17 +269,67 @@ async def _load_all(
         reads=max(max_resource / len(data.specs), 1.0) * max(len(workers), 1),
         free_bytes_needed_per_byte=2.0 * len(data.specs),
         with_digest=plan.with_digest,
-        return_validation=not shared and not data.split.n_folds,
+        return_validation=_validation_travels(data.split),
     )
     where = workers.addresses if workers.some_see_no_folder else None
+    facts: dict[int, BlockFacts] = {}
+    todo = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
+    size = _blocks_of_a_task(data, workers)
+    for attempt in range(1, ATTEMPTS + 1):
+        batches = [todo[i : i + size] for i in range(0, len(todo), size)]
+        found = await _load_some(client, workspace.run, load, data, batches, where)
+        facts.update((f.index, f) for f in found if f.unreadable is None)
+        unreadable = [f for f in found if f.unreadable is not None]
+        if not unreadable:
+            break
+        first = min(unreadable, key=lambda f: f.index).unreadable
+        logger.warning("attempt %d of %d, %d blocks: %s", attempt, ATTEMPTS, len(unreadable), first)
+        if attempt == ATTEMPTS:
+            error = getattr(first, "original", None) or first
+            raise SearchFailed(
+                f"{first} It was tried {ATTEMPTS} times, and so it stands with {len(unreadable)} of {len(data.specs)} "
+                "blocks."
+            ) from error
+        todo, size = [f.index for f in unreadable], 1
+    data.facts = [facts[index] for index in sorted(facts)]
+    errors = [f.error for f in data.facts if f.error]
+    if errors:
+        raise ValueError(errors[0])
+    for f in data.facts:
+        spec = data.specs[f.index]
+        bare = BlockSpec(spec.index) if f.materialised else spec
+        data.specs[f.index] = replace(bare, copies=f.copies, nbytes=max(spec.nbytes, f.nbytes))
+    data.futures = {key: data.futures[key] for spec in data.specs for key in spec.supplied}
+    if data.split.test_size is not None:
+        data.validation = _groups(data)
+
+
+def _validation_travels(split: Split) -> bool:
+    """Whether rows held out are results of tasks, because workers share no folder."""
+    return split.scratch is None and not split.n_folds
+
+
+def _blocks_of_a_task(data: Data, workers: Workers) -> int:
+    """As many as make some eight tasks for each thread; one where their rows are results that must stay small."""
+    share = math.ceil(len(data.specs) / (8 * max(workers.n_threads, 1)))
+    if _validation_travels(data.split):
+        largest = max(spec.nbytes for spec in data.specs)
+        share = min(share, _TOGETHER_BYTES // largest if largest else 1)
+    return max(share, 1)
+
+
+async def _load_some(
+    client: Any, run: str, load: Any, data: Data, batches: Sequence[Sequence[int]], where: Sequence[str] | None
+) -> list[BlockFacts]:
+    """Load blocks once, a task for each batch."""
     tasks = []
-    for number, indices in enumerate(batches):
+    for indices in batches:
         specs = [data.specs[i] for i in indices]
         names = [key for spec in specs for key in spec.supplied]
         values = [data.futures[key] for key in names]
-        key = f"load-{workspace.run}-{number}"
+        key = f"load-{run}-{uuid.uuid4().hex}"
         tasks.append(client.submit(load, specs, names, values, key=key, workers=where, pure=False))
-    with_rows = not shared and not data.split.n_folds
+    with_rows = _validation_travels(data.split)
     heads = tasks if not with_rows else [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
     try:
         results = await gather(client, heads, "looking at the data")
@@ -267,19 +337,12 @@ async def _load_all(
         await client.cancel(tasks, asynchronous=True, force=True)
         raise
     if with_rows:
-        rows = [client.submit(operator.itemgetter(1), task, pure=False) for task in tasks]
-        data.validation_futures = {("valid", batch[0]): row for batch, row in zip(batches, rows, strict=True)}
-    data.facts = sorted((facts for result in results for facts in result), key=lambda f: f.index)
-    errors = [f.error for f in data.facts if f.error]
-    if errors:
-        raise ValueError(errors[0])
-    if shared:
-        data.specs = [
-            BlockSpec(spec.index) if f.materialised else spec for spec, f in zip(data.specs, data.facts, strict=True)
-        ]
-        data.futures = {key: data.futures[key] for spec in data.specs for key in spec.supplied}
-    if data.split.test_size is not None:
-        data.validation = _groups(data)
+        for indices, task in zip(batches, tasks, strict=True):
+            data.validation_futures[HELD_OUT, indices[0], len(indices)] = client.submit(
+                operator.itemgetter(1), task, pure=False
+            )
+            data.held_out_by.update((index, (HELD_OUT, indices[0], len(indices))) for index in indices)
+    return [facts for result in results for facts in result]
 
 
 def _make_folds(data: Data) -> None:
@@ -302,8 +365,13 @@ def _groups(data: Data) -> list[tuple[BlockSpec, ...]]:
             groups.append([])
             size = 0
         # The rows held out lie in scratch space, or come with the task; those of a fold may have to be computed.
-        bare = facts.folds_kept or not data.split.n_folds
-        groups[-1].append(BlockSpec(facts.index) if bare else data.specs[facts.index])
+        if facts.folds_kept or not data.split.n_folds:
+            held_out = data.held_out_by.get(facts.index)
+            copies = {kind: place for kind, place in facts.copies.items() if kind != "train"}
+            supplied = () if held_out is None else (held_out,)
+            groups[-1].append(BlockSpec(facts.index, supplied=supplied, copies=copies))
+        else:
+            groups[-1].append(data.specs[facts.index])
         size += facts.validation_nbytes
     return [tuple(group) for group in groups]
 
@@ -329,23 +397,35 @@ def load_blocks(
     """
     supplied = dict(zip(names, values, strict=True))
     found: list[BlockFacts] = []
-    validation = Rows(None)
+    held_out: dict[int, Rows] = {}
     state = worker_state(run, memory_limit)
-    with single_threaded():
+    gate = state.cache.gate
+    with single_threaded(), CopiesWriter(split.scratch) as copies:
         for spec in specs:
             if state.over:
                 break
-            facts, training, validation = prepare(
-                spec,
-                split,
-                with_classes=with_classes,
-                reads=reads,
-                free_bytes_needed_per_byte=free_bytes_needed_per_byte,
-                with_digest=with_digest,
-                supplied=supplied,
-            )
-            found.append(facts)
-            if facts.error is None and state.cache.has_room(facts.nbytes):
-                state.cache.put(("train", spec.index), training(), order.next_use(spec.index, 0))
-            del training
-    return (found, validation) if return_validation else found
+            try:
+                with gate.loading("look", spec.nbytes, given_up=lambda: state.over):
+                    facts, training, validation = prepare(
+                        spec,
+                        split,
+                        with_classes=with_classes,
+                        reads=reads,
+                        free_bytes_needed_per_byte=free_bytes_needed_per_byte,
+                        copies=copies,
+                        with_digest=with_digest,
+                        supplied=supplied,
+                    )
+                    keep = facts.error is None and state.cache.has_room(0)
+                    rows = training() if keep else None
+                found.append(facts)
+                if return_validation:
+                    held_out[spec.index] = validation
+                if rows is not None:
+                    state.cache.put(("train", spec.index), rows, order.next_use(spec.index, 0))
+                del rows, training, validation
+            except BlockUnreadable as error:
+                found.append(BlockFacts(spec.index, unreadable=error))
+            finally:
+                gate.let_go()
+    return (found, held_out) if return_validation else found

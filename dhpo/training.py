@@ -94,8 +94,11 @@ class _Run:
     def result(self) -> StepResult:
         for work in self._step.works:
             self._candidates.append(self._candidate(work))
-        self._train()
-        self._score()
+        try:
+            self._train()
+            self._score()
+        finally:
+            self._state.rest()
         self._write()
         meter = self._meter
         stats = StepStats(**vars(meter), seconds=self._elapsed())
@@ -148,15 +151,17 @@ class _Run:
             ahead = call + 1 if self._goes_on(call + 1, blocks_done) else None
             if ahead is not None:
                 block = self._context.order.block_at(ahead)
-                self._state.cache.read_ahead(("train", block), self._loader(block))
+                spec = self._step.blocks[block]
+                self._state.cache.read_ahead(("train", block), self._loader(block), spec.nbytes)
             parts = FoldedRows(self._context.split, rows, self._context.order.block_at(call))
-            for candidate in cohort:
-                rows_of_fold = parts.without(candidate.work.fold)
+            # Fold by fold: one part of the rows is held at a time.
+            for candidate in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
                 self._trail.note(candidate.work.trial, call)
-                self._advance(candidate, rows_of_fold)
+                self._advance(candidate, parts.without(candidate.work.fold))
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
             self._trail.nobody()
+            del rows, parts  # before the next block is loaded
             blocks_done += 1
             if self._time_is_over():
                 break
@@ -202,7 +207,10 @@ class _Run:
         started = time.perf_counter()
         order, block = self._context.order, self._context.order.block_at(call)
         self._state.use_block(("train", block), order.next_use(block, call + 1))
-        found = self._state.cache.get(("train", block), self._loader(block), needed_at=call, pin=True)
+        expected = self._step.blocks[block].nbytes
+        found = self._state.cache.get(
+            ("train", block), self._loader(block), needed_at=call, pin=True, expected=expected
+        )
         self._meter.load_seconds += time.perf_counter() - started
         if found.read:
             self._meter.blocks_read += 1
@@ -249,6 +257,7 @@ class _Run:
                     if candidate.alive:
                         with self._scoring(candidate):
                             tally.add(rows)
+                del rows  # before the next group is loaded
         for candidate, tally in (pair for tallies in by_fold.values() for pair in tallies):
             if candidate.alive:
                 with self._scoring(candidate):
@@ -274,8 +283,8 @@ class _Run:
 
         def load() -> Rows:
             if fold is None:
-                return _together([load_validation(spec, split, self._supplied) for spec in group])
-            return _together([load_fold(spec, split, fold, self._supplied) for spec in group])
+                return _together(load_validation(group, split, self._supplied))
+            return _together(load_fold(group, split, fold, self._supplied))
 
         # Needed by every score: kept before any training block.
         found = self._state.cache.get(("valid", number, fold), load, needed_at=-1.0)
