@@ -122,7 +122,7 @@ class MemoryGate:
             need = self._need(kind, expected)
             known = bool(self._needs[kind])
             if wait and not (known and need < _SMALL_BYTES):
-                while not given_up() and not self._may_begin(need, me, known):
+                while not given_up() and not self._may_begin(need, me):
                     self._changed.wait()
             self._loading[me] = need
         watched = not known or need >= _SMALL_BYTES
@@ -150,9 +150,7 @@ class MemoryGate:
     def _end(self, who: Hashable) -> None:
         self._loading.pop(who, None)
 
-    def _may_begin(self, need: int, me: Hashable, known: bool) -> bool:
-        if not known and self._loading:
-            return False  # nobody knows what it takes: two at once would be a guess
+    def _may_begin(self, need: int, me: Hashable) -> bool:
         if self._fits(need, self._ceiling):
             return True
         for evicts in list(self._caches):

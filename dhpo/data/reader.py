@@ -116,7 +116,12 @@ class Split:
         return split_rows(len(rows), self.test_size, self.entropy, index, self._labels(rows))
 
     def training(self, rows: Rows, index: int) -> Rows:
-        """The rows of a block that models are trained on; `rows` are given up for them."""
+        """The rows of a block that models are trained on."""
+        where = self.positions(rows, index)[0]
+        return rows if where is None else rows.take(where)
+
+    def keep_training(self, rows: Rows, index: int) -> Rows:
+        """The same in the memory of `rows`, as far as that can be: they are given up."""
         where = self.positions(rows, index)[0]
         return rows if where is None else keep_rows(rows, where)
 
@@ -279,7 +284,7 @@ def _classes(y: Any) -> np.ndarray | None:
 def load_training(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] | None = None) -> Rows:
     """The training rows of a block."""
     copy = _copy(spec, split, "train")
-    return copy if copy is not None else split.training(spec.load(supplied), spec.index)
+    return copy if copy is not None else split.keep_training(spec.load(supplied), spec.index)
 
 
 def load_fold(
