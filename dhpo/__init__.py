@@ -12,7 +12,14 @@ if TYPE_CHECKING:
         make_partial_fit_column_transformer,
         make_partial_fit_pipeline,
     )
-    from dhpo.errors import DhpoError, ExtraNotInstalled, JournalError, SearchFailed, WorkersLost
+    from dhpo.errors import (
+        DhpoError,
+        ExtraNotInstalled,
+        ImpreciseScoresWarning,
+        JournalError,
+        SearchFailed,
+        WorkersLost,
+    )
     from dhpo.journal import StoredSearch, load
     from dhpo.search.asha import ASHASearchCV
     from dhpo.search.fixed import GridSearchCV, RandomizedSearchCV
@@ -28,6 +35,7 @@ __all__ = [
     "ExtraNotInstalled",
     "GridSearchCV",
     "HyperbandSearchCV",
+    "ImpreciseScoresWarning",
     "IncrementalSearchCV",
     "InverseDecaySearchCV",
     "JournalError",
@@ -45,7 +53,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "dhpo.errors": {"DhpoError", "ExtraNotInstalled", "JournalError", "SearchFailed", "WorkersLost"},
+    "dhpo.errors": {
+        "DhpoError",
+        "ExtraNotInstalled",
+        "ImpreciseScoresWarning",
+        "JournalError",
+        "SearchFailed",
+        "WorkersLost",
+    },
     "dhpo.journal": {"StoredSearch", "load"},
     "dhpo.compose": {
         "PartialFitColumnTransformer",

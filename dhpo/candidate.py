@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from dhpo.data.lending import copied, lent
+from dhpo.data.rows import Rows
 from dhpo.steps import Outcome, Work
 
 __all__ = ["Candidate", "Meter", "failures_of"]
@@ -31,28 +33,57 @@ class Meter:
 
 @dataclass
 class Candidate:
-    """A trial while its step runs."""
+    """A trial while its step runs.
+
+    Parameters
+    ----------
+    work : Work
+    model : estimator
+    outcome : Outcome
+    begins_anew : bool
+        Whether what the step has done for it counts for nothing, because it wrote into rows that it shares with others,
+        or somebody else did.
+    scored_later : bool
+        Whether its score is left to another step, for the same reason.
+    """
 
     work: Work
     model: Any
     outcome: Outcome
+    begins_anew: bool = False
+    scored_later: bool = False
 
     @property
     def alive(self) -> bool:
         """Whether it can be trained and scored."""
-        return self.outcome.error is None and not self.outcome.lost
+        return self.outcome.error is None and not self.outcome.lost and not self.begins_anew
+
+    def rows(self, rows: Rows) -> Rows:
+        """The rows as this trial gets them."""
+        return copied(rows) if self.outcome.writes else lent(rows)
+
+    def begin_anew(self) -> None:
+        """Take back what the step has done for this trial: another step does it again, on copies of the rows."""
+        self.model, self.begins_anew = None, True
+        self.outcome.calls, self.outcome.error, self.outcome.writes = self.work.start, None, True
+
+    def score_later(self) -> None:
+        """Leave the score to another step, on copies of the rows."""
+        self.scored_later, self.outcome.error, self.outcome.writes = True, None, True
 
     @property
     def due(self) -> bool:
         """Whether it is to be scored now."""
         reached = self.outcome.calls == self.work.target
-        return self.alive and self.work.scored and self.outcome.score is None and reached
+        return self.alive and self.work.scored and self.outcome.score is None and reached and not self.scored_later
 
 
 @contextmanager
-def failures_of(outcome: Outcome) -> Iterator[None]:
-    """A trial that raises costs that trial alone."""
+def failures_of(outcome: Outcome) -> Iterator[list[BaseException]]:
+    """A trial that raises costs that trial alone; gives a list that holds the error then."""
+    caught: list[BaseException] = []
     try:
-        yield
-    except Exception:
+        yield caught
+    except Exception as error:
+        caught.append(error)
         outcome.error = traceback.format_exc()

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["DhpoError", "ExtraNotInstalled", "JournalError", "SearchFailed", "WorkersLost"]
+__all__ = [
+    "DhpoError",
+    "ExtraNotInstalled",
+    "ImpreciseScoresWarning",
+    "JournalError",
+    "SearchFailed",
+    "WorkersLost",
+]
 
 
 class DhpoError(Exception):
@@ -26,3 +33,7 @@ class JournalError(DhpoError, ValueError):
 
 class ExtraNotInstalled(DhpoError, ImportError):
     """An optional dependency is missing; the message names the extra to install."""
+
+
+class ImpreciseScoresWarning(UserWarning):
+    """The rows held out are too few to tell the candidates apart; the message gives the standard error of a score."""

@@ -119,6 +119,15 @@ class History:
         best = self.best
         return None if best is None else [trial.number for trial in self.reported].index(best.trial.number)
 
+    def last_scores(self) -> list[float]:
+        """The last score of each trial that has one and did not fail since, by number."""
+        return [last.score for row in self._sorted() if (last := row.last) is not None and not last.failed]
+
+    def splits_of(self, trial: Trial) -> tuple[SplitScores, ...]:
+        """The last scores of a trial, by split of the data."""
+        reports = self._rows[trial.number].reports
+        return reports[-1].splits if reports else ()
+
     @property
     def n_failed(self) -> int:
         """Trials whose last report is a failure."""

@@ -204,6 +204,7 @@ class Ledger:
             self._folds.fold(number),
             active.scored,
             model.spent,
+            model.writes,
         )
 
     def sent(self, assignment: Assignment) -> None:
@@ -229,6 +230,7 @@ class Ledger:
         self.costs.measured(outcome.trial, calls, outcome.fit_seconds, scored, outcome.score_seconds, worker)
         self.advance(state)
         model.came_back(worker, outcome.calls, scored)
+        model.writes = outcome.writes
         return state
 
     def advance(self, state: ModelState) -> None:

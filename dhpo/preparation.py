@@ -7,7 +7,7 @@ import logging
 import math
 import operator
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -26,9 +26,8 @@ from dhpo.data.fingerprint import fingerprint
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import HELD_OUT, BlockFacts, BlockSpec, Split, prepare
 from dhpo.data.rows import Rows, n_rows
-from dhpo.data.unreadable import BlockUnreadable
-from dhpo.errors import SearchFailed
-from dhpo.gathering import ATTEMPTS, gather
+from dhpo.data.unreadable import BlockUnreadable, naming_block
+from dhpo.gathering import ATTEMPTS, failed_to_read, gather
 from dhpo.worker import single_threaded, worker_state
 from dhpo.workspace import Workspace
 
@@ -36,6 +35,8 @@ __all__ = ["Data", "DataPlan", "look_at_data"]
 
 # A block whose graph is larger than this carries its rows itself; it goes through a file where workers share one.
 _HEAVY_BYTES = 64_000
+# Of a collection with unknown lengths, to find out about how many rows it has.
+_CHUNKS_COUNTED = 8
 # Validation rows of several blocks are scored together up to this size, to spare calls.
 _VALIDATION_GROUP_BYTES = 8_000_000
 # Where workers share no folder, the rows held out of several blocks are one result, up to this size.
@@ -54,8 +55,8 @@ class DataPlan:
     y, sample_weight : Chunks, optional
     validation : tuple of (Chunks, Chunks or None), optional
         Validation data of the user's own.
-    test_size : callable
-        Maps the number of blocks to the share of rows held out.
+    test_size : float or callable
+        The share of rows held out, or what maps the numbers of blocks and of rows to it.
     entropy : int
         Seed of the split.
     with_classes : bool
@@ -72,7 +73,7 @@ class DataPlan:
     y: Chunks | None
     sample_weight: Chunks | None
     validation: tuple[Chunks, Chunks | None] | None
-    test_size: Any
+    test_size: float | Callable[[int, int], float]
     entropy: int
     with_classes: bool
     stratified: bool = False
@@ -162,7 +163,10 @@ async def look_at_data(
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
     blocks = await _blocks(client, plan.X, plan.y, plan.sample_weight)
-    test_size = None if plan.validation is not None or plan.n_folds else plan.test_size(len(blocks))
+    test_size = None
+    if plan.validation is None and not plan.n_folds:
+        given = plan.test_size
+        test_size = given(len(blocks), await _n_rows(client, plan.X)) if callable(given) else given
     scratch = str(workspace.scratch) if shared else None
     split = Split(test_size, plan.entropy, scratch, plan.stratified, plan.n_folds)
     sizes = _known_nbytes(plan, blocks)
@@ -199,7 +203,9 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
     counted: dict[str, Chunks] = {}
     for chunks in needs_lengths(X, y, sample_weight):
         graphs = [cull(chunks.graph, [key])[0] for key in chunks.keys]
-        tasks = [_submit_with(client, _count, graph, key) for graph, key in zip(graphs, chunks.keys, strict=True)]
+        tasks = [
+            _submit_count(client, graph, key, n) for n, (graph, key) in enumerate(zip(graphs, chunks.keys, strict=True))
+        ]
         counted[chunks.name] = chunks.with_lengths(await gather(client, tasks, "counting rows"))
     return align(
         counted.get(X.name, X),
@@ -219,12 +225,22 @@ def _known_nbytes(plan: DataPlan, blocks: Sequence[Block]) -> list[int]:
     return [sum(known.get(piece.key, 0) for part in block.parts for piece in part or ()) for block in blocks]
 
 
-def _submit_with(client: Any, function: Any, graph: Mapping[Key, Any], key: Key) -> Any:
-    """Submit a function of a graph, whose futures go along as dependencies."""
+async def _n_rows(client: Any, X: Chunks) -> int:
+    """The rows of X; where they are not known, about as many as some of its chunks tell."""
+    if X.n_rows is not None:
+        return X.n_rows
+    step = math.ceil(len(X.keys) / _CHUNKS_COUNTED)
+    keys = X.keys[step // 2 :: step]
+    tasks = [_submit_count(client, cull(X.graph, [key])[0], key, X.keys.index(key)) for key in keys]
+    return math.ceil(sum(await gather(client, tasks, "counting rows")) * len(X.keys) / len(keys))
+
+
+def _submit_count(client: Any, graph: Mapping[Key, Any], key: Key, number: int) -> Any:
+    """Count the rows of one chunk, whose futures go along as dependencies."""
     futures = {k: node for k, node in graph.items() if is_future(node)}
     # As bytes: Dask would take the references inside a graph for dependencies of the task.
     rest = cloudpickle.dumps({k: node for k, node in graph.items() if k not in futures}, protocol=5)
-    return client.submit(function, rest, key, list(futures), list(futures.values()), pure=False)
+    return client.submit(_count, rest, key, number, list(futures), list(futures.values()), pure=False)
 
 
 async def _digests(client: Any, data: Data) -> str:
@@ -240,9 +256,12 @@ def _digest(spec: BlockSpec, names: Sequence[Key], values: Sequence[Any]) -> str
     return fingerprint(spec.load(dict(zip(names, values, strict=True))))
 
 
-def _count(pickled: bytes, key: Key, names: Sequence[Key], values: Sequence[Any]) -> int:
+def _count(pickled: bytes, key: Key, number: int, names: Sequence[Key], values: Sequence[Any]) -> int:
     graph = cloudpickle.loads(pickled)
-    return n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
+    n = 0
+    with naming_block(number, graph):
+        n = n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
+    return n
 
 
 def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockSpec:
@@ -279,18 +298,15 @@ async def _load_all(
         batches = [todo[i : i + size] for i in range(0, len(todo), size)]
         found = await _load_some(client, workspace.run, load, data, batches, where)
         facts.update((f.index, f) for f in found if f.unreadable is None)
-        unreadable = [f for f in found if f.unreadable is not None]
+        unreadable = [f.unreadable for f in found if f.unreadable is not None]
         if not unreadable:
             break
-        first = min(unreadable, key=lambda f: f.index).unreadable
+        first = min(unreadable, key=lambda error: error.block)
         logger.warning("attempt %d of %d, %d blocks: %s", attempt, ATTEMPTS, len(unreadable), first)
         if attempt == ATTEMPTS:
-            error = getattr(first, "original", None) or first
-            raise SearchFailed(
-                f"{first} It was tried {ATTEMPTS} times, and so it stands with {len(unreadable)} of {len(data.specs)} "
-                "blocks."
-            ) from error
-        todo, size = [f.index for f in unreadable], 1
+            others = f" {len(unreadable) - 1} other blocks could not be read either." if len(unreadable) > 1 else ""
+            raise failed_to_read(first, others) from (first.original or first)
+        todo, size = [error.block for error in unreadable], 1
     data.facts = [facts[index] for index in sorted(facts)]
     errors = [f.error for f in data.facts if f.error]
     if errors:

@@ -38,6 +38,8 @@ class ModelStanding:
         The same since its last report.
     scores : SplitScores or None
         What is to be reported of it.
+    writes : bool
+        Whether it writes into the rows that it is given.
     """
 
     number: int
@@ -52,6 +54,7 @@ class ModelStanding:
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
     scores: SplitScores | None = None
+    writes: bool = False
 
     def suspect(self, at: tuple[int, bool]) -> None:
         """A worker died while it was in training, or in a score, after so many calls."""

@@ -88,6 +88,8 @@ class Work:
         Whether the model is scored at its target.
     spent : float
         Seconds that it has spent in `partial_fit` and scores so far.
+    writes : bool
+        Whether it is known to write into the rows that it is given, so that it gets its own copies of them.
     """
 
     trial: int
@@ -100,6 +102,7 @@ class Work:
     fold: int | None = None
     scored: bool = True
     spent: float = 0.0
+    writes: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,8 @@ class Outcome:
         The pickled model, where there is no shared store.
     lost : bool
         Whether its model could not be read from the store, so that it has to begin anew.
+    writes : bool
+        Whether it writes into the rows that it is given.
     """
 
     trial: int
@@ -163,6 +168,7 @@ class Outcome:
     checkpoint: Checkpoint | None = None
     model: bytes | None = None
     lost: bool = False
+    writes: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ anywhere. It gives back the processor after about `seconds`, wherever it has com
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,6 +18,8 @@ from sklearn.base import clone
 
 from dhpo.candidate import Candidate, Meter, failures_of
 from dhpo.crumbs import CrumbTrail, read_crumb
+from dhpo.data.cache import Lookup
+from dhpo.data.lending import is_refused_write, lent_value, sample
 from dhpo.data.reader import BlockSpec, FoldedRows, load_fold, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.events import StepStats
@@ -115,12 +117,10 @@ class _Run:
         return self._state.over or self._elapsed() - self._meter.load_seconds > 2 * self._step.seconds
 
     def _candidate(self, work: Work) -> Candidate:
-        outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint)
+        outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint, writes=work.writes)
         candidate = Candidate(work, None, outcome)
         if work.start == 0:
-            with failures_of(outcome):
-                seed = work.trial if work.seed is None else work.seed
-                candidate.model = new_model(self._context.estimator, work.params, self._context.entropy, seed)
+            self._make_model(candidate)
             return candidate
         candidate.model = self._state.take_model(work.trial, work.start)
         if candidate.model is None:
@@ -137,6 +137,12 @@ class _Run:
                 candidate.model = loads_model(data)
         return candidate
 
+    def _make_model(self, candidate: Candidate) -> None:
+        work = candidate.work
+        with failures_of(candidate.outcome):
+            seed = work.trial if work.seed is None else work.seed
+            candidate.model = new_model(self._context.estimator, work.params, self._context.entropy, seed)
+
     def _train(self) -> None:
         first = min((c.work.start for c in self._candidates), default=0)
         ahead: int | None = None
@@ -147,21 +153,24 @@ class _Run:
                 self._settle(ahead)  # those who wanted it have failed
                 ahead = None
                 continue
-            rows = self._training_rows(call)
+            found = self._training_rows(call)
+            block = self._context.order.block_at(call)
             ahead = call + 1 if self._goes_on(call + 1, blocks_done) else None
             if ahead is not None:
-                block = self._context.order.block_at(ahead)
-                spec = self._step.blocks[block]
-                self._state.cache.read_ahead(("train", block), self._loader(block), spec.nbytes)
-            parts = FoldedRows(self._context.split, rows, self._context.order.block_at(call))
+                block_ahead = self._context.order.block_at(ahead)
+                expected = self._step.blocks[block_ahead].nbytes
+                self._state.cache.read_ahead(("train", block_ahead), self._loader(block_ahead), expected)
+            parts = FoldedRows(self._context.split, found.rows, block, found.seal)
             # Fold by fold: one part of the rows is held at a time.
             for candidate in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
                 self._trail.note(candidate.work.trial, call)
                 self._advance(candidate, parts.without(candidate.work.fold))
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
+            if not parts.intact:
+                self._take_back(("train", block), found, cohort)
             self._trail.nobody()
-            del rows, parts  # before the next block is loaded
+            del found, parts  # before the next block is loaded
             blocks_done += 1
             if self._time_is_over():
                 break
@@ -186,16 +195,39 @@ class _Run:
 
     def _advance(self, candidate: Candidate, rows: Rows) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
-        with failures_of(candidate.outcome):
+        outcome = candidate.outcome
+        with failures_of(outcome) as caught:
             if len(rows):
-                _partial_fit(candidate.model, rows, self._fit_kwargs(candidate.model))
-            candidate.outcome.calls += 1
+                _partial_fit(candidate.model, candidate.rows(rows), self._fit_kwargs(candidate.model))
+            outcome.calls += 1
         seconds = time.perf_counter() - started
         self._meter.useful_cpu += time.thread_time() - cpu
         self._meter.calls += 1
         self._meter.fit_seconds += seconds
-        candidate.outcome.fit_seconds += seconds
+        outcome.fit_seconds += seconds
+        if not outcome.writes and any(map(is_refused_write, caught)):
+            self._let_write(candidate, rows)
         self._check_deadline(candidate)
+
+    def _let_write(self, candidate: Candidate, rows: Rows) -> None:
+        """Train a trial, which was kept from writing into the rows that all share, on its own copies from now on."""
+        first = candidate.outcome.calls == 0
+        candidate.begin_anew()  # the failed call may have left its model half trained
+        if first:
+            candidate.begins_anew = False
+            self._make_model(candidate)
+            if candidate.alive:
+                self._advance(candidate, rows)
+
+    def _take_back(self, key: Hashable, found: Lookup, cohort: Sequence[Candidate]) -> None:
+        """Let trials begin anew whose rows were written to, by one of them or by another thread, in spite of all locks.
+
+        Nobody can tell which of them it was; all of them get their own copies from now on.
+        """
+        self._state.cache.discard(key, found.rows)
+        for candidate in cohort:
+            if not candidate.work.writes:  # those had their own copies
+                candidate.begin_anew()
 
     def _check_deadline(self, candidate: Candidate) -> None:
         deadline, outcome = self._context.trial_timeout, candidate.outcome
@@ -203,7 +235,7 @@ class _Run:
         if deadline is not None and spent > deadline and outcome.error is None:
             outcome.error = timeout_error(deadline, f"it had taken {spent:.3g} s after call {outcome.calls}")
 
-    def _training_rows(self, call: int) -> Rows:
+    def _training_rows(self, call: int) -> Lookup:
         started = time.perf_counter()
         order, block = self._context.order, self._context.order.block_at(call)
         self._state.use_block(("train", block), order.next_use(block, call + 1))
@@ -217,12 +249,12 @@ class _Run:
             self._meter.bytes_read += found.rows.nbytes
         else:
             self._meter.blocks_cached += 1
-        return found.rows
+        return found
 
     def _fit_kwargs(self, model: Any) -> dict[str, Any]:
-        if self._context.classes_once and hasattr(model, "classes_"):
-            return {name: value for name, value in self._context.fit_kwargs.items() if name != "classes"}
-        return self._context.fit_kwargs
+        once = self._context.classes_once and hasattr(model, "classes_")
+        kwargs = self._context.fit_kwargs
+        return {name: lent_value(v) for name, v in kwargs.items() if not (once and name == "classes")}
 
     def _loader(self, block: int) -> Callable[[], Rows]:
         return partial(load_training, self._step.blocks[block], self._context.split, self._supplied)
@@ -250,16 +282,21 @@ class _Run:
                 by_fold.setdefault(candidate.work.fold, []).append((candidate, tally))
         for number, group in enumerate(self._step.validation):
             for fold, tallies in by_fold.items():
-                rows = self._validation_rows(number, group, fold)
-                if not len(rows):
+                key, found = self._validation_rows(number, group, fold)
+                if not len(found.rows):
                     continue
                 for candidate, tally in tallies:
-                    if candidate.alive:
+                    if candidate.due:
                         with self._scoring(candidate):
-                            tally.add(rows)
-                del rows  # before the next group is loaded
+                            tally.add(candidate.rows(found.rows))
+                if sample(found.rows) != found.seal:  # as of `_take_back`
+                    self._state.cache.discard(key, found.rows)
+                    for candidate, _ in tallies:
+                        if not candidate.work.writes:
+                            candidate.score_later()
+                del found  # before the next group is loaded
         for candidate, tally in (pair for tallies in by_fold.values() for pair in tallies):
-            if candidate.alive:
+            if candidate.due:
                 with self._scoring(candidate):
                     if not tally.n_rows:
                         raise ValueError(f"there are no rows to score on in fold {candidate.work.fold}: use fewer.")
@@ -271,14 +308,16 @@ class _Run:
     def _scoring(self, candidate: Candidate) -> Iterator[None]:
         started, cpu = time.perf_counter(), time.thread_time()
         self._trail.note(candidate.work.trial, candidate.outcome.calls, scoring=True)
-        with failures_of(candidate.outcome):
+        with failures_of(candidate.outcome) as caught:
             yield
         self._trail.nobody()
+        if not candidate.outcome.writes and any(map(is_refused_write, caught)):
+            candidate.score_later()
         candidate.outcome.score_seconds += time.perf_counter() - started
         self._meter.useful_cpu += time.thread_time() - cpu
         self._check_deadline(candidate)
 
-    def _validation_rows(self, number: int, group: Sequence[BlockSpec], fold: int | None) -> Rows:
+    def _validation_rows(self, number: int, group: Sequence[BlockSpec], fold: int | None) -> tuple[Hashable, Lookup]:
         split = self._context.split
 
         def load() -> Rows:
@@ -287,11 +326,12 @@ class _Run:
             return _together(load_fold(group, split, fold, self._supplied))
 
         # Needed by every score: kept before any training block.
-        found = self._state.cache.get(("valid", number, fold), load, needed_at=-1.0)
+        key = ("valid", number, fold)
+        found = self._state.cache.get(key, load, needed_at=-1.0)
         if found.read:
             self._meter.validation_blocks_read += 1
             self._meter.bytes_read += found.rows.nbytes
-        return found.rows
+        return key, found
 
     def _write(self) -> None:
         started = time.perf_counter()

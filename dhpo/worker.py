@@ -66,7 +66,7 @@ class WorkerState:
                 self.cache.release(used, needed_at)
 
     def rest(self) -> None:
-        """This thread has done with the rows that it used last: they are kept, and may be dropped for others."""
+        """Note that this thread uses no rows any more: they are kept, and may be dropped for others."""
         self.cache.rest()
 
     def use_next(self, key: Hashable, next_use: float) -> None:

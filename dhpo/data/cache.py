@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from dhpo.data.lending import sample
 from dhpo.data.memory import MemoryGate, process_gate
 from dhpo.data.rows import Rows
 
@@ -21,10 +22,21 @@ _MOST_SHARE = 0.68
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Rows and where they came from; `read` is False when they were in the cache."""
+    """Rows and where they came from.
+
+    Parameters
+    ----------
+    rows : Rows
+    read : bool
+        False when they were in the cache.
+    seal : bytes
+        `dhpo.data.lending.sample` of the rows when they were loaded, to tell later whether they still are what they
+        were.
+    """
 
     rows: Rows
     read: bool
+    seal: bytes
 
 
 class _Read:
@@ -35,7 +47,7 @@ class _Read:
         self._lock = threading.Lock()
         self._started = False
         self.wanted = False
-        self._done: Future[Rows] = Future()
+        self._done: Future[tuple[Rows, bytes]] = Future()
 
     def run(self, begin: Callable[[Callable[[], Rows]], Rows]) -> None:
         with self._lock:
@@ -43,7 +55,8 @@ class _Read:
                 return
             self._started, load, self._load = True, self._load, None
         try:
-            self._done.set_result(begin(load))
+            rows = begin(load)
+            self._done.set_result((rows, sample(rows)))
         except BaseException as error:
             self._done.set_exception(error)
 
@@ -55,7 +68,8 @@ class _Read:
             self._done.cancel()
         return started
 
-    def result(self) -> Rows:
+    def result(self) -> tuple[Rows, bytes]:
+        """The rows, and their seal."""
         return self._done.result()
 
 
@@ -64,6 +78,7 @@ class _Entry:
     rows: Rows
     nbytes: int
     needed_at: float
+    seal: bytes
 
 
 class BlockCache:
@@ -143,14 +158,14 @@ class BlockCache:
             entry = self._entries.get(key)
             if entry is not None:
                 entry.needed_at = needed_at
-                return Lookup(entry.rows, read=False)
+                return Lookup(entry.rows, False, entry.seal)
             read = self._reads.setdefault(key, _Read(load))
             read.wanted = True
             self._make_room(needed_at)
         self.gate.let_go()
         try:
             read.run(lambda load: self._load(key, load, expected, None, wait=True))
-            rows = read.result()
+            rows, seal = read.result()
         except BaseException:
             with self._lock:
                 self._forget(key, read)
@@ -160,13 +175,13 @@ class BlockCache:
         with self._lock:
             # Threads that wait for one read together count it once: for the first that comes back here. It is kept
             # before it is forgotten, lest a thread that comes in between reads it again.
-            self._put(key, rows, needed_at, pin)
+            self._put(key, rows, needed_at, pin, seal)
             first = self._forget(key, read)
         self.gate.let_go(_ahead(key))
-        return Lookup(rows, read=first)
+        return Lookup(rows, first, seal)
 
     def rest(self) -> None:
-        """This thread has done with the rows that it was given last: they may be evicted now."""
+        """Note that this thread has done with the rows that it was given last: they may be evicted."""
         with self._lock:
             used = self._used_by.pop(threading.get_ident(), None)
             if used is not None:
@@ -228,13 +243,19 @@ class BlockCache:
         if not read.give_up():
             return 0
         try:
-            rows = read.result()
+            rows, seal = read.result()
         except Exception:
             return 0  # whoever needs the block will see the error
         with self._lock:
-            self._put(key, rows, needed_at, pin=True)
+            self._put(key, rows, needed_at, True, seal)
         self.gate.let_go(_ahead(key))
         return rows.nbytes
+
+    def discard(self, key: Hashable, rows: Rows) -> None:
+        """Drop these very rows, which are no longer what was loaded."""
+        with self._lock:
+            if key in self._entries and self._entries[key].rows is rows:
+                self._evict(key)
 
     def has_room(self, nbytes: int) -> bool:
         """Whether rows that are yet to be made would fit, without evicting others."""
@@ -244,9 +265,9 @@ class BlockCache:
     def put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
         """Keep rows if there is room for them, or room can be made from blocks that are needed later."""
         with self._lock:
-            return self._put(key, rows, needed_at, pin=False)
+            return self._put(key, rows, needed_at, False, sample(rows))
 
-    def _put(self, key: Hashable, rows: Rows, needed_at: float, pin: bool) -> bool:
+    def _put(self, key: Hashable, rows: Rows, needed_at: float, pin: bool, seal: bytes) -> bool:
         if self._closed:
             return False
         if key in self._entries:
@@ -255,7 +276,7 @@ class BlockCache:
         nbytes = rows.nbytes
         if not self._make_room(needed_at) and not pin:
             return False
-        self._entries[key] = _Entry(rows, nbytes, needed_at)
+        self._entries[key] = _Entry(rows, nbytes, needed_at, seal)
         self.nbytes += nbytes
         return True
 

@@ -134,7 +134,14 @@ def _from_dask(name: str, value: Any, optimized: bool) -> Chunks:
     if not optimized and not _has_futures(value):
         # dask.optimize() on a dataframe returns keys that its graph computes as something else (seen with 2026.8).
         value = value.optimize() if hasattr(value, "map_partitions") else dask.optimize(value)[0]
-    return Chunks(name, dict(value.__dask_graph__()), tuple(_flat(value.__dask_keys__())), lengths, n_columns, row_nbytes=row_nbytes)
+    return Chunks(
+        name,
+        dict(value.__dask_graph__()),
+        tuple(_flat(value.__dask_keys__())),
+        lengths,
+        n_columns,
+        row_nbytes=row_nbytes,
+    )
 
 
 def _is_dask_array(value: Any) -> bool:

@@ -39,8 +39,8 @@ class MemoryGate:
     """Lets loads of blocks begin only where they fit, one after the other where memory is short.
 
     A load that does not fit beside what the process holds first has blocks evicted that nobody uses now; then it waits
-    for the threads that use rows, or load some; and when there is none left it goes ahead, for it will never fit better.
-    So no thread waits for one that waits: who asks for a block holds none.
+    for the threads that use rows, or load some; and when there is none left it goes ahead, for it will never fit
+    better. So no thread waits for one that waits: who asks for a block holds none.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ class MemoryGate:
         self._caches.add(evicts)
 
     def hold(self, who: Hashable | None = None) -> None:
-        """This thread, or `who`, uses rows from now on."""
+        """Note that this thread, or `who`, uses rows from now on."""
         with self._changed:
             self._holders.add(threading.get_ident() if who is None else who)
 
     def let_go(self, who: Hashable | None = None) -> None:
-        """This thread, or `who`, uses no rows any more."""
+        """Note that this thread, or `who`, uses no rows any more."""
         with self._changed:
             self._holders.discard(threading.get_ident() if who is None else who)
             self._changed.notify_all()
@@ -225,7 +225,7 @@ def resident_bytes() -> int:
 @cache
 def _malloc_trim() -> Callable[[int], int] | None:
     try:
-        return ctypes.CDLL(None).malloc_trim  # type: ignore[no-any-return]
+        return ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError, TypeError):
         return None
 

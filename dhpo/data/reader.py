@@ -17,8 +17,9 @@ from dhpo.data.blocks import Block, BlockMismatch
 from dhpo.data.copies import CopiesWriter, Place, read_copies, read_copy
 from dhpo.data.fingerprint import fingerprint
 from dhpo.data.holdout import copy_rows, keep_rows
+from dhpo.data.lending import sample
 from dhpo.data.rows import Rows
-from dhpo.data.unreadable import naming_block
+from dhpo.data.unreadable import BlockUnreadable, naming_block
 from dhpo.data.validation import fold_of_rows, split_rows
 
 __all__ = [
@@ -160,7 +161,7 @@ class BlockFacts:
         Hash of all rows, where it was asked for.
     error : str, optional
         Why the block cannot be used.
-    unreadable : Exception, optional
+    unreadable : BlockUnreadable, optional
         What kept it from being loaded.
     """
 
@@ -173,7 +174,7 @@ class BlockFacts:
     classes: np.ndarray | None = None
     digest: str = ""
     error: str | None = None
-    unreadable: Exception | None = None
+    unreadable: BlockUnreadable | None = None
 
     @property
     def materialised(self) -> bool:
@@ -299,9 +300,7 @@ def load_fold(
     return _copies_or(specs, split, f"fold-{fold}", compute)
 
 
-def load_validation(
-    specs: Sequence[BlockSpec], split: Split, supplied: Mapping[Key, Any] | None = None
-) -> list[Rows]:
+def load_validation(specs: Sequence[BlockSpec], split: Split, supplied: Mapping[Key, Any] | None = None) -> list[Rows]:
     """The validation rows of some blocks of the training data, or all rows of blocks of the user's validation data."""
 
     def compute(spec: BlockSpec) -> Rows:
@@ -314,9 +313,7 @@ def load_validation(
     return _copies_or(specs, split, "valid", compute)
 
 
-def _copies_or(
-    specs: Sequence[BlockSpec], split: Split, kind: str, compute: Callable[[BlockSpec], Rows]
-) -> list[Rows]:
+def _copies_or(specs: Sequence[BlockSpec], split: Split, kind: str, compute: Callable[[BlockSpec], Rows]) -> list[Rows]:
     if split.scratch is not None and all(kind in spec.copies for spec in specs):
         return read_copies(split.scratch, [spec.copies[kind] for spec in specs])
     return [compute(spec) for spec in specs]
@@ -337,15 +334,24 @@ class FoldedRows:
     split : Split
     rows : Rows
     block : int
+    seal : bytes
+        `sample` of the rows when they were loaded.
     """
 
-    def __init__(self, split: Split, rows: Rows, block: int) -> None:
+    def __init__(self, split: Split, rows: Rows, block: int, seal: bytes) -> None:
         self._split = split
         self._rows = rows
         self._block = block
         self._fold_of_row: np.ndarray | None = None
         self._fold: int | None = None
         self._part: Rows | None = None
+        self._sealed = [(rows, seal)]
+        self._intact = True
+
+    @property
+    def intact(self) -> bool:
+        """Whether nobody has written into the rows, as far as a sample tells."""
+        return self._intact and all(sample(rows) == seal for rows, seal in self._sealed)
 
     def without(self, fold: int | None) -> Rows:
         """The rows that a model is trained on that leaves out a fold; all of them for None."""
@@ -354,6 +360,10 @@ class FoldedRows:
         if self._fold_of_row is None:
             self._fold_of_row = self._split.folds(self._rows, self._block)
         if self._part is None or fold != self._fold:
-            self._part = None  # one at a time: those of five folds are as much as four blocks
+            # One at a time: those of five folds are as much as four blocks.
+            self._intact = self.intact
+            del self._sealed[1:]
+            self._part = None
             self._part, self._fold = self._rows.take(np.flatnonzero(self._fold_of_row != fold)), fold
+            self._sealed.append((self._part, sample(self._part)))
         return self._part

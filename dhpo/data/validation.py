@@ -5,12 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-__all__ = ["default_test_size", "fold_of_rows", "split_rows"]
+__all__ = ["default_test_size", "fold_of_rows", "one_block", "split_rows"]
 
 
-def default_test_size(n_blocks: int) -> float:
-    """The share of rows held out where the user names none: about one block, at most a fifth, as in dask-ml."""
-    return min(0.2, 1 / n_blocks)
+_LARGEST_SHARE = 0.2
+# Rows by which an accuracy has a standard error of half a percent at most, which tells most models apart.
+_ENOUGH_ROWS = 10_000
+
+
+def default_test_size(n_blocks: int, n_rows: int) -> float:
+    """The share of rows held out where the user names none: about one block, 10,000 rows at least, at most a fifth.
+
+    Parameters
+    ----------
+    n_blocks, n_rows : int
+        Of the whole data.
+    """
+    return min(_LARGEST_SHARE, max(1 / n_blocks, _ENOUGH_ROWS / max(n_rows, 1)))
+
+
+def one_block(n_blocks: int, n_rows: int) -> float:
+    """The share that dask-ml holds out: about one block, however few rows it has, at most a fifth."""
+    return min(_LARGEST_SHARE, 1 / n_blocks)
 
 
 def split_rows(

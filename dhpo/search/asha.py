@@ -60,7 +60,7 @@ class ASHASearchCV(_InitialParameters):
         max_iter: int = 81,
         aggressiveness: int = 3,
         deterministic: bool | int = False,
-        test_size: float | None = None,
+        test_size: float | str | None = None,
         random_state: Any = None,
         scoring: Any = None,
         verbose: Any = True,

@@ -57,7 +57,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, MetaEstimatorMixin, BaseEst
 
     estimator: Any
     scoring: Any
-    test_size: float | None
+    test_size: float | str | None
     random_state: Any
     verbose: Any
     trial_timeout: float | None

@@ -18,7 +18,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
-from dhpo.data.validation import default_test_size
+from dhpo.data.validation import default_test_size, one_block
 from dhpo.job import Limits
 
 __all__ = [
@@ -120,14 +120,18 @@ def checked_limits(search: Any) -> Limits:
     return Limits(search.trial_timeout, search.time_budget, search.max_failures, parse_timedelta(timeout))
 
 
-def checked_test_size(test_size: Any) -> Callable[[int], float]:
-    """Return what maps the number of blocks to the share of rows held out, or raise ValueError."""
+def checked_test_size(test_size: Any) -> float | Callable[[int, int], float]:
+    """Return the share of rows held out, or what maps the numbers of blocks and rows to it, or raise ValueError."""
     if test_size is None:
         return default_test_size
+    if isinstance(test_size, str) and test_size == "block":
+        return one_block
     if isinstance(test_size, bool) or not isinstance(test_size, numbers.Real) or not 0 < float(test_size) < 1:
-        raise ValueError(f"test_size={test_size!r} is not allowed: give a share of the rows between 0 and 1, or None.")
-    share = float(test_size)
-    return lambda n_blocks: share
+        raise ValueError(
+            f"test_size={test_size!r} is not allowed: give a share of the rows between 0 and 1, 'block' for about the "
+            "rows of one block, or None."
+        )
+    return float(test_size)
 
 
 def checked_validation(validation_data: Any, with_y: bool, n_columns: int | None) -> Any:

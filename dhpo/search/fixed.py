@@ -59,9 +59,10 @@ class GridSearchCV(WholeOrBlockSearchCV):
     max_iter : int, optional
         Train block by block, with so many `partial_fit` calls for each candidate. Default: fit whole where the
         estimator has no `partial_fit` or the data is in memory; else 100.
-    test_size : float, optional
+    test_size : float or "block", optional
         Share of the rows of every block to score on, where candidates are trained block by block without `cv`. Default:
-        about one block in all, at most 0.2.
+        as many rows as a block has in all, 10,000 at least, and a fifth of the rows at most. "block" is the rows of
+        about one block, however few.
     random_state : int, RandomState, Generator or None, default None
         Seeds the split, the order of the blocks and the estimators, where candidates are trained block by block.
     trial_timeout : float, optional
@@ -93,7 +94,7 @@ class GridSearchCV(WholeOrBlockSearchCV):
         error_score: Any = math.nan,
         return_train_score: bool = False,
         max_iter: int | None = None,
-        test_size: float | None = None,
+        test_size: float | str | None = None,
         random_state: Any = None,
         trial_timeout: float | None = None,
         time_budget: float | None = None,
@@ -181,7 +182,7 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         error_score: Any = math.nan,
         return_train_score: bool = False,
         max_iter: int | None = None,
-        test_size: float | None = None,
+        test_size: float | str | None = None,
         trial_timeout: float | None = None,
         time_budget: float | None = None,
         max_failures: int | None = None,

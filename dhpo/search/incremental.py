@@ -67,8 +67,9 @@ class IncrementalSearchCV(_InitialParameters):
         Number of candidates, or all points of the grid.
     decay_rate : None
         Here for compatibility; `InverseDecaySearchCV` has it.
-    test_size : float, optional
-        Share of the rows of every block to score on. Default: about one block in all, at most 0.2.
+    test_size : float or "block", optional
+        Share of the rows of every block to score on. Default: as many rows as a block has in all, 10,000 at least, and
+        a fifth of the rows at most. "block" is dask-ml's default, the rows of about one block, however few.
     patience : int or False, default False
         Stop a trial whose score has not risen by more than `tol` in so many `partial_fit` calls.
     tol : float or None, default 0.001
@@ -128,7 +129,7 @@ class IncrementalSearchCV(_InitialParameters):
         parameters: Any,
         n_initial_parameters: int | str = 10,
         decay_rate: None = None,
-        test_size: float | None = None,
+        test_size: float | str | None = None,
         patience: Any = False,
         tol: float | None = 0.001,
         fits_per_score: int = 1,
@@ -206,7 +207,7 @@ class InverseDecaySearchCV(_InitialParameters):
         estimator: Any,
         parameters: Any,
         n_initial_parameters: int | str = 10,
-        test_size: float | None = None,
+        test_size: float | str | None = None,
         patience: Any = False,
         tol: float | None = 0.001,
         fits_per_score: int = 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from dhpo.executor import Executor
 from dhpo.history import History
 from dhpo.scoring import resolve_scoring
+from dhpo.search.precision import precision_of, warn_of_chance
 from dhpo.wrapped import unwrap
 
 __all__ = ["LeavesResults"]
@@ -21,6 +23,7 @@ class LeavesResults:
     estimator: Any
     _history: History
     _planned: dict[str, Any]
+    _score_error: float = math.nan
 
     def _adopt(self, executor: Executor, history: History) -> Any:
         """Take over what a run has found, also one that ended early."""
@@ -45,6 +48,10 @@ class LeavesResults:
             for name in ("classes_", "n_features_in_", "feature_names_in_"):
                 if hasattr(self.best_estimator_, name):
                     setattr(self, name, getattr(self.best_estimator_, name))
+        precision = precision_of(history, executor.job)
+        self._score_error = math.nan if precision is None else precision.error
+        if precision is not None:
+            warn_of_chance(precision, job.data.n_folds > 0)
         return self
 
     def summary(self) -> pd.DataFrame:
@@ -60,7 +67,10 @@ class LeavesResults:
 
     @property
     def metadata_(self) -> dict[str, Any]:
-        """What did run: `metadata` with the real numbers, and the totals of `summary().attrs`."""
+        """What did run: `metadata` with the real numbers, and the totals of `summary().attrs`.
+
+        `best_score_error` is the standard error of `best_score_`; not a number where the metric does not tell it.
+        """
         check_is_fitted(self, "history_")
         frame = self._history.summary()
         planned = self._planned
@@ -79,6 +89,7 @@ class LeavesResults:
         return {
             "n_models": len(frame),
             **self._history.costs(),
+            "best_score_error": self._score_error,
             "max_iter": int(frame["partial_fit_calls"].max()) if len(frame) else 0,
             "brackets": brackets,
         }

@@ -199,7 +199,7 @@ def test_a_thread_that_comes_when_a_read_ends_does_not_read_again():
     cache = BlockCache(KB, share=1.0, resident=lambda: 0)
     latecomers, loads = [], []
 
-    class Weighed:
+    class Weighed(Rows):
         @property
         def nbytes(self):
             # The block is being kept just now; who asks for it now has to wait until it is.
@@ -210,7 +210,7 @@ def test_a_thread_that_comes_when_a_read_ends_does_not_read_again():
 
     def load():
         loads.append(1)
-        return Weighed()
+        return Weighed(np.zeros((1, 1)))
 
     cache.get(1, load, 0)
     join(latecomers)

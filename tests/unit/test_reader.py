@@ -230,7 +230,9 @@ class Trouble(Exception):
 def test_a_block_that_cannot_be_read_is_named_with_its_file(tmp_path):
     path = str(tmp_path / "gone.npy")
     lost = Block(7, {"x": (np.load, path)}, ((Piece("x"),), None, None))
-    with pytest.raises(BlockUnreadable, match=r"block 7 \(of .*gone.npy\) could not be read: FileNotFoundError") as seen:
+    with pytest.raises(
+        BlockUnreadable, match=r"block 7 \(of .*gone.npy\) could not be read: FileNotFoundError"
+    ) as seen:
         BlockSpec(7, data=lost.dumps()).load()
     assert isinstance(seen.value.original, FileNotFoundError)
     assert str(pickle.loads(pickle.dumps(seen.value))) == str(seen.value)

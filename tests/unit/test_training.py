@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dhpo import training
+from dhpo.compose import PartialFitPipeline
 from dhpo.data.blocks import Block, Piece
 from dhpo.data.cache import BlockCache
 from dhpo.data.order import PassOrder
@@ -304,6 +305,80 @@ def test_blocks_come_in_the_order_of_the_passes(make_search):
     (outcome,) = search.step(works([{}], 8), 8).outcomes
     expected = [search.blocks[search.order.block_at(call)].load().X[:, 0].tolist() for call in range(8)]
     assert search.model(outcome).seen_ == expected
+
+
+class Writer(BaseEstimator):
+    """Adds up the rows that it sees; writes into them in one way or another."""
+
+    def __init__(self, how=None, at=0):
+        self.how = how
+        self.at = at
+
+    def partial_fit(self, X, y=None, **kwargs):
+        calls = self.calls_ = getattr(self, "calls_", 0) + 1
+        self.sum_ = getattr(self, "sum_", 0.0) + X.sum() + (0 if y is None else y.sum())
+        if self.how in ("X", "unlocked", "y") and calls > self.at:
+            written = y if self.how == "y" else X
+            if self.how == "unlocked":  # as C code does that heeds no locks
+                written.flags.writeable = True
+            written *= -1
+        return self
+
+    def score(self, X, y=None):
+        score = float(self.sum_ + X.sum())
+        if self.how == "unlocked score":
+            X.flags.writeable = True
+        if self.how in ("score", "unlocked score"):
+            X *= -1
+        return score
+
+
+WAYS = [("X", 0), ("X", 2), ("y", 0), ("unlocked", 0), ("unlocked", 2), ("score", 0), ("unlocked score", 0)]
+
+
+@pytest.mark.parametrize(("how", "at"), WAYS)
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("fold", [None, 0])
+def test_a_trial_that_writes_into_its_rows_changes_no_score_of_another_nor_its_own(make_search, how, at, shared, fold):
+    params = [{"how": None}, {"how": how, "at": at}, {"how": None}]
+    split = Split(None, 0, n_folds=3) if fold is not None else None
+    search = make_search(Writer(), shared=shared, split=split)
+
+    target, scores = N_BLOCKS + 2, {}
+    todo = [replace(work, fold=fold) for work in works(params, target)]
+    for _ in range(20):
+        outcomes = search.step(todo, target).outcomes
+        assert [outcome.error for outcome in outcomes] == [None] * len(outcomes)
+        scores.update((outcome.trial, outcome.score) for outcome in outcomes if outcome.score is not None)
+        left = [outcome for outcome in outcomes if outcome.score is None]
+        todo = [replace(search.go_on(o, params[o.trial], target), fold=fold, writes=o.writes) for o in left]
+        if not todo:
+            break
+    assert scores[0] == scores[1] == scores[2]
+    alone = make_search(Writer(), split=split)
+    (outcome,) = alone.step([Work(0, {"how": None}, 0, target, fold=fold)], target).outcomes
+    assert outcome.score == scores[0]
+
+
+def test_a_trial_that_writes_is_told_once_and_in_its_first_call_loses_nothing(make_search):
+    search = make_search(Writer())
+    first = search.step(works([{"how": "X"}, {"how": None}], 2), 2, validation=True)
+    assert [outcome.writes for outcome in first.outcomes] == [True, False]
+    assert [outcome.calls for outcome in first.outcomes] == [2, 2]
+    assert first.stats.calls == 5  # the one that was refused is done again
+
+
+def test_pipelines_that_scale_in_place_learn_what_those_do_that_copy(make_search):
+    split = Split(0.2, 0)
+
+    def scores(copy):
+        pipeline = PartialFitPipeline([("scale", StandardScaler(copy=copy)), ("model", SGD)])
+        search = make_search(pipeline, fit_kwargs=CLASSES, split=split)
+        params = [{"model__alpha": p["alpha"]} for p in ALPHAS]
+        return [outcome.score for outcome in search.step(works(params, 6), 6).outcomes]
+
+    assert scores(copy=False) == scores(copy=True)
+    assert None not in scores(copy=True)
 
 
 def test_a_trial_that_raises_costs_that_trial_alone(make_search):

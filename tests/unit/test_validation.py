@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhpo.data.validation import default_test_size, fold_of_rows, split_rows
+from dhpo.data.validation import default_test_size, fold_of_rows, one_block, split_rows
 
 shares = st.floats(0.0, 1.0)
 
@@ -55,9 +55,27 @@ def test_nothing_and_everything_can_be_held_out():
     assert [len(part) for part in split_rows(7, 1.0, 0, 0)] == [0, 7]
 
 
-@pytest.mark.parametrize(("n_blocks", "share"), [(1, 0.2), (5, 0.2), (6, 1 / 6), (100, 0.01)])
-def test_about_one_block_is_held_out_by_default(n_blocks, share):
-    assert default_test_size(n_blocks) == share
+@pytest.mark.parametrize(
+    ("n_blocks", "n_rows", "share"),
+    [
+        (1, 10**6, 0.2),
+        (5, 10**6, 0.2),
+        (6, 10**6, 1 / 6),
+        (100, 10**6, 0.01),
+        (100, 10**9, 0.01),
+        (2000, 10**6, 0.01),  # blocks of 500 rows: one of them would be too few
+        (2000, 4000, 0.2),
+        (20, 1437, 0.2),
+        (1, 0, 0.2),
+    ],
+)
+def test_by_default_one_block_is_held_out_or_enough_rows_to_tell_models_apart_or_a_fifth(n_blocks, n_rows, share):
+    assert default_test_size(n_blocks, n_rows) == share
+
+
+@pytest.mark.parametrize(("n_blocks", "share"), [(1, 0.2), (5, 0.2), (6, 1 / 6), (100, 0.01), (2000, 1 / 2000)])
+def test_the_default_of_dask_ml_is_one_block_however_small(n_blocks, share):
+    assert one_block(n_blocks, 4000) == share
 
 
 labels = st.lists(st.sampled_from("abc"), min_size=1, max_size=60).map(np.array)
