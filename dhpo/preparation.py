@@ -7,7 +7,7 @@ import logging
 import math
 import operator
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from dhpo.data.reader import HELD_OUT, BlockFacts, BlockSpec, Split, prepare
 from dhpo.data.rows import Rows, n_rows
 from dhpo.data.unreadable import BlockUnreadable, naming_block
 from dhpo.gathering import ATTEMPTS, failed_to_read, gather
+from dhpo.room import Room
 from dhpo.worker import single_threaded, worker_state
 from dhpo.workspace import Workspace
 
@@ -141,6 +142,7 @@ async def look_at_data(
     order_entropy: int,
     max_resource: int,
     shared: bool,
+    held_before: Callable[[], Awaitable[int]],
 ) -> Data:
     """Load every block once.
 
@@ -156,9 +158,15 @@ async def look_at_data(
         `partial_fit` calls of the longest-trained trial.
     shared : bool
         Whether all workers see the workspace.
+    held_before : callable
+        Asks workers how many bytes they hold before they load a block.
 
     Raises
     ------
+    SearchFailed
+        If a block cannot be read.
+    ValueError
+        If a block does not fit a worker.
     ValueError
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
@@ -173,7 +181,10 @@ async def look_at_data(
     specs = [replace(_spec(b, workspace, shared, "block"), nbytes=n) for b, n in zip(blocks, sizes, strict=True)]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
-    await _load_all(client, workers, workspace, data, plan, max_resource)
+    check = partial(_check_room, workers, data.split, held_before)
+    largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
+    await check(specs[largest].nbytes, _rows_of(plan.X, blocks[largest]))
+    await _load_all(client, workers, workspace, data, plan, max_resource, check)
     if plan.validation is not None:
         own = await _blocks(client, *plan.validation, None)
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
@@ -212,6 +223,23 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
         counted.get(y.name, y) if y is not None else None,
         counted.get(sample_weight.name, sample_weight) if sample_weight is not None else None,
     )
+
+
+async def _check_room(
+    workers: Workers, split: Split, held_before: Callable[[], Awaitable[int]], nbytes: int, n_rows: int | None
+) -> None:
+    """Raise ValueError if a block of so many bytes does not fit a worker."""
+    copied = 1 - 1 / split.n_folds if split.n_folds else split.test_size or 0.0
+    room = Room(nbytes, copied, n_rows, workers.least_memory, workers.most_threads)
+    if nbytes and room.memory_limit and not room.is_ample:
+        room.check(await held_before())
+
+
+def _rows_of(X: Chunks, block: Block) -> int | None:
+    if X.lengths is None or block.parts[0] is None:
+        return None
+    lengths = dict(zip(X.keys, X.lengths, strict=True))
+    return sum(lengths[p.key] if p.start is None or p.stop is None else p.stop - p.start for p in block.parts[0])
 
 
 def _known_nbytes(plan: DataPlan, blocks: Sequence[Block]) -> list[int]:
@@ -258,10 +286,8 @@ def _digest(spec: BlockSpec, names: Sequence[Key], values: Sequence[Any]) -> str
 
 def _count(pickled: bytes, key: Key, number: int, names: Sequence[Key], values: Sequence[Any]) -> int:
     graph = cloudpickle.loads(pickled)
-    n = 0
     with naming_block(number, graph):
-        n = n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
-    return n
+        return n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
 
 
 def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockSpec:
@@ -275,7 +301,13 @@ def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockS
 
 
 async def _load_all(
-    client: Any, workers: Workers, workspace: Workspace, data: Data, plan: DataPlan, max_resource: int
+    client: Any,
+    workers: Workers,
+    workspace: Workspace,
+    data: Data,
+    plan: DataPlan,
+    max_resource: int,
+    check: Callable[[int, int | None], Awaitable[None]],
 ) -> None:
     """Run one task for a few blocks each, and put what they found into `data`."""
     load = partial(
@@ -293,6 +325,14 @@ async def _load_all(
     where = workers.addresses if workers.some_see_no_folder else None
     facts: dict[int, BlockFacts] = {}
     todo = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
+    if not any(spec.nbytes for spec in data.specs) and len(todo) > 1:
+        # Nobody knows how large a block is: one alone tells, before a worker loads as many as it has threads.
+        (first_found,) = await _load_some(client, workspace.run, load, data, [todo[:1]], where)
+        if first_found.unreadable is None:
+            facts[first_found.index] = first_found
+            todo = todo[1:]
+            await check(first_found.nbytes + first_found.validation_nbytes, first_found.n_rows)
+            data.specs = [replace(spec, nbytes=max(first_found.taken, 1)) for spec in data.specs]
     size = _blocks_of_a_task(data, workers)
     for attempt in range(1, ATTEMPTS + 1):
         batches = [todo[i : i + size] for i in range(0, len(todo), size)]
@@ -314,7 +354,7 @@ async def _load_all(
     for f in data.facts:
         spec = data.specs[f.index]
         bare = BlockSpec(spec.index) if f.materialised else spec
-        data.specs[f.index] = replace(bare, copies=f.copies, nbytes=max(spec.nbytes, f.nbytes))
+        data.specs[f.index] = replace(bare, copies=f.copies, nbytes=f.nbytes + f.validation_nbytes)
     data.futures = {key: data.futures[key] for spec in data.specs for key in spec.supplied}
     if data.split.test_size is not None:
         data.validation = _groups(data)
@@ -421,7 +461,7 @@ def load_blocks(
             if state.over:
                 break
             try:
-                with gate.loading("look", spec.nbytes, given_up=lambda: state.over):
+                with gate.loading("look", spec.nbytes, given_up=lambda: state.over) as load:
                     facts, training, validation = prepare(
                         spec,
                         split,
@@ -434,7 +474,7 @@ def load_blocks(
                     )
                     keep = facts.error is None and state.cache.has_room(0)
                     rows = training() if keep else None
-                found.append(facts)
+                found.append(replace(facts, taken=load.nbytes))
                 if return_validation:
                     held_out[spec.index] = validation
                 if rows is not None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+import cloudpickle
 from dask.typing import Key
 from sklearn import config_context
 from sklearn.base import clone
@@ -20,6 +21,7 @@ from dhpo.candidate import Candidate, Meter, failures_of
 from dhpo.crumbs import CrumbTrail, read_crumb
 from dhpo.data.cache import Lookup
 from dhpo.data.lending import is_refused_write, lent_value, sample
+from dhpo.data.memory import held_besides_blocks
 from dhpo.data.reader import BlockSpec, FoldedRows, load_fold, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.events import StepStats
@@ -30,7 +32,7 @@ from dhpo.store import ModelLost, dumps_model, loads_model
 from dhpo.worker import WorkerState, single_threaded, worker_state
 from dhpo.wrapped import unwrap
 
-__all__ = ["new_model", "run_step", "timeout_error"]
+__all__ = ["held_before_blocks", "new_model", "run_step", "timeout_error"]
 
 # The first trials of a step are scored together before it is known how long one takes.
 _FIRST_SCORED = 8
@@ -50,6 +52,19 @@ def new_model(estimator: Any, params: Mapping[str, Any], entropy: int, trial: in
 def timeout_error(deadline: float, what: str) -> str:
     """What is reported of a trial that takes too long."""
     return f"TrialTimeout: trial_timeout={deadline:g} s is over, and {what}"
+
+
+def held_before_blocks(estimator: bytes) -> int:
+    """Bytes that a process holds with all that a step imports, and without any block.
+
+    Parameters
+    ----------
+    estimator : bytes
+        The pickled estimator.
+    """
+    with suppress(Exception):  # whatever is wrong with it shows in its trials
+        cloudpickle.loads(estimator)
+    return held_besides_blocks()
 
 
 def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()) -> StepResult:

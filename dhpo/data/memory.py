@@ -8,12 +8,22 @@ import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
 import psutil
 
-__all__ = ["PAUSED_SHARE", "Evicts", "MemoryGate", "free_heap", "process_gate", "resident_bytes"]
+__all__ = [
+    "PAUSED_SHARE",
+    "Evicts",
+    "Load",
+    "MemoryGate",
+    "free_heap",
+    "held_besides_blocks",
+    "process_gate",
+    "resident_bytes",
+]
 
 PAUSED_SHARE = 0.8
 """Of its memory limit; a worker of Dask that holds more begins nothing new."""
@@ -31,8 +41,17 @@ _SMALL_BYTES = 2_000_000
 class Evicts(Protocol):
     """What can give memory back: a cache of blocks."""
 
+    nbytes: int
+
     def evict_idle(self, enough: Callable[[], bool]) -> None:
         """Drop blocks that nobody uses now until there is enough."""
+
+
+@dataclass
+class Load:
+    """A load of rows; `nbytes` is what it took at its peak, once it is over, and 0 where that was not looked at."""
+
+    nbytes: int = 0
 
 
 class MemoryGate:
@@ -64,6 +83,11 @@ class MemoryGate:
     def add(self, evicts: Evicts) -> None:
         """Have a cache give memory back when it is short; as long as it lives."""
         self._caches.add(evicts)
+
+    @property
+    def cached(self) -> int:
+        """Bytes of all caches."""
+        return sum(evicts.nbytes for evicts in list(self._caches))
 
     def hold(self, who: Hashable | None = None) -> None:
         """Note that this thread, or `who`, uses rows from now on."""
@@ -101,7 +125,7 @@ class MemoryGate:
         who: Hashable | None = None,
         given_up: Callable[[], bool] = lambda: False,
         wait: bool = True,
-    ) -> Iterator[None]:
+    ) -> Iterator[Load]:
         """Load rows inside, once they fit; at the end whoever loaded them holds them.
 
         Parameters
@@ -116,6 +140,10 @@ class MemoryGate:
             Whether to wait no longer.
         wait : bool, default True
             Whether to wait at all.
+
+        Yields
+        ------
+        Load
         """
         me: Hashable = threading.get_ident() if who is None else who
         with self._changed:
@@ -129,8 +157,9 @@ class MemoryGate:
         before = self.resident() if watched else 0
         if watched:
             self._watch.begin(me)
+        load = Load()
         try:
-            yield
+            yield load
         except BaseException:
             with self._changed:
                 self._end(me)
@@ -143,9 +172,9 @@ class MemoryGate:
                 self._changed.notify_all()
         finally:
             if watched:
-                peak = self._watch.end(me)
+                load.nbytes = max(self._watch.end(me) - before, 0)
                 with self._changed:
-                    self._needs[kind].append(max(peak - before, 0))
+                    self._needs[kind].append(load.nbytes)
 
     def _end(self, who: Hashable) -> None:
         self._loading.pop(who, None)
@@ -210,6 +239,13 @@ def process_gate(memory_limit: int) -> MemoryGate:
         if _gate is None or _gate.memory_limit != memory_limit:
             _gate = MemoryGate(memory_limit)
         return _gate
+
+
+def held_besides_blocks() -> int:
+    """Bytes that this process holds resident, without the blocks that searches have in their caches."""
+    with _gate_lock:
+        gate = _gate
+    return resident_bytes() - (0 if gate is None else gate.cached)
 
 
 @cache

@@ -163,6 +163,8 @@ class BlockFacts:
         Why the block cannot be used.
     unreadable : BlockUnreadable, optional
         What kept it from being loaded.
+    taken : int
+        Bytes that its loading took at the peak, where that was looked at.
     """
 
     index: int
@@ -175,6 +177,12 @@ class BlockFacts:
     digest: str = ""
     error: str | None = None
     unreadable: BlockUnreadable | None = None
+    taken: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """All rows."""
+        return self.n_training + self.n_validation
 
     @property
     def materialised(self) -> bool:

@@ -30,6 +30,10 @@ class Cache:
     def __init__(self, process, blocks):
         self.process, self.blocks = process, blocks
 
+    @property
+    def nbytes(self):
+        return sum(self.blocks) * MB
+
     def evict_idle(self, enough):
         while self.blocks and not enough():
             self.process.held -= self.blocks.pop()
