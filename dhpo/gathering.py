@@ -25,7 +25,7 @@ _MORE_DEATHS = 4
 
 def failed_to_read(error: BlockUnreadable, besides: str = "") -> SearchFailed:
     """The end of a search whose data cannot be read."""
-    return SearchFailed(f"{error} It was tried {ATTEMPTS} times.{besides}")
+    return SearchFailed(f"{error} (tried {ATTEMPTS} times){besides}")
 
 
 async def gather(client: Any, tasks: Sequence[Any], doing: str) -> list[Any]:

@@ -344,7 +344,7 @@ async def _load_all(
         first = min(unreadable, key=lambda error: error.block)
         logger.warning("attempt %d of %d, %d blocks: %s", attempt, ATTEMPTS, len(unreadable), first)
         if attempt == ATTEMPTS:
-            others = f" {len(unreadable) - 1} other blocks could not be read either." if len(unreadable) > 1 else ""
+            others = f"; {len(unreadable) - 1} others could not be read either" if len(unreadable) > 1 else ""
             raise failed_to_read(first, others) from (first.original or first)
         todo, size = [error.block for error in unreadable], 1
     data.facts = [facts[index] for index in sorted(facts)]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import mmap
 import sys
+import time
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from dhpo.data.rows import Rows, n_rows, take
+from dhpo.data.rows import Rows, n_rows, nbytes, take
 
 __all__ = ["copy_rows", "keep_rows"]
 
 # Rows are moved in slices of about this size.
 _SLICE_BYTES = 4_000_000
+# What nobody else should refer to is looked at so often, before it is taken to be shared.
+_LOOKS = 5
+_LOOK_SECONDS = 0.005
 _PARTS = ("X", "y", "sample_weight")
 
 
@@ -39,7 +43,7 @@ def keep_rows(rows: Rows, where: np.ndarray) -> Rows:
 
 
 def _kept(rows: Rows, name: str, where: np.ndarray) -> Any:
-    alone = _references(rows, name) == _ALONE
+    alone = _is_alone(rows, name)
     part = getattr(rows, name)
     object.__setattr__(rows, name, None)
     if part is None or len(where) == n_rows(part):
@@ -55,6 +59,26 @@ def _kept(rows: Rows, name: str, where: np.ndarray) -> Any:
     if alone and _is_movable_csr(part):
         return _kept_csr(part, where)
     return take(part, where)
+
+
+def _is_alone(rows: Rows, name: str) -> bool:
+    """Whether nobody else refers to a part of the rows, or to the memory of it."""
+    if nbytes(getattr(rows, name)) > _SLICE_BYTES:
+        # Dask's profiler looks at the frames of all threads now and then, and so prolongs the life of their variables
+        # by some milliseconds.
+        for _ in range(_LOOKS):
+            if _refers_alone(rows, name):
+                return True
+            time.sleep(_LOOK_SECONDS)
+    return _refers_alone(rows, name)
+
+
+def _refers_alone(rows: Rows, name: str) -> bool:
+    if _references(rows, name) != _ALONE:
+        return False
+    part = getattr(rows, name)
+    has_base = isinstance(part, np.ndarray) and isinstance(part.base, np.ndarray)
+    return not has_base or _references(part, "base") == _ALONE_BASE
 
 
 def _references(holder: Any, name: str) -> int:

@@ -150,7 +150,7 @@ class MemoryGate:
             need = self._need(kind, expected)
             known = bool(self._needs[kind])
             if wait and not (known and need < _SMALL_BYTES):
-                while not given_up() and not self._may_begin(need, me):
+                while not given_up() and not self._may_begin(need, me, known):
                     self._changed.wait()
             self._loading[me] = need
         watched = not known or need >= _SMALL_BYTES
@@ -179,7 +179,9 @@ class MemoryGate:
     def _end(self, who: Hashable) -> None:
         self._loading.pop(who, None)
 
-    def _may_begin(self, need: int, me: Hashable) -> bool:
+    def _may_begin(self, need: int, me: Hashable, known: bool) -> bool:
+        if not known and self._loading and self.resident() > self._ceiling / 2:
+            return False  # the first load of a process also imports what it needs: nobody knows how much that is
         if self._fits(need, self._ceiling):
             return True
         for evicts in list(self._caches):

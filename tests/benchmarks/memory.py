@@ -4,12 +4,15 @@
     python tests/benchmarks/memory.py npy frames     # some
 
 Each case is a search on a plain LocalCluster whose workers may hold little more than two blocks. Data is written to a
-temporary folder, 1.3 GB at most, and deleted.
+temporary folder, 1.1 GB at most, and deleted. It runs in an environment of its own, as larger_than_memory.py does.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +26,7 @@ import numpy as np
 import scipy.sparse as sp
 from dask.utils import parse_bytes
 from distributed import Client, LocalCluster
+from environments import ROOT, below_cache, python_with, requirements_of_dhpo
 from measure import MB, verdict
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -260,7 +264,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", default=[], help=f"of {', '.join(CASES)}; default: all")
     parser.add_argument("--path", help="where to write")
+    parser.add_argument("--venv", type=Path, default=below_cache("dhpo"), help="the environment (%(default)s)")
+    parser.add_argument("--here", action="store_true", help="stay in this environment")
     arguments = parser.parse_args()
+    if not arguments.here:
+        python = python_with(requirements_of_dhpo(), arguments.venv)
+        command = [str(python), "-u", *sys.argv, "--here"]
+        raise SystemExit(subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode)
     measure.print_machine("dhpo", "dask", "distributed", "scikit-learn", "numpy")
     found = {}
     for name in arguments.cases or CASES:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import SGDClassifier
 
-from dhpo import RandomizedSearchCV
+from dhpo import RandomizedSearchCV, SearchFailed
 
 GRID = {"alpha": [1e-4, 1e-3]}
 
@@ -38,10 +38,11 @@ def test_a_test_size_that_holds_out_nothing_is_refused(client):
         make_search(test_size=1e-9).fit(da.ones((20, 2), chunks=(10, 2)), da.from_array(np.arange(20) % 2, 10))
 
 
-def test_a_block_that_cannot_be_computed_raises_its_own_error(client):
+def test_a_block_that_cannot_be_computed_ends_the_search_from_its_own_error(client):
     def broken(block):
         raise OSError("the disk is gone")
 
     X = da.ones((20, 2), chunks=(10, 2)).map_blocks(broken, meta=np.empty((0, 0)))
-    with pytest.raises(OSError, match="the disk is gone"):
+    with pytest.raises(SearchFailed, match=r"block 0 could not be read: OSError: the disk is gone") as seen:
         make_search().fit(X, da.ones(20, chunks=10), classes=[0, 1])
+    assert isinstance(seen.value.__cause__, OSError)
