@@ -260,7 +260,8 @@ async def _n_rows(client: Any, X: Chunks) -> int:
     step = math.ceil(len(X.keys) / _CHUNKS_COUNTED)
     keys = X.keys[step // 2 :: step]
     tasks = [_submit_count(client, cull(X.graph, [key])[0], key, X.keys.index(key)) for key in keys]
-    return math.ceil(sum(await gather(client, tasks, "counting rows")) * len(X.keys) / len(keys))
+    counted: list[int] = await gather(client, tasks, "counting rows")
+    return math.ceil(sum(counted) * len(X.keys) / len(keys))
 
 
 def _submit_count(client: Any, graph: Mapping[Key, Any], key: Key, number: int) -> Any:

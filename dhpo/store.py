@@ -79,7 +79,7 @@ class ModelStore:
         sizes = [[trial, calls, len(data)] for (trial, calls), data in models.items()]
         index = json.dumps(sizes).encode()
         offset = len(_MAGIC) + 8 + len(index)
-        content = b"".join([_MAGIC, len(index).to_bytes(8, "little"), index, *models.values()])
+        content = [_MAGIC, len(index).to_bytes(8, "little"), index, *models.values()]
         checkpoints = {}
         for trial, calls, length in sizes:
             checkpoints[trial] = Checkpoint(trial, calls, name, offset, length, _digest(models[trial, calls]))
@@ -89,7 +89,7 @@ class ModelStore:
             partial = path.with_suffix(".partial")
             try:
                 with open(partial, "wb") as file:
-                    file.write(content)
+                    file.writelines(content)
                     if self._durable:
                         file.flush()
                         os.fsync(file.fileno())
@@ -97,7 +97,7 @@ class ModelStore:
             finally:
                 partial.unlink(missing_ok=True)
         else:
-            self._fs.pipe_file(f"{self._root}/{name}", content)
+            self._fs.pipe_file(f"{self._root}/{name}", b"".join(content))
         return checkpoints
 
     def read(self, checkpoint: Checkpoint) -> bytes:

@@ -25,6 +25,7 @@ from dhpo.data.memory import held_besides_blocks
 from dhpo.data.reader import BlockSpec, FoldedRows, load_fold, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.events import StepStats
+from dhpo.growth import Growth
 from dhpo.scoring import SeveralTallies
 from dhpo.seeds import seed_for
 from dhpo.steps import Context, Outcome, Step, StepResult, Work
@@ -36,6 +37,10 @@ __all__ = ["held_before_blocks", "new_model", "run_step", "timeout_error"]
 
 # The first trials of a step are scored together before it is known how long one takes.
 _FIRST_SCORED = 8
+# Models of a step are written together up to this size, and then one by one.
+_WRITTEN_TOGETHER_BYTES = 32_000_000
+# To look at the memory after each call would take longer than calls that are smaller than this.
+_SMALL_BYTES = 1_000_000
 
 
 def new_model(estimator: Any, params: Mapping[str, Any], entropy: int, trial: int) -> Any:
@@ -107,10 +112,11 @@ class _Run:
         self._meter = Meter()
         self._began = time.perf_counter()
         self._candidates: list[Candidate] = []
+        self._growth = Growth(state.cache.gate)
 
     def result(self) -> StepResult:
         for work in self._step.works:
-            self._candidates.append(self._candidate(work))
+            self._candidates.append(self._candidate(work) if self._has_room(work) else self._left_for_later(work))
         try:
             self._train()
             self._score()
@@ -120,6 +126,17 @@ class _Run:
         meter = self._meter
         stats = StepStats(**vars(meter), seconds=self._elapsed())
         return StepResult([candidate.outcome for candidate in self._candidates], stats)
+
+    def _has_room(self, work: Work) -> bool:
+        """Whether a model can be held beside those that were taken up; one always can."""
+        nbytes = _size(work)
+        if not any(candidate.model is not None for candidate in self._candidates) or nbytes < _SMALL_BYTES:
+            return True
+        return self._state.cache.gate.relieve(2 * nbytes)  # as bytes and as a model
+
+    def _left_for_later(self, work: Work) -> Candidate:
+        outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint, writes=work.writes)
+        return Candidate(work, None, outcome, scored_later=True)
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began
@@ -161,9 +178,15 @@ class _Run:
     def _train(self) -> None:
         first = min((c.work.start for c in self._candidates), default=0)
         ahead: int | None = None
-        blocks_done = 0
+        blocks_done, short = 0, False
+        for candidate in self._candidates:
+            self._growth.started(candidate)
         for call in range(first, self._step.until):
-            cohort = [c for c in self._candidates if c.alive and c.outcome.calls == call < c.work.target]
+            cohort = [
+                c
+                for c in self._candidates
+                if c.alive and c.model is not None and c.outcome.calls == call < c.work.target
+            ]
             if not cohort:
                 self._settle(ahead)  # those who wanted it have failed
                 ahead = None
@@ -182,12 +205,18 @@ class _Run:
                 self._advance(candidate, parts.without(candidate.work.fold))
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
+                large = call == candidate.work.start or found.rows.nbytes > _SMALL_BYTES
+                if large and self._growth.is_short():
+                    short = True  # what is left is for a later step, once the models of this one are stored
+                    for grown in cohort:
+                        self._growth.blame(grown, found.rows.nbytes)
+                    break
             if not parts.intact:
                 self._take_back(("train", block), found, cohort)
             self._trail.nobody()
             del found, parts  # before the next block is loaded
             blocks_done += 1
-            if self._time_is_over():
+            if short or self._time_is_over():
                 break
         self._settle(ahead)
 
@@ -352,23 +381,36 @@ class _Run:
         started = time.perf_counter()
         pickled: dict[int, bytes] = {}
         for candidate in self._candidates:
-            if candidate.alive and candidate.outcome.calls > candidate.work.start:
+            if candidate.alive and candidate.model is not None and candidate.outcome.calls > candidate.work.start:
+                self._growth.refuse_to_pickle(candidate)
+                if not candidate.alive:
+                    continue
                 with failures_of(candidate.outcome):
                     pickled[candidate.outcome.trial] = dumps_model(candidate.model)
-        moved = {c.outcome.trial: c.outcome for c in self._candidates if c.outcome.trial in pickled}
-        if self._context.store is None:
-            for trial, outcome in moved.items():
-                outcome.model = pickled[trial]
-        elif pickled:
-            written = self._context.store.write({(t, o.calls): pickled[t] for t, o in moved.items()})
-            for trial, outcome in moved.items():
-                outcome.checkpoint = written[trial]
+                if sum(map(len, pickled.values())) > _WRITTEN_TOGETHER_BYTES:
+                    self._store(pickled)  # so that the bytes of one large model are there at a time
+                    pickled = {}
+        self._store(pickled)
         for candidate in self._candidates:
-            if candidate.alive and candidate.outcome.calls:
-                data = pickled.get(candidate.outcome.trial)
-                size = len(data) if data is not None else _size(candidate.work)
-                self._state.keep_model(candidate.outcome.trial, candidate.outcome.calls, candidate.model, size)
+            if candidate.alive and candidate.model is not None and candidate.outcome.calls == candidate.work.start:
+                outcome = candidate.outcome
+                if outcome.calls:
+                    self._state.keep_model(outcome.trial, outcome.calls, candidate.model, _size(candidate.work))
         self._meter.store_seconds += time.perf_counter() - started
+
+    def _store(self, pickled: Mapping[int, bytes]) -> None:
+        """Write some models, and keep them for the next step as far as there is room."""
+        moved = {c.outcome.trial: c for c in self._candidates if c.outcome.trial in pickled and c.alive}
+        if self._context.store is None:
+            for trial, candidate in moved.items():
+                candidate.outcome.model = pickled[trial]
+        elif moved:
+            written = self._context.store.write({(t, c.outcome.calls): pickled[t] for t, c in moved.items()})
+            for trial, candidate in moved.items():
+                candidate.outcome.checkpoint = written[trial]
+        for trial, candidate in moved.items():
+            self._state.keep_model(trial, candidate.outcome.calls, candidate.model, len(pickled[trial]))
+            candidate.model = None
 
 
 def _partial_fit(model: Any, rows: Rows, fit_kwargs: Mapping[str, Any]) -> None:

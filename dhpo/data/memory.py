@@ -84,6 +84,18 @@ class MemoryGate:
         """Have a cache give memory back when it is short; as long as it lives."""
         self._caches.add(evicts)
 
+    def relieve(self, nbytes: int = 0) -> bool:
+        """Evict blocks that nobody uses, if too much is held; whether so many bytes more fit then."""
+        with self._changed:
+            if self._fits(nbytes, self._ceiling):
+                return True
+            self._evict_idle(nbytes)
+            return self._fits(nbytes, self._ceiling)
+
+    def _evict_idle(self, nbytes: int) -> None:
+        for evicts in list(self._caches):
+            evicts.evict_idle(lambda: self._fits(nbytes, self._ceiling))
+
     @property
     def cached(self) -> int:
         """Bytes of all caches."""
@@ -184,8 +196,7 @@ class MemoryGate:
             return False  # the first load of a process also imports what it needs: nobody knows how much that is
         if self._fits(need, self._ceiling):
             return True
-        for evicts in list(self._caches):
-            evicts.evict_idle(lambda: self._fits(need, self._ceiling))
+        self._evict_idle(need)
         if self._fits(need, self._ceiling):
             return True
         if not self._loading and not self._holders - {me}:

@@ -106,3 +106,33 @@ def test_a_block_that_cannot_be_read_in_three_attempts_is_named_with_its_file(tm
         search().fit(X, y, classes=[0, 1])
     assert isinstance(seen.value.__cause__, OSError)
     assert (tmp_path / "log").stat().st_size == 3
+
+
+class Keeps(SGDClassifier):
+    """Keeps the rows that it is given where `alpha` is large."""
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        if self.alpha == 1e-1:
+            self.seen_ = [*getattr(self, "seen_", []), X]
+        return super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
+
+
+def test_a_model_that_keeps_its_rows_fails_alone(tmp_path):
+    X, y = on_disk(tmp_path, 12, 20 * MB)
+    held = resident_bytes()
+    with (
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=max(held, 350 * MB) + 200 * MB,
+        ) as tight,
+        Client(tight) as of_tight,
+    ):
+        pids = of_tight.run(resident_bytes).keys()
+        found = HyperbandSearchCV(Keeps(random_state=0), {"alpha": [1e-3, 1e-2, 1e-1]}, max_iter=9, random_state=0)
+        found.set_params(verbose=0).fit(X, y, classes=[0, 1])
+        assert of_tight.run(resident_bytes).keys() == pids
+    frame = found.summary()
+    print(frame.T)
