@@ -60,6 +60,11 @@ class _Read:
         except BaseException as error:
             self._done.set_exception(error)
 
+    @property
+    def started(self) -> bool:
+        """Whether somebody reads already."""
+        return self._started
+
     def give_up(self) -> bool:
         """Keep the read from starting; whether it had started."""
         with self._lock:
@@ -163,6 +168,8 @@ class BlockCache:
             read.wanted = True
             self._make_room(needed_at)
         self.gate.let_go()
+        if not read.started:
+            self.gate.let_go(_ahead(key))  # it is read here, and not ahead
         try:
             read.run(lambda load: self._load(key, load, expected, None, wait=True))
             rows, seal = read.result()
@@ -219,13 +226,18 @@ class BlockCache:
     def read_ahead(self, key: Hashable, load: Callable[[], Rows], expected: int = 0) -> None:
         """Start to load `key` in a thread of the cache's own, if memory allows; end it with `get` or `settle`."""
         # The gate is never asked under the lock of the cache: it has blocks evicted under its own.
-        if not self.gate.fits(self.gate.need(kind_of(key), expected), self._most_share):
-            return
         with self._lock:
             if self._closed or key in self._entries or key in self._reads:
                 return
-            read = self._reads[key] = _Read(load)
-            self._ahead.submit(read.run, lambda load: self._load(key, load, expected, _ahead(key), wait=False))
+        if not self.gate.reserve(_ahead(key), kind_of(key), expected, self._most_share):
+            return
+        with self._lock:
+            taken = self._closed or key in self._entries or key in self._reads
+            if not taken:
+                read = self._reads[key] = _Read(load)
+                self._ahead.submit(read.run, lambda load: self._load(key, load, expected, _ahead(key), wait=False))
+        if taken:
+            self.gate.let_go(_ahead(key))
 
     def settle(self, key: Hashable, needed_at: float) -> int:
         """End a read ahead that nobody has asked for yet: keep the rows, until `release`.
@@ -241,10 +253,12 @@ class BlockCache:
                 return 0
             del self._reads[key]
         if not read.give_up():
+            self.gate.let_go(_ahead(key))
             return 0
         try:
             rows, seal = read.result()
         except Exception:
+            self.gate.let_go(_ahead(key))
             return 0  # whoever needs the block will see the error
         with self._lock:
             self._put(key, rows, needed_at, True, seal)

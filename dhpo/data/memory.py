@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator
@@ -34,6 +35,7 @@ _LOAD_SHARE = 0.75
 _REMEMBERED_LOADS = 8
 _MARGIN = 1.05
 _WATCH_SECONDS = 0.002
+_LONGEST_WAIT = 60.0
 # Loads that take less than this are neither watched nor kept waiting.
 _SMALL_BYTES = 2_000_000
 
@@ -107,10 +109,21 @@ class MemoryGate:
             self._holders.add(threading.get_ident() if who is None else who)
 
     def let_go(self, who: Hashable | None = None) -> None:
-        """Note that this thread, or `who`, uses no rows any more."""
+        """Note that this thread, or `who`, uses no rows any more, and loads none."""
         with self._changed:
-            self._holders.discard(threading.get_ident() if who is None else who)
+            me = threading.get_ident() if who is None else who
+            self._holders.discard(me)
+            self._loading.pop(me, None)
             self._changed.notify_all()
+
+    def reserve(self, who: Hashable, kind: str, expected: int, share: float) -> bool:
+        """Keep room for a load that `who` begins soon, if it stays below a share of the limit; until it lets go."""
+        with self._changed:
+            need = self._need(kind, expected)
+            fits = self._fits(need, int(self.memory_limit * share))
+            if fits:
+                self._loading[who] = need
+            return fits
 
     def need(self, kind: str, expected: int = 0) -> int:
         """Bytes that a load takes while it runs, as far as can be told."""
@@ -162,8 +175,10 @@ class MemoryGate:
             need = self._need(kind, expected)
             known = bool(self._needs[kind])
             if wait and not (known and need < _SMALL_BYTES):
-                while not given_up() and not self._may_begin(need, me, known):
-                    self._changed.wait()
+                # A trial that hangs, or waits for a search of its own on this worker, never lets go of its rows.
+                until = time.monotonic() + _LONGEST_WAIT
+                while not given_up() and not self._may_begin(need, me, known) and time.monotonic() < until:
+                    self._changed.wait(until - time.monotonic())
             self._loading[me] = need
         watched = not known or need >= _SMALL_BYTES
         before = self.resident() if watched else 0
