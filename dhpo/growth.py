@@ -64,7 +64,7 @@ class Growth:
 
     def is_short(self) -> bool:
         """Whether too much is held, also without the blocks that nobody uses."""
-        return not self._gate.relieve()
+        return self._gate.is_short()
 
     def blame(self, candidate: Candidate, block_nbytes: int) -> None:
         """Have a trial fail whose model has grown by a block with each call since it was looked at last."""

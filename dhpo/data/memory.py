@@ -31,6 +31,8 @@ PAUSED_SHARE = 0.8
 
 # Loads begin beside others while the process stays below this share of the limit with all that they are known to take.
 _LOAD_SHARE = 0.75
+# Above this share memory is short: models have grown, or there never was room.
+_SHORT_SHARE = 0.78
 # What a load is known to take is what the last ones took, at the most, and a little more.
 _REMEMBERED_LOADS = 8
 _MARGIN = 1.05
@@ -93,6 +95,16 @@ class MemoryGate:
                 return True
             self._evict_idle(nbytes)
             return self._fits(nbytes, self._ceiling)
+
+    def is_short(self) -> bool:
+        """Whether more is held than any load may bring about, also without the blocks that nobody uses."""
+        most = int(self.memory_limit * _SHORT_SHARE)
+        if self.resident() <= most:
+            return False
+        with self._changed:
+            for evicts in list(self._caches):
+                evicts.evict_idle(lambda: self.resident() <= most)
+        return self.resident() > most
 
     def _evict_idle(self, nbytes: int) -> None:
         for evicts in list(self._caches):

@@ -251,7 +251,7 @@ def run(name: str, case: Case, folder: Path) -> dict[str, Any]:
         "ratio": peak / (base + block * case.threads),
         "room": PAUSED_AT * limit >= base + 2 * block,
         "calls": figures["tasks"] and getattr(search, "metadata_", {}).get("partial_fit_calls", 0),
-        "failed": sum("grows by a block" in str(h.get("error")) for h in getattr(search, "history_", [])),
+        "failed": int(search.summary()["error"].str.contains("grows by a block").sum()) if not error else 0,
         "error": error,
     }
 

@@ -134,5 +134,7 @@ def test_a_model_that_keeps_its_rows_fails_alone(tmp_path):
         found = HyperbandSearchCV(Keeps(random_state=0), {"alpha": [1e-3, 1e-2, 1e-1]}, max_iter=9, random_state=0)
         found.set_params(verbose=0).fit(X, y, classes=[0, 1])
         assert of_tight.run(resident_bytes).keys() == pids
-    frame = found.summary()
-    print(frame.T)
+    errors = found.summary().set_index("param_alpha")["error"].dropna()
+    assert set(errors.index) == {1e-1}
+    assert errors.str.contains("the model grows by a block at each call").all()
+    assert found.best_params_["alpha"] != 1e-1
