@@ -15,6 +15,7 @@ __all__ = ["Growth", "model_nbytes"]
 # A model that grows by this share of a block at each call keeps the blocks that it sees.
 _SHARE_OF_BLOCK = 0.5
 _PICKLED_SHARE = 0.9
+_GROWN_BYTES = 10_000_000
 
 
 class _Counter:
@@ -55,6 +56,7 @@ class Growth:
     def __init__(self, gate: MemoryGate) -> None:
         self._gate = gate
         self._known: dict[int, tuple[int, int]] = {}
+        self._before: int | None = None
 
     def started(self, candidate: Candidate) -> None:
         """Note how large a model is that was trained before this step."""
@@ -62,9 +64,16 @@ class Growth:
         if candidate.work.start and checkpoint is not None:
             self._known[candidate.work.trial] = (candidate.work.start, checkpoint.length)
 
+    def rows_are_here(self) -> None:
+        """Note what the process holds with the first rows of the step at hand."""
+        if self._before is None:
+            self._before = self._gate.resident()
+
     def is_short(self) -> bool:
-        """Whether too much is held, also without the blocks that nobody uses."""
-        return self._gate.is_short()
+        """Whether too much is held since models were trained, also without the blocks that nobody uses."""
+        # A worker that held too much before has no more room for anybody else if this step ends.
+        grown = self._gate.resident() - (self._before or 0)
+        return grown > _GROWN_BYTES and self._gate.is_short()
 
     def blame(self, candidate: Candidate, block_nbytes: int) -> None:
         """Have a trial fail whose model has grown by a block with each call since it was looked at last."""

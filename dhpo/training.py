@@ -199,6 +199,7 @@ class _Run:
                 expected = self._step.blocks[block_ahead].nbytes
                 self._state.cache.read_ahead(("train", block_ahead), self._loader(block_ahead), expected)
             parts = FoldedRows(self._context.split, found.rows, block, found.seal)
+            self._growth.rows_are_here()
             # Fold by fold: one part of the rows is held at a time.
             for candidate in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
                 self._trail.note(candidate.work.trial, call)

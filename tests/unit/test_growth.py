@@ -68,3 +68,12 @@ def test_a_model_that_cannot_be_pickled_beside_the_rest_fails():
     watched.refuse_to_pickle(fitting)
     assert "the model takes 200 MB, which cannot be pickled beside the 800 MB" in refused.outcome.error
     assert fitting.alive
+
+
+@pytest.mark.parametrize(("before", "after", "short"), [(300, 790, True), (300, 770, False), (900, 905, False)])
+def test_memory_is_short_where_it_has_grown_in_this_step_and_beyond_what_loads_may_take(before, after, short):
+    held = [before]
+    watched = Growth(MemoryGate(1000 * MB, lambda: held[0] * MB))
+    watched.rows_are_here()
+    held[0] = after
+    assert watched.is_short() == short
