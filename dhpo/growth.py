@@ -98,6 +98,8 @@ class Growth:
         if self._gate.fits(0, _PICKLED_SHARE / 2):
             return
         size = model_nbytes(candidate.model)
+        if size <= _GROWN_BYTES:
+            return
         if not self._gate.fits(size, _PICKLED_SHARE) and not self._gate.relieve(size):
             held = self._gate.resident()
             if held + size > _PICKLED_SHARE * self._gate.memory_limit:

@@ -29,8 +29,9 @@ __all__ = [
 PAUSED_SHARE = 0.8
 """Of its memory limit; a worker of Dask that holds more begins nothing new."""
 
-# Loads begin beside others while the process stays below this share of the limit with all that they are known to take.
-_LOAD_SHARE = 0.75
+# Loads begin beside others while the process stays below this share of the limit with all that they are known to take:
+# above 0.7 Dask spills what it can.
+_LOAD_SHARE = 0.68
 # Above this share memory is short: models have grown, or there never was room.
 _SHORT_SHARE = 0.78
 # What a load is known to take is what the last ones took, at the most, and a little more.

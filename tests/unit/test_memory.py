@@ -15,7 +15,7 @@ TIMEOUT = 30  # seconds after which a test gives up; none waits that long
 
 
 class Process:
-    """Stands for a process that may hold 1,000 MB, so that loads begin up to 750."""
+    """Stands for a process that may hold 1,000 MB, so that loads begin up to 680."""
 
     def __init__(self, held):
         self.held = held
@@ -59,17 +59,17 @@ def test_a_load_that_fits_begins_at_once():
 
 
 def test_blocks_that_nobody_uses_make_room():
-    process = Process(700)
+    process = Process(650)
     cache = Cache(process, [100, 100, 100])
     process.gate.add(cache)
     process.gate.hold("another")
     process.load(100)
     assert cache.blocks == [100, 100]
-    assert process.held == 700
+    assert process.held == 650
 
 
 def test_a_load_that_does_not_fit_waits_until_others_hold_no_rows():
-    process = Process(700)
+    process = Process(650)
     process.gate.hold("another")
     done = begin(process.load, 100)
     assert not done.wait(0.1)
@@ -79,7 +79,7 @@ def test_a_load_that_does_not_fit_waits_until_others_hold_no_rows():
 
 
 def test_a_load_that_does_not_fit_waits_for_one_under_way():
-    process = Process(600)
+    process = Process(500)
     inside, go_on = threading.Event(), threading.Event()
 
     def slow():
