@@ -183,8 +183,8 @@ async def look_at_data(
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
     check = partial(_check_room, workers, data.split, held_before)
     largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
-    await check(specs[largest].nbytes, _rows_of(plan.X, blocks[largest]))
-    await _load_all(client, workers, workspace, data, plan, max_resource, check)
+    await check(specs[largest].nbytes, _rows_of(plan.X, blocks[largest]), None)
+    await _load_all(client, workers, workspace, data, plan, max_resource, check, held_before)
     if plan.validation is not None:
         own = await _blocks(client, *plan.validation, None)
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
@@ -226,13 +226,18 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
 
 
 async def _check_room(
-    workers: Workers, split: Split, held_before: Callable[[], Awaitable[int]], nbytes: int, n_rows: int | None
+    workers: Workers,
+    split: Split,
+    held_before: Callable[[], Awaitable[int]],
+    nbytes: int,
+    n_rows: int | None,
+    held: int | None,
 ) -> None:
     """Raise ValueError if a block of so many bytes does not fit a worker."""
     copied = 1 - 1 / split.n_folds if split.n_folds else split.test_size or 0.0
     room = Room(nbytes, copied, n_rows, workers.least_memory, workers.most_threads)
     if nbytes and room.memory_limit and not room.is_ample:
-        room.check(await held_before())
+        room.check(await held_before() if held is None else held)
 
 
 def _rows_of(X: Chunks, block: Block) -> int | None:
@@ -308,7 +313,8 @@ async def _load_all(
     data: Data,
     plan: DataPlan,
     max_resource: int,
-    check: Callable[[int, int | None], Awaitable[None]],
+    check: Callable[[int, int | None, int | None], Awaitable[None]],
+    held_before: Callable[[], Awaitable[int]],
 ) -> None:
     """Run one task for a few blocks each, and put what they found into `data`."""
     load = partial(
@@ -327,12 +333,13 @@ async def _load_all(
     facts: dict[int, BlockFacts] = {}
     todo = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
     if not any(spec.nbytes for spec in data.specs) and len(todo) > 1:
+        held = await held_before()
         # Nobody knows how large a block is: one alone tells, before a worker loads as many as it has threads.
         (first_found,) = await _load_some(client, workspace.run, load, data, [todo[:1]], where)
         if first_found.unreadable is None:
             facts[first_found.index] = first_found
             todo = todo[1:]
-            await check(first_found.nbytes + first_found.validation_nbytes, first_found.n_rows)
+            await check(first_found.nbytes + first_found.validation_nbytes, first_found.n_rows, held)
             data.specs = [replace(spec, nbytes=max(first_found.taken, 1)) for spec in data.specs]
     size = _blocks_of_a_task(data, workers)
     for attempt in range(1, ATTEMPTS + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 import time
 import weakref
@@ -308,7 +309,10 @@ def _malloc_trim() -> Callable[[int], int] | None:
 
 
 def free_heap() -> None:
-    """Give the system back what was freed in pieces; glibc alone keeps it, and has a function for it."""
+    """Give the system back what was freed in pieces: glibc and Arrow keep it, and have functions for it."""
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
     trim = _malloc_trim()
     if trim is not None:
         trim(0)
