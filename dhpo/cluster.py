@@ -37,6 +37,7 @@ _RESIDENT_BYTES = 250_000_000
 class _Worker:
     threads: int
     memory_limit: int
+    managed: int = 0
 
 
 @dataclass(slots=True)
@@ -138,10 +139,24 @@ class Workers:
         """Bytes that a worker may use."""
         return self._workers[address].memory_limit
 
+    def smallest(self, most: int) -> dict[str, int]:
+        """The workers with the least memory, and the bytes of each that are data which Dask itself looks after."""
+        chosen = sorted(self._workers, key=lambda address: self._workers[address].memory_limit)[:most]
+        return {address: self._workers[address].managed for address in chosen}
+
+    @property
+    def least_memory(self) -> int:
+        """Bytes that the worker with the least memory may use; 0 while there is none."""
+        return min((worker.memory_limit for worker in self._workers.values()), default=0)
+
+    @property
+    def most_threads(self) -> int:
+        """Threads of the worker that has most."""
+        return max((worker.threads for worker in self._workers.values()), default=1)
+
     def cache_holds(self, nbytes: int) -> bool:
         """Whether so many bytes of blocks, by our estimate, fit into the cache of each worker."""
-        limit = min((worker.memory_limit for worker in self._workers.values()), default=0)
-        return nbytes <= limit * CACHE_SHARE - _RESIDENT_BYTES
+        return nbytes <= self.least_memory * CACHE_SHARE - _RESIDENT_BYTES
 
     def occupy(self, address: str) -> None:
         """A step was sent to a worker."""
@@ -183,7 +198,11 @@ class Workers:
                 self._probes[address] = asyncio.create_task(self._probe(address))
             found = {address: worker for address, worker in found.items() if self._sees_folder.get(address)}
         self._workers = {
-            address: _Worker(worker["nthreads"], worker["memory_limit"] or _memory_of_host(found))
+            address: _Worker(
+                worker["nthreads"],
+                worker["memory_limit"] or _memory_of_host(found),
+                worker.get("metrics", {}).get("managed_bytes", 0),
+            )
             for address, worker in sorted(found.items(), key=lambda item: str(item[1].get("name")))
             if worker.get("status", "running") == "running" and address not in self._excluded
         }

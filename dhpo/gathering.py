@@ -9,14 +9,23 @@ from typing import Any
 
 from distributed.scheduler import KilledWorker
 
+from dhpo.data.unreadable import BlockUnreadable
 from dhpo.errors import SearchFailed
 
-__all__ = ["gather"]
+__all__ = ["ATTEMPTS", "failed_to_read", "gather"]
 
 logger = logging.getLogger(__name__)
 
+ATTEMPTS = 3
+"""To read or write what a search needs, before it fails."""
+
 # Of one task, beyond those that Dask allows it: where workers die all the time, many a task is with them by chance.
 _MORE_DEATHS = 4
+
+
+def failed_to_read(error: BlockUnreadable, besides: str = "") -> SearchFailed:
+    """The end of a search whose data cannot be read."""
+    return SearchFailed(f"{error} (tried {ATTEMPTS} times){besides}")
 
 
 async def gather(client: Any, tasks: Sequence[Any], doing: str) -> list[Any]:
@@ -35,7 +44,7 @@ async def gather(client: Any, tasks: Sequence[Any], doing: str) -> list[Any]:
     Raises
     ------
     SearchFailed
-        If workers keep dying with a task in hand.
+        If workers keep dying with a task in hand, or a block cannot be read.
     """
     results = [asyncio.create_task(_result(client, task, doing)) for task in tasks]
     try:
@@ -46,10 +55,16 @@ async def gather(client: Any, tasks: Sequence[Any], doing: str) -> list[Any]:
 
 
 async def _result(client: Any, task: Any, doing: str) -> Any:
-    deaths_left = _MORE_DEATHS
+    deaths_left, attempts = _MORE_DEATHS, 1
     while True:
         try:
             return (await client.gather([task], asynchronous=True))[0]
+        except BlockUnreadable as error:
+            if attempts == ATTEMPTS:
+                raise failed_to_read(error) from (error.original or error)
+            logger.warning("%s: attempt %d of %d: %s", doing, attempts, ATTEMPTS, error)
+            attempts += 1
+            await client.retry([task], asynchronous=True)
         except KilledWorker as error:
             if not deaths_left:
                 raise SearchFailed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cloudpickle
@@ -18,6 +19,7 @@ from dhpo.preparation import Data, look_at_data
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
 from dhpo.steps import Context
+from dhpo.training import held_before_blocks
 from dhpo.watch import Watch
 from dhpo.workspace import Workspace
 from dhpo.wrapped import unwrap
@@ -25,6 +27,10 @@ from dhpo.wrapped import unwrap
 __all__ = ["Opened", "check_same_data", "open_search"]
 
 logger = logging.getLogger(__name__)
+
+# How many workers are asked what they hold before they load anything, and how long they have to answer.
+_ASKED_WORKERS = 4
+_ASKED_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -99,12 +105,28 @@ async def _look(
         order_entropy=seed_for(job.entropy, 0, "order"),
         max_resource=job.schedule.plan().max_resource,
         shared=shared,
+        held_before=partial(_held_before, client, workers, job.estimator),
     )
     if "classes" in fit_kwargs:
         check_labels(data.classes, fit_kwargs["classes"])
     elif job.data.with_classes:
         fit_kwargs["classes"] = data.classes
     return data, fit_kwargs
+
+
+async def _held_before(client: Any, workers: Workers, estimator: Any) -> int:
+    """Bytes that a worker holds before its first block, with all that a step imports; 0 if none tells in time."""
+    pickled = cloudpickle.dumps(estimator, protocol=5)
+    chosen = workers.smallest(_ASKED_WORKERS)
+    tasks = {a: client.submit(held_before_blocks, pickled, workers=[a], pure=False) for a in chosen}
+    asking = {a: asyncio.ensure_future(client.gather(task, asynchronous=True)) for a, task in tasks.items()}
+    # Threads may be busy with others' tasks, and workers may die: nobody waits for an answer that only helps.
+    done, late = await asyncio.wait(asking.values(), timeout=_ASKED_SECONDS)
+    for answer in late:
+        answer.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    answered = {a: answer.result() for a, answer in asking.items() if answer in done and answer.exception() is None}
+    return max((held - chosen[a] for a, held in answered.items()), default=0)
 
 
 def _context(job: Job, workspace: Workspace, fit_kwargs: dict[str, Any], data: Data, store_shared: bool) -> Context:

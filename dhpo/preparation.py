@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -19,13 +21,16 @@ from dask.typing import Key
 from dhpo.cluster import Workers
 from dhpo.data.blocks import Block, align, needs_lengths
 from dhpo.data.collections import Chunks, is_future
+from dhpo.data.copies import CopiesWriter
 from dhpo.data.fingerprint import fingerprint
 from dhpo.data.order import PassOrder
-from dhpo.data.reader import BlockFacts, BlockSpec, Split, prepare
+from dhpo.data.reader import HELD_OUT, BlockFacts, BlockSpec, Split, prepare
 from dhpo.data.rows import Rows, n_rows
+from dhpo.data.unreadable import BlockUnreadable, naming_block
 from dhpo.failures import guarded
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
-from dhpo.gathering import gather
+from dhpo.gathering import ATTEMPTS, failed_to_read, gather
+from dhpo.room import Room
 from dhpo.worker import single_threaded, worker_state
 from dhpo.workspace import Workspace
 
@@ -37,6 +42,10 @@ _HEAVY_BYTES = 64_000
 _CHUNKS_COUNTED = 8
 # Validation rows of several blocks are scored together up to this size, to spare calls.
 _VALIDATION_GROUP_BYTES = 8_000_000
+# Where workers share no folder, the rows held out of several blocks are one result, up to this size.
+_TOGETHER_BYTES = 1_000_000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,8 @@ class Data:
         One for each training block.
     validation_digest : str
         Hash of the validation rows of the user, if it was asked for.
+    held_out_by : mapping of int to key
+        Where workers share no folder: which of `validation_futures` has the rows held out of a block.
     """
 
     specs: list[BlockSpec]
@@ -108,6 +119,7 @@ class Data:
     order: PassOrder
     facts: list[BlockFacts] = field(default_factory=list)
     validation_digest: str = ""
+    held_out_by: dict[int, Key] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -135,6 +147,7 @@ async def look_at_data(
     order_entropy: int,
     max_resource: int,
     shared: bool,
+    held_before: Callable[[], Awaitable[int]],
 ) -> Data:
     """Load every block once.
 
@@ -150,9 +163,15 @@ async def look_at_data(
         `partial_fit` calls of the longest-trained trial.
     shared : bool
         Whether all workers see the workspace.
+    held_before : callable
+        Asks workers how many bytes they hold before they load a block.
 
     Raises
     ------
+    SearchFailed
+        If a block cannot be read.
+    ValueError
+        If a block does not fit a worker.
     ValueError
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
@@ -163,10 +182,14 @@ async def look_at_data(
         test_size = given(len(blocks), await _n_rows(client, plan.X)) if callable(given) else given
     scratch = str(workspace.scratch) if shared else None
     split = Split(test_size, plan.entropy, scratch, plan.stratified, plan.n_folds)
-    specs = [_spec(block, workspace, shared, "block") for block in blocks]
+    sizes = _known_nbytes(plan, blocks)
+    specs = [replace(_spec(b, workspace, shared, "block"), nbytes=n) for b, n in zip(blocks, sizes, strict=True)]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
-    await _load_all(client, workers, workspace, data, plan, max_resource)
+    check = partial(_check_room, workers, data.split, held_before)
+    largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
+    await check(specs[largest].nbytes, _rows_of(plan.X, blocks[largest]), None)
+    await _load_all(client, workers, workspace, data, plan, max_resource, check, held_before)
     if plan.validation is not None:
         own = await _blocks(client, *plan.validation, None)
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
@@ -196,7 +219,9 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
     counted: dict[str, Chunks] = {}
     for chunks in needs_lengths(X, y, sample_weight):
         graphs = [cull(chunks.graph, [key])[0] for key in chunks.keys]
-        tasks = [_submit_with(client, _count, graph, key) for graph, key in zip(graphs, chunks.keys, strict=True)]
+        tasks = [
+            _submit_count(client, graph, key, n) for n, (graph, key) in enumerate(zip(graphs, chunks.keys, strict=True))
+        ]
         counted[chunks.name] = chunks.with_lengths(await gather(client, tasks, "counting rows"))
     return align(
         counted.get(X.name, X),
@@ -205,23 +230,56 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
     )
 
 
+async def _check_room(
+    workers: Workers,
+    split: Split,
+    held_before: Callable[[], Awaitable[int]],
+    nbytes: int,
+    n_rows: int | None,
+    held: int | None,
+) -> None:
+    """Raise ValueError if a block of so many bytes does not fit a worker."""
+    copied = 1 - 1 / split.n_folds if split.n_folds else split.test_size or 0.0
+    room = Room(nbytes, copied, n_rows, workers.least_memory, workers.most_threads)
+    if nbytes and room.memory_limit and not room.is_ample:
+        room.check(await held_before() if held is None else held)
+
+
+def _rows_of(X: Chunks, block: Block) -> int | None:
+    if X.lengths is None or block.parts[0] is None:
+        return None
+    lengths = dict(zip(X.keys, X.lengths, strict=True))
+    return sum(lengths[p.key] if p.start is None or p.stop is None else p.stop - p.start for p in block.parts[0])
+
+
+def _known_nbytes(plan: DataPlan, blocks: Sequence[Block]) -> list[int]:
+    """Bytes of the chunks that each block is made of, as far as their shapes and types tell."""
+    known = {
+        key: chunks.row_nbytes * length
+        for chunks in (plan.X, plan.y, plan.sample_weight)
+        if chunks is not None and chunks.row_nbytes is not None and chunks.lengths is not None
+        for key, length in zip(chunks.keys, chunks.lengths, strict=True)
+    }
+    return [sum(known.get(piece.key, 0) for part in block.parts for piece in part or ()) for block in blocks]
+
+
 async def _n_rows(client: Any, X: Chunks) -> int:
     """The rows of X; where they are not known, about as many as some of its chunks tell."""
     if X.n_rows is not None:
         return X.n_rows
     step = math.ceil(len(X.keys) / _CHUNKS_COUNTED)
     keys = X.keys[step // 2 :: step]
-    tasks = [_submit_with(client, _count, cull(X.graph, [key])[0], key) for key in keys]
+    tasks = [_submit_count(client, cull(X.graph, [key])[0], key, X.keys.index(key)) for key in keys]
     found: list[int] = await gather(client, tasks, "counting rows")
     return math.ceil(sum(found) * len(X.keys) / len(keys))
 
 
-def _submit_with(client: Any, function: Any, graph: Mapping[Key, Any], key: Key) -> Any:
-    """Submit a function of a graph, whose futures go along as dependencies."""
+def _submit_count(client: Any, graph: Mapping[Key, Any], key: Key, number: int) -> Any:
+    """Count the rows of one chunk, whose futures go along as dependencies."""
     futures = {k: node for k, node in graph.items() if is_future(node)}
     # As bytes: Dask would take the references inside a graph for dependencies of the task.
     rest = cloudpickle.dumps({k: node for k, node in graph.items() if k not in futures}, protocol=5)
-    return client.submit(function, rest, key, list(futures), list(futures.values()), pure=False)
+    return client.submit(_count, rest, key, number, list(futures), list(futures.values()), pure=False)
 
 
 async def _digests(client: Any, data: Data) -> str:
@@ -239,9 +297,10 @@ def _digest(spec: BlockSpec, names: Sequence[Key], values: Sequence[Any]) -> str
 
 
 @guarded
-def _count(pickled: bytes, key: Key, names: Sequence[Key], values: Sequence[Any]) -> int:
+def _count(pickled: bytes, key: Key, number: int, names: Sequence[Key], values: Sequence[Any]) -> int:
     graph = cloudpickle.loads(pickled)
-    found: int = n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
+    with naming_block(number, graph):
+        found: int = n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
     return found
 
 
@@ -257,13 +316,16 @@ def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockS
 
 
 async def _load_all(
-    client: Any, workers: Workers, workspace: Workspace, data: Data, plan: DataPlan, max_resource: int
+    client: Any,
+    workers: Workers,
+    workspace: Workspace,
+    data: Data,
+    plan: DataPlan,
+    max_resource: int,
+    check: Callable[[int, int | None, int | None], Awaitable[None]],
+    held_before: Callable[[], Awaitable[int]],
 ) -> None:
     """Run one task for a few blocks each, and put what they found into `data`."""
-    shared = data.split.scratch is not None
-    first_uses = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
-    batch = 1 if not shared else max(1, math.ceil(len(data.specs) / (8 * max(workers.n_threads, 1))))
-    batches = [first_uses[i : i + batch] for i in range(0, len(first_uses), batch)]
     load = partial(
         load_blocks,
         workspace.run,
@@ -274,17 +336,75 @@ async def _load_all(
         reads=max(max_resource / len(data.specs), 1.0) * max(len(workers), 1),
         free_bytes_needed_per_byte=2.0 * len(data.specs),
         with_digest=plan.with_digest,
-        return_validation=not shared and not data.split.n_folds,
+        return_validation=_validation_travels(data.split),
     )
     where = workers.addresses if workers.some_see_no_folder else None
+    facts: dict[int, BlockFacts] = {}
+    todo = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
+    if not any(spec.nbytes for spec in data.specs) and len(todo) > 1:
+        held = await held_before()
+        # Nobody knows how large a block is: one alone tells, before a worker loads as many as it has threads.
+        (first_found,) = await _load_some(client, workspace.run, load, data, [todo[:1]], where)
+        if first_found.unreadable is None:
+            facts[first_found.index] = first_found
+            todo = todo[1:]
+            await check(first_found.nbytes + first_found.validation_nbytes, first_found.n_rows, held)
+            data.specs = [replace(spec, nbytes=max(first_found.taken, 1)) for spec in data.specs]
+    size = _blocks_of_a_task(data, workers)
+    for attempt in range(1, ATTEMPTS + 1):
+        batches = [todo[i : i + size] for i in range(0, len(todo), size)]
+        found = await _load_some(client, workspace.run, load, data, batches, where)
+        facts.update((f.index, f) for f in found if f.unreadable is None)
+        unreadable = [f.unreadable for f in found if f.unreadable is not None]
+        if not unreadable:
+            break
+        first = min(unreadable, key=lambda error: error.block)
+        logger.warning("attempt %d of %d, %d blocks: %s", attempt, ATTEMPTS, len(unreadable), first)
+        if attempt == ATTEMPTS:
+            others = f"; {len(unreadable) - 1} others could not be read either" if len(unreadable) > 1 else ""
+            raise failed_to_read(first, others) from (first.original or first)
+        todo, size = [error.block for error in unreadable], 1
+    data.facts = [facts[index] for index in sorted(facts)]
+    errors = [f.error for f in data.facts if f.error]
+    if not plan.classes_given:
+        errors += [f.no_classes for f in data.facts if f.no_classes]
+    if errors:
+        raise ValueError(errors[0])
+    for f in data.facts:
+        spec = data.specs[f.index]
+        bare = BlockSpec(spec.index) if f.materialised else spec
+        data.specs[f.index] = replace(bare, copies=f.copies, nbytes=f.nbytes + f.validation_nbytes)
+    data.futures = {key: data.futures[key] for spec in data.specs for key in spec.supplied}
+    if data.split.test_size is not None:
+        data.validation = _groups(data)
+
+
+def _validation_travels(split: Split) -> bool:
+    """Whether rows held out are results of tasks, because workers share no folder."""
+    return split.scratch is None and not split.n_folds
+
+
+def _blocks_of_a_task(data: Data, workers: Workers) -> int:
+    """As many as make some eight tasks for each thread; one where their rows are results that must stay small."""
+    share = math.ceil(len(data.specs) / (8 * max(workers.n_threads, 1)))
+    if _validation_travels(data.split):
+        largest = max(spec.nbytes for spec in data.specs)
+        share = min(share, _TOGETHER_BYTES // largest if largest else 1)
+    return max(share, 1)
+
+
+async def _load_some(
+    client: Any, run: str, load: Any, data: Data, batches: Sequence[Sequence[int]], where: Sequence[str] | None
+) -> list[BlockFacts]:
+    """Load blocks once, a task for each batch."""
     tasks = []
-    for number, indices in enumerate(batches):
+    for indices in batches:
         specs = [data.specs[i] for i in indices]
         names = [key for spec in specs for key in spec.supplied]
         values = [data.futures[key] for key in names]
-        key = f"load-{workspace.run}-{number}"
+        key = f"load-{run}-{uuid.uuid4().hex}"
         tasks.append(client.submit(load, specs, names, values, key=key, workers=where, pure=False))
-    with_rows = not shared and not data.split.n_folds
+    with_rows = _validation_travels(data.split)
     heads = tasks if not with_rows else [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
     try:
         results = await gather(client, heads, "looking at the data")
@@ -292,21 +412,12 @@ async def _load_all(
         await client.cancel(tasks, asynchronous=True, force=True)  # sends a message, and awaits no answer
         raise
     if with_rows:
-        rows = [client.submit(operator.itemgetter(1), task, pure=False) for task in tasks]
-        data.validation_futures = {("valid", batch[0]): row for batch, row in zip(batches, rows, strict=True)}
-    data.facts = sorted((facts for result in results for facts in result), key=lambda f: f.index)
-    errors = [f.error for f in data.facts if f.error]
-    if not plan.classes_given:
-        errors += [f.no_classes for f in data.facts if f.no_classes]
-    if errors:
-        raise ValueError(errors[0])
-    if shared:
-        data.specs = [
-            BlockSpec(spec.index) if f.materialised else spec for spec, f in zip(data.specs, data.facts, strict=True)
-        ]
-        data.futures = {key: data.futures[key] for spec in data.specs for key in spec.supplied}
-    if data.split.test_size is not None:
-        data.validation = _groups(data)
+        for indices, task in zip(batches, tasks, strict=True):
+            data.validation_futures[HELD_OUT, indices[0], len(indices)] = client.submit(
+                operator.itemgetter(1), task, pure=False
+            )
+            data.held_out_by.update((index, (HELD_OUT, indices[0], len(indices))) for index in indices)
+    return [facts for result in results for facts in result]
 
 
 def _make_folds(data: Data) -> None:
@@ -329,8 +440,13 @@ def _groups(data: Data) -> list[tuple[BlockSpec, ...]]:
             groups.append([])
             size = 0
         # The rows held out lie in scratch space, or come with the task; those of a fold may have to be computed.
-        bare = facts.folds_kept or not data.split.n_folds
-        groups[-1].append(BlockSpec(facts.index) if bare else data.specs[facts.index])
+        if facts.folds_kept or not data.split.n_folds:
+            held_out = data.held_out_by.get(facts.index)
+            copies = {kind: place for kind, place in facts.copies.items() if kind != "train"}
+            supplied = () if held_out is None else (held_out,)
+            groups[-1].append(BlockSpec(facts.index, supplied=supplied, copies=copies))
+        else:
+            groups[-1].append(data.specs[facts.index])
         size += facts.validation_nbytes
     return [tuple(group) for group in groups]
 
@@ -357,23 +473,35 @@ def load_blocks(
     """
     supplied = dict(zip(names, values, strict=True))
     found: list[BlockFacts] = []
-    validation = Rows(None)
+    held_out: dict[int, Rows] = {}
     state = worker_state(run, memory_limit)
-    with single_threaded():
+    gate = state.cache.gate
+    with single_threaded(), CopiesWriter(split.scratch) as copies:
         for spec in specs:
             if state.over:
                 break
-            facts, training, validation = prepare(
-                spec,
-                split,
-                with_classes=with_classes,
-                reads=reads,
-                free_bytes_needed_per_byte=free_bytes_needed_per_byte,
-                with_digest=with_digest,
-                supplied=supplied,
-            )
-            found.append(facts)
-            if facts.error is None and state.cache.has_room(facts.nbytes):
-                state.cache.put(("train", spec.index), training(), order.next_use(spec.index, 0))
-            del training
-    return (found, validation) if return_validation else found
+            try:
+                with gate.loading("look", spec.nbytes, given_up=lambda: state.over) as load:
+                    facts, training, validation = prepare(
+                        spec,
+                        split,
+                        with_classes=with_classes,
+                        reads=reads,
+                        free_bytes_needed_per_byte=free_bytes_needed_per_byte,
+                        copies=copies,
+                        with_digest=with_digest,
+                        supplied=supplied,
+                    )
+                    keep = facts.error is None and state.cache.has_room(0)
+                    rows = training() if keep else None
+                found.append(replace(facts, taken=load.nbytes))
+                if return_validation:
+                    held_out[spec.index] = validation
+                if rows is not None:
+                    state.cache.put(("train", spec.index), rows, order.next_use(spec.index, 0))
+                del rows, training, validation
+            except BlockUnreadable as error:
+                found.append(BlockFacts(spec.index, unreadable=error))
+            finally:
+                gate.let_go()
+    return (found, held_out) if return_validation else found

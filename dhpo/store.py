@@ -11,7 +11,7 @@ import json
 import os
 import pickle
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ class ModelStore:
         sizes = [[trial, calls, len(data)] for (trial, calls), data in models.items()]
         index = json.dumps(sizes).encode()
         offset = len(_MAGIC) + 8 + len(index)
-        content = b"".join([_MAGIC, len(index).to_bytes(8, "little"), index, *models.values()])
+        content = [_MAGIC, len(index).to_bytes(8, "little"), index, *models.values()]
         checkpoints = {}
         for trial, calls, length in sizes:
             checkpoints[trial] = Checkpoint(trial, calls, name, offset, length, _digest(models[trial, calls]))
@@ -89,13 +89,13 @@ class ModelStore:
             self._write_file(name, content)
         return checkpoints
 
-    def _write_file(self, name: str, content: bytes) -> None:
+    def _write_file(self, name: str, content: Sequence[bytes]) -> None:
         if self.is_local:
             path = Path(self._root) / name
             partial = path.with_suffix(".partial")
             try:
                 with open(partial, "wb") as file:
-                    file.write(content)
+                    file.writelines(content)
                     if self._durable:
                         file.flush()
                         os.fsync(file.fileno())
@@ -103,7 +103,7 @@ class ModelStore:
             finally:
                 partial.unlink(missing_ok=True)
         else:
-            self._fs.pipe_file(f"{self._root}/{name}", content)
+            self._fs.pipe_file(f"{self._root}/{name}", b"".join(content))
 
     def read(self, checkpoint: Checkpoint) -> bytes:
         """The bytes of one model.

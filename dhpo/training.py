@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+import cloudpickle
 from dask.typing import Key
 from sklearn import config_context
 from sklearn.base import clone
@@ -20,10 +21,12 @@ from dhpo.candidate import Candidate, Meter, failures_of
 from dhpo.crumbs import CrumbTrail, read_crumb
 from dhpo.data.cache import Lookup
 from dhpo.data.lending import is_refused_write, lent_value, sample
+from dhpo.data.memory import held_besides_blocks
 from dhpo.data.reader import BlockSpec, FoldedRows, load_fold, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.events import StepStats
 from dhpo.failures import guarded
+from dhpo.growth import Growth
 from dhpo.scoring import SeveralTallies
 from dhpo.seeds import seed_for
 from dhpo.steps import Context, Outcome, Step, StepResult, Work
@@ -31,10 +34,14 @@ from dhpo.store import ModelLost, dumps_model, loads_model
 from dhpo.worker import WorkerState, single_threaded, worker_state
 from dhpo.wrapped import unwrap
 
-__all__ = ["is_timeout", "new_model", "run_step", "timeout_error"]
+__all__ = ["held_before_blocks", "is_timeout", "new_model", "run_step", "timeout_error"]
 
 # The first trials of a step are scored together before it is known how long one takes.
 _FIRST_SCORED = 8
+# Models of a step are written together up to this size, and then one by one.
+_WRITTEN_TOGETHER_BYTES = 32_000_000
+# To look at the memory after each call would take longer than calls that are smaller than this.
+_SMALL_BYTES = 1_000_000
 _TIMEOUT = "TrialTimeout"
 
 
@@ -57,6 +64,20 @@ def timeout_error(deadline: float, what: str) -> str:
 def is_timeout(error: str | None) -> bool:
     """Whether this is what `timeout_error` returns."""
     return error is not None and error.startswith(_TIMEOUT)
+
+
+@guarded
+def held_before_blocks(estimator: bytes) -> int:
+    """Bytes that a process holds with all that a step imports, and without any block.
+
+    Parameters
+    ----------
+    estimator : bytes
+        The pickled estimator.
+    """
+    with suppress(Exception):  # whatever is wrong with it shows in its trials
+        cloudpickle.loads(estimator)
+    return held_besides_blocks()
 
 
 @guarded
@@ -100,16 +121,31 @@ class _Run:
         self._meter = Meter()
         self._began = time.perf_counter()
         self._candidates: list[Candidate] = []
+        self._growth = Growth(state.cache.gate)
 
     def result(self) -> StepResult:
         for work in self._step.works:
-            self._candidates.append(self._candidate(work))
-        self._train()
-        self._score()
+            self._candidates.append(self._candidate(work) if self._has_room(work) else self._left_for_later(work))
+        try:
+            self._train()
+            self._score()
+        finally:
+            self._state.rest()
         self._write()
         meter = self._meter
         stats = StepStats(**vars(meter), seconds=self._elapsed())
         return StepResult([candidate.outcome for candidate in self._candidates], stats)
+
+    def _has_room(self, work: Work) -> bool:
+        """Whether a model can be held beside those that were taken up; one always can."""
+        nbytes = _size(work)
+        if not any(candidate.model is not None for candidate in self._candidates) or nbytes < _SMALL_BYTES:
+            return True
+        return self._state.cache.gate.relieve(2 * nbytes)  # as bytes and as a model
+
+    def _left_for_later(self, work: Work) -> Candidate:
+        outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint, writes=work.writes)
+        return Candidate(work, None, outcome, scored_later=True)
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began
@@ -151,9 +187,15 @@ class _Run:
     def _train(self) -> None:
         first = min((c.work.start for c in self._candidates), default=0)
         ahead: int | None = None
-        blocks_done = 0
+        blocks_done, short = 0, False
+        for candidate in self._candidates:
+            self._growth.started(candidate)
         for call in range(first, self._step.until):
-            cohort = [c for c in self._candidates if c.alive and c.outcome.calls == call < c.work.target]
+            cohort = [
+                c
+                for c in self._candidates
+                if c.alive and c.model is not None and c.outcome.calls == call < c.work.target
+            ]
             if not cohort:
                 self._settle(ahead)  # those who wanted it have failed
                 ahead = None
@@ -163,18 +205,28 @@ class _Run:
             ahead = call + 1 if self._goes_on(call + 1, blocks_done) else None
             if ahead is not None:
                 block_ahead = self._context.order.block_at(ahead)
-                self._state.cache.read_ahead(("train", block_ahead), self._loader(block_ahead))
+                expected = self._step.blocks[block_ahead].nbytes
+                self._state.cache.read_ahead(("train", block_ahead), self._loader(block_ahead), expected)
             parts = FoldedRows(self._context.split, found.rows, block, found.seal)
-            for candidate in cohort:
+            self._growth.rows_are_here()
+            # Fold by fold: one part of the rows is held at a time.
+            for candidate in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
                 self._trail.note(candidate.work.trial, call)
                 self._advance(candidate, parts.without(candidate.work.fold))
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
+                large = call == candidate.work.start or found.rows.nbytes > _SMALL_BYTES
+                if large and self._growth.is_short():
+                    short = True  # what is left is for a later step, once the models of this one are stored
+                    for grown in cohort:
+                        self._growth.blame(grown, found.rows.nbytes)
+                    break
             if not parts.intact:
                 self._take_back(("train", block), found, cohort)
             self._trail.nobody()
+            del found, parts  # before the next block is loaded
             blocks_done += 1
-            if self._time_is_over():
+            if short or self._time_is_over():
                 break
         self._settle(ahead)
 
@@ -242,7 +294,10 @@ class _Run:
         started = time.perf_counter()
         order, block = self._context.order, self._context.order.block_at(call)
         self._state.use_block(("train", block), order.next_use(block, call + 1))
-        found = self._state.cache.get(("train", block), self._loader(block), needed_at=call, pin=True)
+        expected = self._step.blocks[block].nbytes
+        found = self._state.cache.get(
+            ("train", block), self._loader(block), needed_at=call, pin=True, expected=expected
+        )
         self._meter.load_seconds += time.perf_counter() - started
         if found.read:
             self._meter.blocks_read += 1
@@ -300,6 +355,7 @@ class _Run:
                     for candidate, _ in tallies:
                         if not candidate.work.writes:
                             candidate.score_later()
+                del found  # before the next group is loaded
         for candidate, tally in (pair for tallies in by_fold.values() for pair in tallies):
             if candidate.due:
                 with self._scoring(candidate):
@@ -327,8 +383,8 @@ class _Run:
 
         def load() -> Rows:
             if fold is None:
-                return _together([load_validation(spec, split, self._supplied) for spec in group])
-            return _together([load_fold(spec, split, fold, self._supplied) for spec in group])
+                return _together(load_validation(group, split, self._supplied))
+            return _together(load_fold(group, split, fold, self._supplied))
 
         # Needed by every score: kept before any training block.
         key = ("valid", number, fold)
@@ -342,23 +398,36 @@ class _Run:
         started = time.perf_counter()
         pickled: dict[int, bytes] = {}
         for candidate in self._candidates:
-            if candidate.alive and candidate.outcome.calls > candidate.work.start:
+            if candidate.alive and candidate.model is not None and candidate.outcome.calls > candidate.work.start:
+                self._growth.refuse_to_pickle(candidate)
+                if not candidate.alive:
+                    continue
                 with failures_of(candidate.outcome):
                     pickled[candidate.outcome.trial] = dumps_model(candidate.model)
-        moved = {c.outcome.trial: c.outcome for c in self._candidates if c.outcome.trial in pickled}
-        if self._context.store is None:
-            for trial, outcome in moved.items():
-                outcome.model = pickled[trial]
-        elif pickled:
-            written = self._context.store.write({(t, o.calls): pickled[t] for t, o in moved.items()})
-            for trial, outcome in moved.items():
-                outcome.checkpoint = written[trial]
+                if sum(map(len, pickled.values())) > _WRITTEN_TOGETHER_BYTES:
+                    self._store(pickled)  # so that the bytes of one large model are there at a time
+                    pickled = {}
+        self._store(pickled)
         for candidate in self._candidates:
-            if candidate.alive and candidate.outcome.calls:
-                data = pickled.get(candidate.outcome.trial)
-                size = len(data) if data is not None else _size(candidate.work)
-                self._state.keep_model(candidate.outcome.trial, candidate.outcome.calls, candidate.model, size)
+            if candidate.alive and candidate.model is not None and candidate.outcome.calls == candidate.work.start:
+                outcome = candidate.outcome
+                if outcome.calls:
+                    self._state.keep_model(outcome.trial, outcome.calls, candidate.model, _size(candidate.work))
         self._meter.store_seconds += time.perf_counter() - started
+
+    def _store(self, pickled: Mapping[int, bytes]) -> None:
+        """Write some models, and keep them for the next step as far as there is room."""
+        moved = {c.outcome.trial: c for c in self._candidates if c.outcome.trial in pickled and c.alive}
+        if self._context.store is None:
+            for trial, candidate in moved.items():
+                candidate.outcome.model = pickled[trial]
+        elif moved:
+            written = self._context.store.write({(t, c.outcome.calls): pickled[t] for t, c in moved.items()})
+            for trial, candidate in moved.items():
+                candidate.outcome.checkpoint = written[trial]
+        for trial, candidate in moved.items():
+            self._state.keep_model(trial, candidate.outcome.calls, candidate.model, len(pickled[trial]))
+            candidate.model = None
 
 
 def _partial_fit(model: Any, rows: Rows, fit_kwargs: Mapping[str, Any]) -> None:

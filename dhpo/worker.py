@@ -65,6 +65,10 @@ class WorkerState:
             if used not in in_use:
                 self.cache.release(used, needed_at)
 
+    def rest(self) -> None:
+        """Note that this thread uses no rows any more: they are kept, and may be dropped for others."""
+        self.cache.rest()
+
     def use_next(self, key: Hashable, next_use: float) -> None:
         """Note that the next step of this thread will most likely begin with a block that was read ahead."""
         with self._lock:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-
-import psutil
 
 from dhpo.data.lending import sample
+from dhpo.data.memory import MemoryGate, process_gate
 from dhpo.data.rows import Rows
 
 __all__ = ["CACHE_SHARE", "BlockCache", "Lookup"]
@@ -44,22 +43,27 @@ class _Read:
     """One read under way, run once by whichever thread comes first."""
 
     def __init__(self, load: Callable[[], Rows]) -> None:
-        self._load = load
+        self._load: Callable[[], Rows] | None = load
         self._lock = threading.Lock()
         self._started = False
         self.wanted = False
         self._done: Future[tuple[Rows, bytes]] = Future()
 
-    def run(self) -> None:
+    def run(self, begin: Callable[[Callable[[], Rows]], Rows]) -> None:
         with self._lock:
-            if self._started:
+            if self._started or self._load is None:
                 return
-            self._started = True
+            self._started, load, self._load = True, self._load, None
         try:
-            rows = self._load()
+            rows = begin(load)
             self._done.set_result((rows, sample(rows)))
         except BaseException as error:
             self._done.set_exception(error)
+
+    @property
+    def started(self) -> bool:
+        """Whether somebody reads already."""
+        return self._started
 
     def give_up(self) -> bool:
         """Keep the read from starting; whether it had started."""
@@ -71,7 +75,6 @@ class _Read:
 
     def result(self) -> tuple[Rows, bytes]:
         """The rows, and their seal."""
-        self.run()
         return self._done.result()
 
 
@@ -98,15 +101,24 @@ class BlockCache:
     share : float, default 0.6
     resident : callable, optional
         Returns the resident bytes of this process; replaced in tests.
+
+    Attributes
+    ----------
+    gate : MemoryGate
+        Through which all loads go. A thread holds the rows that `get` gave it until it asks for the next, or calls
+        `rest`.
     """
 
     def __init__(
         self, memory_limit: int, share: float = CACHE_SHARE, resident: Callable[[], int] | None = None
     ) -> None:
+        self.gate = process_gate(memory_limit) if resident is None else MemoryGate(memory_limit, resident)
+        self.gate.add(self)
         self._allowed = int(memory_limit * share)
-        self._most = int(memory_limit * max(share, _MOST_SHARE))
-        self._largest = 0
-        self._resident = resident or _resident_bytes
+        self._most_share = max(share, _MOST_SHARE)
+        self._resident = self.gate.resident
+        self._in_use: Counter[Hashable] = Counter()
+        self._used_by: dict[int, Hashable] = {}
         self._entries: dict[Hashable, _Entry] = {}
         self._reads: dict[Hashable, _Read] = {}
         self._lock = threading.Lock()
@@ -120,7 +132,15 @@ class BlockCache:
     def __contains__(self, key: Hashable) -> bool:
         return key in self._entries
 
-    def get(self, key: Hashable, load: Callable[[], Rows], needed_at: float, *, pin: bool = False) -> Lookup:
+    def get(
+        self,
+        key: Hashable,
+        load: Callable[[], Rows],
+        needed_at: float,
+        *,
+        pin: bool = False,
+        expected: int = 0,
+    ) -> Lookup:
         """The rows under `key`, loaded by this thread unless they are here, or on their way.
 
         Parameters
@@ -132,8 +152,14 @@ class BlockCache:
             When the block is needed next; the highest is evicted first.
         pin : bool, default False
             Whether to keep the block even if there is no room, until `release`: it is in use now.
+        expected : int, default 0
+            Bytes that the rows take at the least, where that is known.
         """
+        self.rest()
+        self.gate.hold()  # lest another thread begins to load where this one is about to use what is here
         with self._lock:
+            self._used_by[threading.get_ident()] = key
+            self._in_use[key] += 1
             entry = self._entries.get(key)
             if entry is not None:
                 entry.needed_at = needed_at
@@ -141,18 +167,50 @@ class BlockCache:
             read = self._reads.setdefault(key, _Read(load))
             read.wanted = True
             self._make_room(needed_at)
+        self.gate.let_go()
+        if not read.started:
+            self.gate.let_go(_ahead(key))  # it is read here, and not ahead
         try:
+            read.run(lambda load: self._load(key, load, expected, None, wait=True))
             rows, seal = read.result()
         except BaseException:
             with self._lock:
                 self._forget(key, read)
+            self.rest()
             raise
+        self.gate.hold()
         with self._lock:
             # Threads that wait for one read together count it once: for the first that comes back here. It is kept
             # before it is forgotten, lest a thread that comes in between reads it again.
             self._put(key, rows, needed_at, pin, seal)
             first = self._forget(key, read)
+        self.gate.let_go(_ahead(key))
         return Lookup(rows, first, seal)
+
+    def rest(self) -> None:
+        """Note that this thread has done with the rows that it was given last: they may be evicted."""
+        with self._lock:
+            used = self._used_by.pop(threading.get_ident(), None)
+            if used is not None:
+                self._in_use[used] -= 1
+                if not self._in_use[used]:
+                    del self._in_use[used]
+        self.gate.let_go()
+
+    def _load(
+        self, key: Hashable, load: Callable[[], Rows], expected: int, who: Hashable | None, *, wait: bool
+    ) -> Rows:
+        with self.gate.loading(kind_of(key), expected, who=who, given_up=lambda: self._closed, wait=wait):
+            return load()
+
+    def evict_idle(self, enough: Callable[[], bool]) -> None:
+        """Drop blocks that nobody uses now, those needed last first, until there is enough."""
+        with self._lock:
+            idle = sorted(
+                (key for key in self._entries if key not in self._in_use), key=lambda k: self._entries[k].needed_at
+            )
+            while idle and not enough():
+                self._evict(idle.pop())
 
     def _forget(self, key: Hashable, read: _Read) -> bool:
         """Whether this read was still known."""
@@ -165,15 +223,21 @@ class BlockCache:
                 self._entries[key].needed_at = needed_at
                 self._make_room(needed_at - 1)
 
-    def read_ahead(self, key: Hashable, load: Callable[[], Rows]) -> None:
+    def read_ahead(self, key: Hashable, load: Callable[[], Rows], expected: int = 0) -> None:
         """Start to load `key` in a thread of the cache's own, if memory allows; end it with `get` or `settle`."""
+        # The gate is never asked under the lock of the cache: it has blocks evicted under its own.
         with self._lock:
             if self._closed or key in self._entries or key in self._reads:
                 return
-            if self._resident() + 2 * self._largest > self._most:
-                return
-            read = self._reads[key] = _Read(load)
-            self._ahead.submit(read.run)
+        if not self.gate.reserve(_ahead(key), kind_of(key), expected, self._most_share):
+            return
+        with self._lock:
+            taken = self._closed or key in self._entries or key in self._reads
+            if not taken:
+                read = self._reads[key] = _Read(load)
+                self._ahead.submit(read.run, lambda load: self._load(key, load, expected, _ahead(key), wait=False))
+        if taken:
+            self.gate.let_go(_ahead(key))
 
     def settle(self, key: Hashable, needed_at: float) -> int:
         """End a read ahead that nobody has asked for yet: keep the rows, until `release`.
@@ -189,13 +253,16 @@ class BlockCache:
                 return 0
             del self._reads[key]
         if not read.give_up():
+            self.gate.let_go(_ahead(key))
             return 0
         try:
             rows, seal = read.result()
         except BaseException:
+            self.gate.let_go(_ahead(key))
             return 0  # whoever needs the block will see the error
         with self._lock:
             self._put(key, rows, needed_at, True, seal)
+        self.gate.let_go(_ahead(key))
         return rows.nbytes
 
     def discard(self, key: Hashable, rows: Rows) -> None:
@@ -221,7 +288,6 @@ class BlockCache:
             self._entries[key].needed_at = needed_at
             return True
         nbytes = rows.nbytes
-        self._largest = max(self._largest, nbytes)
         if not self._make_room(needed_at) and not pin:
             return False
         self._entries[key] = _Entry(rows, nbytes, needed_at, seal)
@@ -248,14 +314,19 @@ class BlockCache:
             self._closed = True
             self._ahead.shutdown(wait=False, cancel_futures=True)
             self._entries.clear()
+            ahead = list(self._reads)
             self._reads.clear()
             self.nbytes = 0
+        for key in ahead:
+            self.gate.let_go(_ahead(key))
+        self.gate.let_go()  # so that who waits for room sees that the cache is closed
 
 
-@cache
-def _this_process() -> psutil.Process:
-    return psutil.Process()
+def kind_of(key: Hashable) -> str:
+    """What is loaded under a key: training rows, or others; loads of one kind take alike."""
+    return str(key[0]) if isinstance(key, tuple) else "rows"
 
 
-def _resident_bytes() -> int:
-    return int(_this_process().memory_info().rss)
+def _ahead(key: Hashable) -> Hashable:
+    """Who holds rows that were read ahead."""
+    return ("ahead", key)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import dask
-import dask.array as da
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
@@ -49,6 +49,8 @@ class Chunks:
         Whether the data itself sits in the process of the caller.
     divisions : tuple, optional
         The values of the index between which the chunks of a dataframe lie, where Dask knows them.
+    row_nbytes : int or None
+        Bytes of a row in memory, None where that depends on what is in it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Chunks:
     n_columns: int | None = None
     in_memory: bool = False
     divisions: tuple[Any, ...] | None = None
+    row_nbytes: int | None = None
 
     @property
     def n_rows(self) -> int | None:
@@ -85,7 +88,7 @@ def as_chunks_together(text: bool = False, /, **collections: Any) -> list[Chunks
     arrays = {
         name: _in_whole_rows(value)
         for name, value in collections.items()
-        if isinstance(value, da.Array) and not _has_futures(value)
+        if _is_dask_array(value) and not _has_futures(value)
     }
     # Fusing tasks would copy what is in common into each chain again, and saves little outside of a distributed
     # scheduler.
@@ -157,9 +160,11 @@ def _from_delayed(name: str, value: Any, text: bool) -> Chunks:
 def _from_dask(name: str, value: Any, optimized: bool, text: bool) -> Chunks:
     if hasattr(value, "ndim"):
         _check_dimensions(name, value, text)
-    if isinstance(value, da.Array):
+    row_nbytes = None
+    if _is_dask_array(value):
         value = _in_whole_rows(value)
         rows = value.chunks[0]
+        row_nbytes = _row_nbytes(value)
         lengths = None if any(np.isnan(n) for n in rows) else tuple(int(n) for n in rows)
         n_columns = None if value.ndim == 1 or np.isnan(value.shape[1]) else int(value.shape[1])
     elif hasattr(value, "ndim") and hasattr(value, "map_partitions"):  # a bag has no dimensions
@@ -170,12 +175,33 @@ def _from_dask(name: str, value: Any, optimized: bool, text: bool) -> Chunks:
     if not optimized and not _has_futures(value):
         # dask.optimize() on a dataframe returns keys that its graph computes as something else (seen with 2026.8).
         value = value.optimize() if hasattr(value, "map_partitions") else dask.optimize(value)[0]
-    divisions = tuple(value.divisions) if getattr(value, "known_divisions", False) else None
-    keys = tuple(_flat(value.__dask_keys__()))
-    return Chunks(name, dict(value.__dask_graph__()), keys, lengths, n_columns, divisions=divisions)
+    return Chunks(
+        name,
+        dict(value.__dask_graph__()),
+        tuple(_flat(value.__dask_keys__())),
+        lengths,
+        n_columns,
+        divisions=tuple(value.divisions) if getattr(value, "known_divisions", False) else None,
+        row_nbytes=row_nbytes,
+    )
 
 
-def _in_whole_rows(array: da.Array) -> da.Array:
+def _is_dask_array(value: Any) -> bool:
+    # dask.array takes tens of megabytes; where nobody has imported it, nothing is an array of its.
+    arrays = sys.modules.get("dask.array")
+    return arrays is not None and isinstance(value, arrays.Array)
+
+
+def _row_nbytes(array: Any) -> int | None:
+    from dask.array.utils import meta_from_array
+
+    dense = isinstance(meta_from_array(array), np.ndarray) and not array.dtype.hasobject
+    if not dense or any(np.isnan(n) for n in array.shape[1:]):
+        return None
+    return int(array.dtype.itemsize * np.prod(array.shape[1:], dtype=float))
+
+
+def _in_whole_rows(array: Any) -> Any:
     return array.rechunk({1: -1}) if array.ndim == 2 and array.numblocks[1] > 1 else array
 
 

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 from dask.typing import Key
 
 from dhpo.data.blocks import Block, BlockMismatch
+from dhpo.data.copies import CopiesWriter, Place, read_copies, read_copy
 from dhpo.data.fingerprint import fingerprint
+from dhpo.data.holdout import copy_rows, keep_rows
 from dhpo.data.lending import sample
 from dhpo.data.rows import Rows
+from dhpo.data.unreadable import BlockUnreadable, naming_block
 from dhpo.data.validation import fold_of_rows, split_rows
-from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 
-__all__ = ["BlockFacts", "BlockSpec", "FoldedRows", "Split", "load_fold", "load_training", "load_validation", "prepare"]
+__all__ = [
+    "HELD_OUT",
+    "BlockFacts",
+    "BlockSpec",
+    "FoldedRows",
+    "Split",
+    "load_fold",
+    "load_training",
+    "load_validation",
+    "prepare",
+]
 
 # What reading back and writing raw rows costs, as far as the decision to materialise a block is concerned.
 _READ_BYTES_PER_SECOND = 2e9
 _WRITE_BYTES_PER_SECOND = 1e9
+
+HELD_OUT = "held-out"
+"""First word of the keys of held-out rows that come with a task, where workers share no folder."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +55,34 @@ class BlockSpec:
         A file that holds it, where it is too heavy to travel with each task and workers share a folder with the driver.
     supplied : tuple of hashable
         Keys of its graph whose values come with the task.
+    copies : mapping of str to Place
+        Where copies of its rows are in scratch space: "train", "valid", or "fold-0" and so on.
+    nbytes : int
+        Bytes of its rows, as far as they are known before it is loaded.
     """
 
     index: int
     data: bytes | None = None
     path: str | None = None
     supplied: tuple[Key, ...] = ()
+    copies: Mapping[str, Place] = field(default_factory=dict)
+    nbytes: int = 0
 
     def load(self, supplied: Mapping[Key, Any] | None = None) -> Rows:
-        """Compute the rows of the block."""
+        """Compute the rows of the block.
+
+        Raises
+        ------
+        BlockUnreadable
+            From whatever its graph raises.
+        """
         data = Path(self.path).read_bytes() if self.path is not None else self.data
         if data is None:
             raise ValueError(f"block {self.index} came without its graph")
-        return Block.loads(data).load(supplied)
+        block = Block.loads(data)
+        del data
+        with naming_block(self.index, block.graph):
+            return block.load(supplied)
 
 
 @dataclass(frozen=True)
@@ -83,10 +110,6 @@ class Split:
     stratified: bool = False
     n_folds: int = 0
 
-    def file(self, kind: str, index: int) -> Path | None:
-        """Where the copy of the "train" or "valid" rows of a block is, or would be."""
-        return None if self.scratch is None else Path(self.scratch) / f"{kind}-{index:06d}.joblib"
-
     def positions(self, rows: Rows, index: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Where the training and the validation rows of a block are; None for all rows."""
         if self.test_size is None:
@@ -98,10 +121,15 @@ class Split:
         where = self.positions(rows, index)[0]
         return rows if where is None else rows.take(where)
 
+    def keep_training(self, rows: Rows, index: int) -> Rows:
+        """The same in the memory of `rows`, as far as that can be: they are given up."""
+        where = self.positions(rows, index)[0]
+        return rows if where is None else keep_rows(rows, where)
+
     def validation(self, rows: Rows, index: int) -> Rows:
         """The rows of a block that models are scored on."""
         where = self.positions(rows, index)[1]
-        return rows if where is None else rows.take(where)
+        return rows if where is None else copy_rows(rows, where)
 
     def folds(self, rows: Rows, index: int) -> np.ndarray:
         """The fold of each row of a block."""
@@ -125,10 +153,8 @@ class BlockFacts:
         Bytes of the training rows in memory, nearly.
     validation_nbytes : int
         Bytes of the validation rows in memory.
-    materialised : bool
-        Whether the training rows were copied to scratch space.
-    folds_kept : bool
-        Whether the rows of each fold were.
+    copies : mapping of str to Place
+        What was copied to scratch space, as in `BlockSpec`.
     classes : ndarray, optional
         The distinct targets.
     digest : str
@@ -137,6 +163,10 @@ class BlockFacts:
         Why the block cannot be used.
     no_classes : str, optional
         Why its distinct targets cannot be told.
+    unreadable : BlockUnreadable, optional
+        What kept it from being loaded.
+    taken : int
+        Bytes that its loading took at the peak, where that was looked at.
     """
 
     index: int
@@ -144,12 +174,28 @@ class BlockFacts:
     n_validation: int = 0
     nbytes: int = 0
     validation_nbytes: int = 0
-    materialised: bool = False
-    folds_kept: bool = False
+    copies: Mapping[str, Place] = field(default_factory=dict)
     classes: np.ndarray | None = None
     digest: str = ""
     error: str | None = None
     no_classes: str | None = None
+    unreadable: BlockUnreadable | None = None
+    taken: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """All rows."""
+        return self.n_training + self.n_validation
+
+    @property
+    def materialised(self) -> bool:
+        """Whether the training rows were copied to scratch space."""
+        return "train" in self.copies
+
+    @property
+    def folds_kept(self) -> bool:
+        """Whether the rows of each fold were."""
+        return "fold-0" in self.copies
 
 
 def prepare(
@@ -159,6 +205,7 @@ def prepare(
     with_classes: bool,
     reads: float,
     free_bytes_needed_per_byte: float,
+    copies: CopiesWriter,
     with_digest: bool = False,
     supplied: Mapping[Key, Any] | None = None,
 ) -> tuple[BlockFacts, Callable[[], Rows], Rows]:
@@ -174,6 +221,8 @@ def prepare(
         How often the training rows are expected to be read again.
     free_bytes_needed_per_byte : float
         Training rows are copied only onto a disk with this many times their bytes free.
+    copies : CopiesWriter
+        Takes the copies.
     with_digest : bool, default False
         Whether to hash the rows.
     supplied : mapping, optional
@@ -183,7 +232,8 @@ def prepare(
     -------
     facts : BlockFacts
     training : callable
-        Makes the training rows; most of a large data set is only looked at.
+        Makes the training rows, in the memory of the block if they are wanted; most of a large data set is only
+        looked at.
     validation : Rows
     """
     start = time.perf_counter()
@@ -194,35 +244,33 @@ def prepare(
         return BlockFacts(spec.index, error=f"{error} (block {spec.index})"), lambda: empty, empty
     seconds = time.perf_counter() - start
     classes, no_classes = _classes(rows.y) if with_classes else (None, None)
-    held_out = split.positions(rows, spec.index)[1]
-    validation = rows.take(np.arange(0) if held_out is None else held_out)
-    training = cache(partial(split.training, rows, spec.index))
+    kept, held_out = split.positions(rows, spec.index)
+    n_rows = len(rows)
+    validation = copy_rows(rows, np.arange(0) if held_out is None else held_out)
     nbytes = rows.nbytes - validation.nbytes
-    materialised = folds_kept = False
-    path = split.file("train", spec.index)
-    if path is not None:
-        saved = reads * (seconds - nbytes / _READ_BYTES_PER_SECOND)
-        worth_it = bool(spec.supplied) or saved > nbytes / _WRITE_BYTES_PER_SECOND
-        has_room = shutil.disk_usage(path.parent).free > nbytes * free_bytes_needed_per_byte
-        if worth_it and has_room:
-            _dump(training(), path)
-            materialised = True
-        if has_room and split.n_folds:
-            _dump_folds(rows, split, spec.index)
-            folds_kept = True
-        validation_path = split.file("valid", spec.index)
-        if validation_path is not None and split.test_size is not None:
-            _dump(validation, validation_path)
+    digest = fingerprint(rows) if with_digest else ""
+    places: dict[str, Place] = {}
+    folder = copies.folder
+    has_room = folder is not None and shutil.disk_usage(folder).free > nbytes * free_bytes_needed_per_byte
+    if has_room and split.n_folds:
+        folds = split.folds(rows, spec.index)
+        for fold in range(split.n_folds):  # to score on them reads the data once, and not once for each fold
+            places[f"fold-{fold}"] = copies.write(copy_rows(rows, np.flatnonzero(folds == fold)))
+    if folder is not None and held_out is not None:
+        places["valid"] = copies.write(validation)
+    training = cache(lambda: rows if kept is None else keep_rows(rows, kept))
+    saved = reads * (seconds - nbytes / _READ_BYTES_PER_SECOND)
+    if has_room and (spec.supplied or saved > nbytes / _WRITE_BYTES_PER_SECOND):
+        places["train"] = copies.write(training())
     facts = BlockFacts(
         spec.index,
-        n_training=len(rows) - len(validation),
+        n_training=n_rows - len(validation),
         n_validation=len(validation),
         nbytes=nbytes,
         validation_nbytes=validation.nbytes,
-        materialised=materialised,
-        folds_kept=folds_kept,
+        copies=places,
         classes=classes,
-        digest=fingerprint(rows) if with_digest else "",
+        digest=digest,
         no_classes=None if no_classes is None else f"{no_classes} (block {spec.index})",
     )
     return facts, training, validation
@@ -245,30 +293,50 @@ def _classes(y: Any) -> tuple[np.ndarray | None, str | None]:
 
 def load_training(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] | None = None) -> Rows:
     """The training rows of a block."""
-    copy = _read_copy(split.file("train", spec.index))
-    return copy if copy is not None else split.training(spec.load(supplied), spec.index)
+    copy = _copy(spec, split, "train")
+    return copy if copy is not None else split.keep_training(spec.load(supplied), spec.index)
 
 
-def load_fold(spec: BlockSpec, split: Split, fold: int, supplied: Mapping[Key, Any] | None = None) -> Rows:
-    """The rows of one fold of a block."""
-    copy = _read_copy(split.file(f"fold-{fold}", spec.index))
-    if copy is not None:
-        return copy
-    rows = load_training(spec, split, supplied)
-    return rows.take(np.flatnonzero(split.folds(rows, spec.index) == fold))
+def load_fold(
+    specs: Sequence[BlockSpec], split: Split, fold: int, supplied: Mapping[Key, Any] | None = None
+) -> list[Rows]:
+    """The rows of one fold of some blocks."""
+
+    def compute(spec: BlockSpec) -> Rows:
+        rows = load_training(spec, split, supplied)
+        return keep_rows(rows, np.flatnonzero(split.folds(rows, spec.index) == fold))
+
+    return _copies_or(specs, split, f"fold-{fold}", compute)
 
 
-def load_validation(spec: BlockSpec, split: Split, supplied: Mapping[Key, Any] | None = None) -> Rows:
-    """The validation rows of a block of the training data, or all rows of a block of the user's validation data."""
-    if supplied and ("valid", spec.index) in supplied:
-        rows: Rows = supplied["valid", spec.index]
-        return rows
-    copy = _read_copy(split.file("valid", spec.index)) if split.test_size is not None else None
-    return copy if copy is not None else split.validation(spec.load(supplied), spec.index)
+def load_validation(specs: Sequence[BlockSpec], split: Split, supplied: Mapping[Key, Any] | None = None) -> list[Rows]:
+    """The validation rows of some blocks of the training data, or all rows of blocks of the user's validation data."""
+
+    def compute(spec: BlockSpec) -> Rows:
+        for key in spec.supplied:
+            if isinstance(key, tuple) and key[0] == HELD_OUT and supplied:
+                rows: Rows = supplied[key][spec.index]
+                return rows
+        return split.validation(spec.load(supplied), spec.index)
+
+    return _copies_or(specs, split, "valid", compute)
+
+
+def _copies_or(specs: Sequence[BlockSpec], split: Split, kind: str, compute: Callable[[BlockSpec], Rows]) -> list[Rows]:
+    if split.scratch is not None and all(kind in spec.copies for spec in specs):
+        return read_copies(split.scratch, [spec.copies[kind] for spec in specs])
+    return [compute(spec) for spec in specs]
+
+
+def _copy(spec: BlockSpec, split: Split, kind: str) -> Rows | None:
+    if split.scratch is None or kind not in spec.copies:
+        return None
+    with naming_block(spec.index, {}):
+        return read_copy(split.scratch, spec.copies[kind])
 
 
 class FoldedRows:
-    """The rows of one block without one of its folds, cut once for all models that leave it out.
+    """The rows of one block without one of its folds, cut once for models in a row that leave it out.
 
     Parameters
     ----------
@@ -284,13 +352,15 @@ class FoldedRows:
         self._rows = rows
         self._block = block
         self._fold_of_row: np.ndarray | None = None
-        self._parts: dict[int, Rows] = {}
-        self._seals = [(rows, seal)]
+        self._fold: int | None = None
+        self._part: Rows | None = None
+        self._sealed = [(rows, seal)]
+        self._intact = True
 
     @property
     def intact(self) -> bool:
         """Whether nobody has written into the rows, as far as a sample tells."""
-        return all(sample(rows) == seal for rows, seal in self._seals)
+        return self._intact and all(sample(rows) == seal for rows, seal in self._sealed)
 
     def without(self, fold: int | None) -> Rows:
         """The rows that a model is trained on that leaves out a fold; all of them for None."""
@@ -298,35 +368,11 @@ class FoldedRows:
             return self._rows
         if self._fold_of_row is None:
             self._fold_of_row = self._split.folds(self._rows, self._block)
-        if fold not in self._parts:
-            self._parts[fold] = self._rows.take(np.flatnonzero(self._fold_of_row != fold))
-            self._seals.append((self._parts[fold], sample(self._parts[fold])))
-        return self._parts[fold]
-
-
-def _dump_folds(rows: Rows, split: Split, index: int) -> None:
-    """Keep the folds of a block apart: to score on them reads the data once, and not once for each fold."""
-    folds = split.folds(rows, index)
-    for fold in range(split.n_folds):
-        path = split.file(f"fold-{fold}", index)
-        if path is not None:
-            _dump(rows.take(np.flatnonzero(folds == fold)), path)
-
-
-def _read_copy(path: Path | None) -> Rows | None:
-    if path is None or not path.exists():
-        return None
-    rows: Rows = joblib.load(path)
-    return rows
-
-
-def _dump(rows: Rows, path: Path) -> None:
-    """Write atomically: another worker sees the whole copy or none."""
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        # The folder of a journal on this machine holds them, too.
-        with says_where(path.parent, f"{TEMPORARY}, or by {JOURNAL}"):
-            joblib.dump(rows, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        if self._part is None or fold != self._fold:
+            # One at a time: those of five folds are as much as four blocks.
+            self._intact = self.intact
+            del self._sealed[1:]
+            self._part = None
+            self._part, self._fold = self._rows.take(np.flatnonzero(self._fold_of_row != fold)), fold
+            self._sealed.append((self._part, sample(self._part)))
+        return self._part

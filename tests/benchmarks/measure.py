@@ -74,7 +74,7 @@ class Meter:
         self._counter = TaskCounter(self._cluster.scheduler)
         self._cluster.scheduler.add_plugin(self._counter)
         self._client.run(_reset)
-        self._events = len(self._status_changes())
+        self._events = self._pauses()
         self._workers = self._client.run(_snapshot)
         self._loopback = _loopback_bytes()
         self._cpu = time.process_time()
@@ -103,7 +103,7 @@ class Meter:
             }
             peaks = {"rss_before": base["rss"], "rss_peak": snapshot["rss_peak"], "limit": snapshot["limit"]}
             workers.append({**added, **peaks, **snapshot["useful"], "restarted": not same})
-        paused = sum("paused" in event.values() for event in self._status_changes()[self._events :])
+        paused = self._pauses() - self._events
         total = {name: sum(worker[name] for worker in workers) for name in workers[0] if name != "restarted"}
         return {
             "wall": wall,
@@ -128,10 +128,12 @@ class Meter:
             "workers": workers,
         }
 
-    def _status_changes(self) -> list[dict[str, Any]]:
-        """Running, paused, closing: every change that the scheduler has logged."""
-        events = (event for _, event in self._client.get_events("all"))
-        return [e for e in events if isinstance(e, dict) and e.get("action") == "worker-status-change"]
+    def _pauses(self) -> int:
+        """How often workers were paused, by the events of the scheduler."""
+        # Each is logged under the address of its worker.
+        events = (event for topic in self._client.get_events().values() for _, event in topic)
+        changes = (e for e in events if isinstance(e, dict) and e.get("action") == "worker-status-change")
+        return sum(change.get("status") == "paused" for change in changes)
 
 
 def idle_cpu(client: Client, seconds: float = 3.0) -> float:

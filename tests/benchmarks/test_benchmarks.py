@@ -54,6 +54,16 @@ def test_larger_than_memory() -> None:
     assert figures["data"] >= 10 * sum(worker["limit"] for worker in figures["workers"])
 
 
+def test_memory() -> None:
+    for name, figures in run("memory.py").items():
+        assert not figures["error"], name
+        assert figures["restarts"] == 0, name
+        if name == "leaks":
+            assert figures["failed"]
+        else:
+            assert figures["paused"] == 0, name
+
+
 def test_trials_per_second() -> None:
     for rounds in run("trials_per_second.py").values():
         assert all(figures["trials"] == 1000 for figures in rounds)

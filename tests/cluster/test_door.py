@@ -52,8 +52,9 @@ def test_a_block_that_cannot_be_computed_raises_its_own_error(client):
         raise OSError("the disk is gone")
 
     X = da.ones((20, 2), chunks=(10, 2)).map_blocks(broken, meta=np.empty((0, 0)))
-    with pytest.raises(OSError, match="the disk is gone"):
+    with pytest.raises(SearchFailed, match=r"block 0 could not be read: OSError: the disk is gone") as seen:
         make_search().fit(X, da.ones(20, chunks=10), classes=[0, 1])
+    assert isinstance(seen.value.__cause__, OSError)
 
 
 @pytest.fixture(scope="module")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import operator
+import pickle
 import shutil
 from collections import namedtuple
 
 import numpy as np
 import pytest
 
-from dhpo.data import reader
+from dhpo.data import copies
 from dhpo.data.blocks import Block, Piece
-from dhpo.data.reader import BlockSpec, Split, load_training, load_validation, prepare
+from dhpo.data.copies import CopiesWriter
+from dhpo.data.reader import HELD_OUT, BlockSpec, Split, load_fold, load_training, load_validation, prepare
 from dhpo.data.rows import Rows
+from dhpo.data.unreadable import BlockUnreadable
 from dhpo.data.validation import split_rows
 
 X = np.arange(20.0).reshape(10, 2)
@@ -29,10 +32,27 @@ def spec(**kwargs):
 
 
 def look(spec, split, reads=0.0, with_classes=True, free=0.0, supplied=None):
-    facts, training, validation = prepare(
-        spec, split, with_classes=with_classes, reads=reads, free_bytes_needed_per_byte=free, supplied=supplied
-    )
-    return facts, training(), validation
+    with CopiesWriter(split.scratch) as writer:
+        facts, training, validation = prepare(
+            spec,
+            split,
+            with_classes=with_classes,
+            reads=reads,
+            free_bytes_needed_per_byte=free,
+            copies=writer,
+            supplied=supplied,
+        )
+        return facts, training(), validation
+
+
+def copied(facts):
+    """The block as steps know it, without its graph."""
+    return BlockSpec(facts.index, copies=facts.copies)
+
+
+def load_one(spec, split, supplied=None):
+    (rows,) = load_validation([spec], split, supplied)
+    return rows
 
 
 def assert_rows(rows, where):
@@ -49,13 +69,13 @@ def test_rows_are_split_as_the_seed_and_the_number_of_the_block_say():
     training, validation = split_rows(10, 0.3, 5, 3)
     split = Split(0.3, 5)
     assert_rows(load_training(spec(), split), training)
-    assert_rows(load_validation(spec(), split), validation)
+    assert_rows(load_one(spec(), split), validation)
 
 
 def test_all_rows_are_trained_on_and_scored_on_where_validation_data_is_given():
     split = Split(None, 5)
     assert_rows(load_training(spec(), split), slice(None))
-    assert_rows(load_validation(spec(), split), slice(None))
+    assert_rows(load_one(spec(), split), slice(None))
 
 
 def test_the_first_look_finds_the_facts(split):
@@ -101,25 +121,26 @@ def test_nothing_is_held_out_where_validation_data_is_given(tmp_path):
     facts, training, validation = look(spec(), Split(None, 5, str(tmp_path)), reads=MANY)
     assert (facts.n_training, facts.n_validation, len(validation)) == (10, 0, 0)
     assert_rows(training, slice(None))
-    assert not list(tmp_path.glob("valid*"))
+    assert "valid" not in facts.copies
 
 
 def test_a_block_that_is_dear_to_compute_is_copied_and_read_from_the_copy(split, tmp_path):
     facts, training, validation = look(spec(), split, reads=MANY)
     assert facts.materialised
     for rows, expected in (
-        (load_training(BlockSpec(3), split), training),
-        (load_validation(BlockSpec(3), split), validation),
+        (load_training(copied(facts), split), training),
+        (load_one(copied(facts), split), validation),
     ):
         np.testing.assert_array_equal(rows.X, expected.X)
         np.testing.assert_array_equal(rows.y, expected.y)
-    assert {path.suffix for path in tmp_path.iterdir()} == {".joblib"}
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_block_that_is_never_read_again_is_not_copied_but_for_its_validation_rows(split, tmp_path):
-    assert not look(spec(), split, reads=0.0)[0].materialised
-    assert [path.name for path in tmp_path.iterdir()] == ["valid-000003.joblib"]
-    assert_rows(load_validation(BlockSpec(3), split), split_rows(10, 0.3, 5, 3)[1])
+    facts = look(spec(), split, reads=0.0)[0]
+    assert not facts.materialised
+    assert list(facts.copies) == ["valid"]
+    assert_rows(load_one(copied(facts), split), split_rows(10, 0.3, 5, 3)[1])
 
 
 def test_a_disk_without_room_gets_no_copy(split, monkeypatch):
@@ -136,19 +157,35 @@ def test_data_on_the_cluster_is_supplied_and_copied(split):
     lent = BlockSpec(3, data=made.dumps(), supplied=("there",))
     facts, _, _ = look(lent, split, reads=0.0, supplied={"there": X - 1})
     assert facts.materialised
-    np.testing.assert_array_equal(load_training(BlockSpec(3), split).X, X[split_rows(10, 0.3, 5, 3)[0]])
+    np.testing.assert_array_equal(load_training(copied(facts), split).X, X[split_rows(10, 0.3, 5, 3)[0]])
     np.testing.assert_array_equal(load_training(lent, Split(None, 5), {"there": X - 1}).X, X)
 
 
 def test_validation_rows_that_come_with_the_task_are_taken():
-    rows = Rows(X)
-    assert load_validation(BlockSpec(3), Split(0.3, 5), {("valid", 3): rows}) is rows
+    rows, key = Rows(X), (HELD_OUT, 0, 5)
+    assert load_one(BlockSpec(3, supplied=(key,)), Split(0.3, 5), {key: {3: rows}}) is rows
 
 
-def test_a_copy_of_the_training_data_is_not_taken_for_validation_data(tmp_path):
-    split = Split(None, 5, str(tmp_path))
-    reader._dump(Rows(X * 0), split.file("valid", 3))  # of another kind of split
-    assert_rows(load_validation(spec(), split), slice(None))
+def test_the_rows_of_a_fold_are_read_from_their_copies_or_computed(tmp_path):
+    split = Split(None, 5, str(tmp_path), n_folds=3)
+    facts = look(spec(), split)[0]
+    folds = split.folds(spec().load(), 3)
+    for fold in range(3):
+        for given in (copied(facts), spec()):
+            (rows,) = load_fold([given], split, fold)
+            assert_rows(rows, folds == fold)
+
+
+def test_copies_of_many_blocks_are_one_file(split, tmp_path):
+    with CopiesWriter(split.scratch) as writer:
+        places = [writer.write(Rows(X + number, Y)) for number in range(5)]
+        assert [path.suffix for path in tmp_path.iterdir()] == [".partial"]
+    assert len(list(tmp_path.iterdir())) == 1
+    for number in (3, 0, 4):
+        (rows,) = copies.read_copies(split.scratch, [places[number]])
+        np.testing.assert_array_equal(rows.X, X + number)
+    several = copies.read_copies(split.scratch, [places[4], places[1]])
+    assert [rows.X[0, 0] for rows in several] == [4, 1]
 
 
 def test_a_graph_can_come_by_file(tmp_path):
@@ -162,13 +199,12 @@ def test_a_block_without_a_graph_is_named():
         load_training(BlockSpec(3), Split(0.3, 5))
 
 
-def test_a_copy_is_there_whole_or_not_at_all(split, tmp_path, monkeypatch):
-    def fail(rows, path):
-        path.write_bytes(b"half of it")
-        assert load_training(spec(), split).X.shape[0] == split_rows(10, 0.3, 5, 3)[0].size  # others see no copy yet
+def test_copies_are_there_whole_or_not_at_all(split, tmp_path, monkeypatch):
+    def fail(rows, file, protocol):
+        file.write(b"half of it")
         raise OSError("disk full")
 
-    monkeypatch.setattr(reader.joblib, "dump", fail)
+    monkeypatch.setattr(copies.pickle, "dump", fail)
     with pytest.raises(OSError, match="disk full"):
         look(spec(), split, reads=MANY)
     assert list(tmp_path.iterdir()) == []
@@ -182,4 +218,36 @@ def test_an_empty_block_can_be_looked_at(split):
 
 
 def test_there_are_no_copies_without_a_shared_folder():
-    assert Split(0.3, 5).file("train", 3) is None
+    assert look(spec(), Split(0.3, 5), reads=MANY)[0].copies == {}
+
+
+class Trouble(Exception):
+    """An error that cannot be pickled as it was raised."""
+
+    def __init__(self, one, other):
+        super().__init__(one)
+
+
+def test_a_block_that_cannot_be_read_is_named_with_its_file(tmp_path):
+    path = str(tmp_path / "gone.npy")
+    lost = Block(7, {"x": (np.load, path)}, ((Piece("x"),), None, None))
+    with pytest.raises(
+        BlockUnreadable, match=r"block 7 \(of .*gone.npy\) could not be read: FileNotFoundError"
+    ) as seen:
+        BlockSpec(7, data=lost.dumps()).load()
+    assert isinstance(seen.value.original, FileNotFoundError)
+    assert str(pickle.loads(pickle.dumps(seen.value))) == str(seen.value)
+
+
+def test_the_file_is_found_in_the_graph_where_the_error_does_not_tell(tmp_path):
+    path = tmp_path / "data.bin"
+    path.write_bytes(b"no rows")
+
+    def fail(path):
+        raise Trouble("torn", 1)
+
+    lost = Block(7, {"x": (fail, str(path))}, ((Piece("x"),), None, None))
+    with pytest.raises(BlockUnreadable, match=r"block 7 \(of .*data.bin\) could not be read: Trouble: torn") as seen:
+        BlockSpec(7, data=lost.dumps()).load()
+    assert seen.value.original is None
+    assert str(pickle.loads(pickle.dumps(seen.value))) == str(seen.value)

@@ -23,6 +23,7 @@ from dhpo.data.blocks import Block, Piece
 from dhpo.data.cache import BlockCache
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockSpec, Split
+from dhpo.data.unreadable import BlockUnreadable
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
 from dhpo.steps import Context, Step, Work
@@ -468,7 +469,7 @@ def test_a_block_that_cannot_be_loaded_fails_the_step_and_not_a_trial(make_searc
 
     blocks = [Block(i, {"x": (fail,)}, ((Piece("x"),), None, None)) for i in range(2)]
     search = make_search(Log(), blocks=blocks)
-    with pytest.raises(OSError, match="disk gone"):
+    with pytest.raises(BlockUnreadable, match=r"block \d could not be read: OSError: disk gone"):
         search.step(works([{}], 2), 2)
 
 
