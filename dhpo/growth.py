@@ -36,7 +36,7 @@ def model_nbytes(model: Any) -> int:
         counter = _Counter()
         try:
             pickler(counter, protocol=5).dump(model)
-        except Exception:
+        except BaseException:  # of the model's own methods
             continue
         return counter.nbytes
     return 0

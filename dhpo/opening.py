@@ -12,8 +12,9 @@ import cloudpickle
 
 from dhpo.arguments import check_first_rows, check_labels, computed_arguments
 from dhpo.cluster import Workers
-from dhpo.errors import JournalError
+from dhpo.errors import JournalError, WorkersLost
 from dhpo.events import DataPrepared
+from dhpo.gathering import ATTEMPTS
 from dhpo.job import Job, has_optional_classes
 from dhpo.preparation import Data, look_at_data
 from dhpo.scoring import make_block_scorer
@@ -85,8 +86,17 @@ async def open_search(
     store_shared = shared and workspace.models.is_local
     if not store_shared:
         logger.info("workers do not see the store: models travel with the tasks")
-    looking = _look(client, workers, workspace, job, shared)
-    data, fit_kwargs = await watch.during(looking, stopping, "looking at the data")
+    for attempt in range(1, ATTEMPTS + 1):
+        looking = _look(client, workers, workspace, job, shared)
+        try:
+            data, fit_kwargs = await watch.during(looking, stopping, "looking at the data")
+            break
+        except WorkersLost as error:
+            # Data that only the cluster held is gone for good; all other is read again.
+            if attempt == ATTEMPTS or getattr(error.__cause__, "reason", None) != "scheduler-restart":
+                raise
+            logger.warning("the cluster was restarted while the data was looked at, which begins anew")
+            await watch.wait_for_workers(stopping)
     context = _context(job, workspace, fit_kwargs, data, store_shared)
     return Opened(data, cloudpickle.dumps(context, protocol=5), shared, store_shared)
 
