@@ -138,9 +138,9 @@ class Executor:
                 await self._end(reason)
         if self._history.best is None and reason == "done":
             error = self._history.first_error or "every score was nan or infinite"
-            raise SearchFailed(
-                f"none of {counted(len(self._history.trials), 'trial')} was scored. The first failure:\n{error}"
-            )
+            n_trials = len(self._history.trials)
+            none = "the only trial was not scored" if n_trials == 1 else f"none of {n_trials} trials was scored"
+            raise SearchFailed(f"{none}. The first failure:\n{error}")
 
     async def _end(self, reason: str) -> None:
         self._workers.close()

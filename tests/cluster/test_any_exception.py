@@ -151,7 +151,7 @@ def test_error_score_raise_raises_what_the_candidate_raised_but_ends_no_event_lo
 
 
 def test_a_search_in_which_all_raise_says_what(client):
-    with pytest.raises(SearchFailed, match=r"none of the 1 trials was scored(.|\n)*SystemExit"):
+    with pytest.raises(SearchFailed, match=r"the only trial was not scored(.|\n)*SystemExit"):
         GridSearchCV(Raising(raises="exit"), {"number": [0]}, max_iter=2, **SEED).fit(*LAZY, classes=[0, 1])
 
 
