@@ -119,14 +119,13 @@ class Keeps(SGDClassifier):
 
 def test_a_model_that_keeps_its_rows_fails_alone(tmp_path):
     X, y = on_disk(tmp_path, 12, 20 * MB)
-    held = resident_bytes()
     with (
         LocalCluster(
             n_workers=1,
             threads_per_worker=1,
             host="127.0.0.1",
             dashboard_address=None,
-            memory_limit=max(held, 350 * MB) + 200 * MB,
+            memory_limit=550 * MB,
         ) as tight,
         Client(tight) as of_tight,
     ):

@@ -11,6 +11,7 @@ import pytest
 
 from dhpo.crumbs import CrumbTrail, read_crumb
 from dhpo.data.blocks import Block, Piece
+from dhpo.data.copies import CopiesWriter
 from dhpo.data.reader import BlockSpec, Split, prepare
 from dhpo.events import Dropped
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
@@ -60,8 +61,13 @@ def test_models(tmp_path, durable, setting):
 def test_copies_of_blocks(tmp_path):
     block = Block(0, {"x": np.ones((10, 2)), "y": np.arange(10) % 2}, ((Piece("x"),), (Piece("y"),), None))
     spec = BlockSpec(0, data=block.dumps())
-    with files_up_to(100), pytest.raises(OSError, match="cannot write to") as raised:
-        prepare(spec, Split(0.3, 5, str(tmp_path)), with_classes=False, reads=1e9, free_bytes_needed_per_byte=1.0)
+    split = Split(0.3, 5, str(tmp_path))
+    with (
+        files_up_to(100),
+        pytest.raises(OSError, match="cannot write to") as raised,
+        CopiesWriter(str(tmp_path)) as copies,
+    ):
+        prepare(spec, split, with_classes=False, reads=1e9, free_bytes_needed_per_byte=1.0, copies=copies)
     assert str(tmp_path) in str(raised.value)
     assert TEMPORARY in str(raised.value)
     assert not list(tmp_path.iterdir())
