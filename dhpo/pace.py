@@ -13,7 +13,7 @@ _SHORTEST_SECONDS = 0.2
 # besides: with decisions waiting for it, and without.
 _SHARE_OF_WORK = 0.05
 _TIMES_OVERHEAD_ASYNCHRONOUS = (1.0, 2.0)
-_TIMES_OVERHEAD = (4.0, math.inf)
+_TIMES_OVERHEAD = (10.0, math.inf)
 _SHORTEST_TOGETHER = 1e-3
 _STEPS_REMEMBERED = 15
 

@@ -35,11 +35,12 @@ def test_steps_stay_within_bounds():
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_steps_of_several_trials_are_as_long_as_their_overhead_asks_for(asynchronous):
+    most = 5 if asynchronous else 10  # times the overhead
     pace = Pace(2.0, cost=0.01)
-    assert 0.005 <= pace.together(1, asynchronous) <= 0.05
+    assert 0.005 <= pace.together(1, asynchronous) <= 0.01 * most
     for _ in range(20):
         pace.came_back(0.0, 0.1)
-    assert 0.05 <= pace.together(1, asynchronous) <= 0.5
+    assert 0.05 <= pace.together(1, asynchronous) <= 0.1 * most
 
 
 def test_one_step_that_was_held_up_changes_nothing():
