@@ -90,7 +90,8 @@ class KeptModels:
         """Delete the files that are not needed any more."""
         unused, self._unused = self._unused, []
         for file in unused:
-            self._store.delete(file)
+            if file not in self._references:  # another model of the same step may be needed since
+                self._store.delete(file)
 
     def tidy_all(self) -> None:
         """Delete all files but those that are needed, whoever wrote them."""

@@ -148,3 +148,13 @@ def test_a_model_that_came_with_a_report_is_stored(search):
     search.kept.trained(checkpoint)
     assert search.kept.latest(4) == checkpoint
     assert search.kept.read(checkpoint) == b"bytes"
+
+
+def test_the_models_that_came_with_one_that_was_discarded_stay(tmp_path):
+    store = ModelStore(str(tmp_path))
+    kept = KeptModels(store)
+    written = store.write({(0, 3): b"dropped while it was trained ahead", (1, 3): b"goes on"})
+    kept.discard(written[0])  # the trial was dropped; the other of the same step is taken in after it
+    kept.trained(written[1])
+    kept.tidy()
+    assert kept.read(written[1]) == b"goes on"
