@@ -78,7 +78,7 @@ class Growth:
     def blame(self, candidate: Candidate, block_nbytes: int) -> None:
         """Have a trial fail whose model has grown by a block with each call since it was looked at last."""
         outcome = candidate.outcome
-        if not candidate.alive or candidate.model is None or not block_nbytes:
+        if not candidate.alive or not block_nbytes:
             return
         calls, size = outcome.calls, model_nbytes(candidate.model)
         before, size_before = self._known.get(outcome.trial, (calls, size))

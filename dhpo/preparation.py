@@ -175,23 +175,24 @@ async def look_at_data(
     ValueError
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
-    blocks = await _blocks(client, plan.X, plan.y, plan.sample_weight)
+    X, y, sample_weight = await _with_lengths(client, plan.X, plan.y, plan.sample_weight)
+    blocks = align(X, y, sample_weight)
     test_size = None
     if plan.validation is None and not plan.n_folds:
         given = plan.test_size
-        test_size = given(len(blocks), await _n_rows(client, plan.X)) if callable(given) else given
+        test_size = given(len(blocks), await _n_rows(client, X)) if callable(given) else given
     scratch = str(workspace.scratch) if shared else None
     split = Split(test_size, plan.entropy, scratch, plan.stratified, plan.n_folds)
-    sizes = _known_nbytes(plan, blocks)
+    sizes = _known_nbytes((X, y, sample_weight), blocks)
     specs = [replace(_spec(b, workspace, shared, "block"), nbytes=n) for b, n in zip(blocks, sizes, strict=True)]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
     check = partial(_check_room, workers, data.split, held_before)
     largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
-    await check(specs[largest].nbytes, _rows_of(plan.X, blocks[largest]), None)
+    await check(specs[largest].nbytes, _rows_of(X, blocks[largest]), None)
     await _load_all(client, workers, workspace, data, plan, max_resource, check, held_before)
     if plan.validation is not None:
-        own = await _blocks(client, *plan.validation, None)
+        own = align(*await _with_lengths(client, *plan.validation, None))
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
         data.validation_futures = {key: future for block in own for key, future in block.futures.items()}
         if plan.with_digest:
@@ -215,7 +216,10 @@ async def look_at_data(
     return data
 
 
-async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunks | None) -> list[Block]:
+async def _with_lengths(
+    client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunks | None
+) -> tuple[Chunks, Chunks | None, Chunks | None]:
+    """The same collections, those with lengths whose chunks had to be counted to align them."""
     counted: dict[str, Chunks] = {}
     for chunks in needs_lengths(X, y, sample_weight):
         graphs = [cull(chunks.graph, [key])[0] for key in chunks.keys]
@@ -223,7 +227,7 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
             _submit_count(client, graph, key, n) for n, (graph, key) in enumerate(zip(graphs, chunks.keys, strict=True))
         ]
         counted[chunks.name] = chunks.with_lengths(await gather(client, tasks, "counting rows"))
-    return align(
+    return (
         counted.get(X.name, X),
         counted.get(y.name, y) if y is not None else None,
         counted.get(sample_weight.name, sample_weight) if sample_weight is not None else None,
@@ -252,11 +256,11 @@ def _rows_of(X: Chunks, block: Block) -> int | None:
     return sum(lengths[p.key] if p.start is None or p.stop is None else p.stop - p.start for p in block.parts[0])
 
 
-def _known_nbytes(plan: DataPlan, blocks: Sequence[Block]) -> list[int]:
+def _known_nbytes(collections: Sequence[Chunks | None], blocks: Sequence[Block]) -> list[int]:
     """Bytes of the chunks that each block is made of, as far as their shapes and types tell."""
     known = {
         key: chunks.row_nbytes * length
-        for chunks in (plan.X, plan.y, plan.sample_weight)
+        for chunks in collections
         if chunks is not None and chunks.row_nbytes is not None and chunks.lengths is not None
         for key, length in zip(chunks.keys, chunks.lengths, strict=True)
     }
