@@ -57,6 +57,7 @@ class Growth:
         self._gate = gate
         self._known: dict[int, tuple[int, int]] = {}
         self._before: int | None = None
+        self._given = 0
 
     def started(self, candidate: Candidate) -> None:
         """Note how large a model is that was trained before this step."""
@@ -69,8 +70,17 @@ class Growth:
         if self._before is None:
             self._before = self._gate.resident()
 
+    def may_matter(self, nbytes: int) -> bool:
+        """Whether models that keep the rows they are given have kept enough to look, with so many bytes more of them.
+
+        To look takes as long as a call with few rows.
+        """
+        self._given += nbytes
+        return self._given > _GROWN_BYTES
+
     def is_short(self) -> bool:
         """Whether too much is held since models were trained, also without the blocks that nobody uses."""
+        self._given = 0
         # A worker that held too much before has no more room for anybody else if this step ends.
         grown = self._gate.resident() - (self._before or 0)
         return grown > _GROWN_BYTES and self._gate.is_short()

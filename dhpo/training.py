@@ -40,7 +40,7 @@ __all__ = ["held_before_blocks", "is_timeout", "new_model", "run_step", "timeout
 _FIRST_SCORED = 8
 # Models of a step are written together up to this size, and then one by one.
 _WRITTEN_TOGETHER_BYTES = 32_000_000
-# To look at the memory after each call would take longer than calls that are smaller than this.
+# Models that are smaller than this are taken up without a look at the memory.
 _SMALL_BYTES = 1_000_000
 _TIMEOUT = "TrialTimeout"
 
@@ -139,7 +139,7 @@ class _Run:
     def _has_room(self, work: Work) -> bool:
         """Whether a model can be held beside those that were taken up; one always can."""
         nbytes = _size(work)
-        if not any(candidate.model is not None for candidate in self._candidates) or nbytes < _SMALL_BYTES:
+        if nbytes < _SMALL_BYTES or not any(candidate.model is not None for candidate in self._candidates):
             return True
         return self._state.cache.gate.relieve(2 * nbytes)  # as bytes and as a model
 
@@ -211,8 +211,8 @@ class _Run:
                 self._advance(candidate, parts.without(candidate.work.fold))
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
-                large = call == candidate.work.start or found.rows.nbytes > _SMALL_BYTES
-                if large and self._growth.is_short():
+                begins = call == candidate.work.start  # it may take more by itself than all rows
+                if (self._growth.may_matter(found.rows.nbytes) or begins) and self._growth.is_short():
                     short = True  # what is left is for a later step, once the models of this one are stored
                     for grown in cohort:
                         self._growth.blame(grown, found.rows.nbytes)

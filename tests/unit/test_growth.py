@@ -77,3 +77,10 @@ def test_memory_is_short_where_it_has_grown_in_this_step_and_beyond_what_loads_m
     watched.rows_are_here()
     held[0] = after
     assert watched.is_short() == short
+
+
+def test_memory_is_looked_at_once_models_were_given_rows_that_matter():
+    watched = growth()
+    assert [watched.may_matter(4 * MB) for _ in range(4)] == [False, False, True, True]
+    watched.is_short()
+    assert not watched.may_matter(4 * MB)
