@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from dhpo.data.cache import CACHE_SHARE
+from dhpo.data.memory import PAUSED_SHARE
 from dhpo.workspace import holds_token
 
 __all__ = ["Workers"]
@@ -76,6 +77,7 @@ class Workers:
         self._busy: Counter[str] = Counter()
         self._present: Set[str] = frozenset()
         self._paused: Set[str] = frozenset()
+        self._overfull: tuple[int, int] | None = None
         self._heard: dict[str, _Heard] = {}
         self._looks = -1
         self._token: tuple[str, str] | None = None
@@ -100,6 +102,14 @@ class Workers:
     def paused(self) -> Set[str]:
         """Those of them that begin no task, because they hold too much memory."""
         return self._paused
+
+    @property
+    def overfull(self) -> tuple[int, int] | None:
+        """What one of them holds and may hold, in bytes, where none can begin a task until somebody gives them more.
+
+        All are paused, while they do nothing, and for what is no data that Dask looks after. None: there is hope.
+        """
+        return self._overfull
 
     def silent_for(self, address: str) -> float:
         """Seconds since a worker gave its last sign of life, if that is longer than it can be by chance; else 0.
@@ -192,6 +202,7 @@ class Workers:
         found = identity["workers"]
         self._listen({address: worker["last_seen"] for address, worker in found.items()})
         self._paused = {address for address, worker in found.items() if worker.get("status") == "paused"}
+        self._overfull = _overfull(found)
         if self._token is not None:
             # In the background: a worker that dies just now does not answer for half a minute.
             for address in found.keys() - self._sees_folder.keys() - self._probes.keys():
@@ -222,6 +233,7 @@ class Workers:
     def lose_all(self) -> None:
         """Nobody can be reached: the scheduler does not answer."""
         self._workers, self._present, self._paused, self._heard = {}, frozenset(), frozenset(), {}
+        self._overfull = None
 
     async def share_folder(self, token: tuple[str, str]) -> bool:
         """Find out whether every worker sees the folder of the driver.
@@ -253,6 +265,18 @@ class Workers:
         """Ask nobody any more."""
         for probe in self._probes.values():
             probe.cancel()
+
+
+def _overfull(workers: dict[str, Any]) -> tuple[int, int] | None:
+    """See `Workers.overfull`; of what `Scheduler.identity` says of the workers."""
+    found = None
+    for worker in workers.values():
+        metrics, limit = worker.get("metrics", {}), worker["memory_limit"]
+        held = metrics.get("memory", 0) - metrics.get("managed_bytes", 0)
+        if worker.get("status") != "paused" or metrics.get("executing") or held <= PAUSED_SHARE * limit:
+            return None
+        found = (held, limit)
+    return found
 
 
 def _memory_of_host(workers: dict[str, Any]) -> int:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Set
 from typing import Any, TypeVar
 
 from dhpo.cluster import Workers
+from dhpo.data.memory import PAUSED_SHARE
 from dhpo.errors import WorkersLost
+from dhpo.worker import give_back
 
 __all__ = ["REFRESH_SECONDS", "Watch"]
 
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.5
+# Workers that do nothing and hold too much will not hold less after this.
+_OVERFULL_SECONDS = 5.0
+_RELIEF_SECONDS = 30.0
 """Between two looks at who is in the cluster."""
 
 _T = TypeVar("_T")
@@ -41,15 +46,24 @@ class Watch:
         self._timeout = timeout
         self._done = done
         self._asking: asyncio.Task[None] | None = None
+        self._paused: Set[str] = frozenset()
+        self._relieving: set[asyncio.Task[Any]] = set()
         self._unanswered = 0.0  # seconds
-        self._looked = self._seen = asyncio.get_running_loop().time()
+        self._looked = self._seen = self._hopeful = asyncio.get_running_loop().time()
 
     async def wait_for_workers(self, stopping: asyncio.Task[Any]) -> None:
-        """Return as soon as there is a worker, or the search is to stop."""
+        """Return as soon as there is a worker, or the search is to stop.
+
+        Raises
+        ------
+        WorkersLost
+            As `look`, and without its patience where all workers hold too much memory to begin anything.
+        """
         await self.look(at_once=True)
         while not len(self._workers) and not stopping.done():
             await asyncio.wait({stopping}, timeout=REFRESH_SECONDS / 2)
             await self.look(at_once=True)
+            self._check_memory()
 
     async def during(self, work: Coroutine[Any, Any, _T], stopping: asyncio.Task[Any], doing: str) -> _T:
         """Await something on the cluster, and look after the cluster meanwhile.
@@ -66,13 +80,14 @@ class Watch:
         asyncio.CancelledError
             If the search is stopped meanwhile.
         WorkersLost
-            As `look`, and if what was asked for is gone with the scheduler.
+            As `wait_for_workers`, and if what was asked for is gone with the scheduler.
         """
         task = asyncio.create_task(work)
         try:
             while not task.done() and not stopping.done():
                 await asyncio.wait({task, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 await self.look()
+                self._check_memory()
         finally:
             task.cancel()
         try:
@@ -117,10 +132,13 @@ class Watch:
                 self._workers.lose_all()
                 logger.info("could not ask the scheduler for its workers; trying again", exc_info=True)
             self._replace_lost_workers()
+            self._relieve_paused()
             # Those that give no sign of life are there: they may be in one long call, and Dask gives them up after its
             # `distributed.scheduler.worker-ttl`, five minutes by default.
             if len(self._workers):
                 self._seen = self._looked
+            if self._workers.overfull is None:
+                self._hopeful = self._looked
         for_so_long = self._unanswered or self._looked - self._seen
         if for_so_long > self._timeout:
             raise WorkersLost(self._explanation())
@@ -130,6 +148,30 @@ class Watch:
         if self._asking is not None:
             self._asking.cancel()
             self._asking = None
+        for task in self._relieving:
+            task.cancel()
+
+    def _check_memory(self) -> None:
+        """Give up workers that hold too much memory before anything was paid for; later, others may come."""
+        overfull = self._workers.overfull
+        if overfull is not None and self._looked - self._hopeful > _OVERFULL_SECONDS:
+            raise WorkersLost(self._too_little_memory(*overfull))
+
+    def _relieve_paused(self) -> None:
+        """Have workers that have been paused give back what they keep for later steps: they get none that would."""
+        before, self._paused = self._paused, self._workers.paused
+        new = list(self._paused - before)
+        if new and self._client.status == "running":
+            logger.info("paused, for they hold too much memory: %s", ", ".join(new))
+            asking = self._client.run(give_back, workers=new, on_error="ignore")
+            task = asyncio.ensure_future(asyncio.wait_for(asking, _RELIEF_SECONDS))
+            self._relieving.add(task)
+            task.add_done_callback(self._relieved)
+
+    def _relieved(self, task: asyncio.Task[Any]) -> None:
+        self._relieving.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.info("paused workers could not be asked", exc_info=task.exception())
 
     def _replace_lost_workers(self) -> None:
         """Have a cluster that this process started bring back the workers that it has given up.
@@ -142,6 +184,14 @@ class Watch:
         if promised and there is not None and len(there) < len(promised) and self._client.status == "running":
             logger.info("%d workers were given up; starting them again", len(promised) - len(there))
             cluster.scale(len(promised))
+
+    def _too_little_memory(self, held: int, limit: int) -> str:
+        return (
+            f"no worker of {self._address} can begin anything: all are paused. One holds {held / 1e6:,.0f} MB while it "
+            f"does nothing, and its memory limit is {limit / 1e6:,.0f} MB, of which {PAUSED_SHARE:g} may be used (Dask "
+            f"pauses a worker above it). Give each worker at least {held / PAUSED_SHARE / 1e6:,.0f} MB and room for "
+            f"its blocks, for instance by starting fewer workers on a machine. {self._done()}"
+        )
 
     def _explanation(self, gone: bool = False) -> str:
         if self._client.status in ("closing", "closed"):
@@ -156,6 +206,8 @@ class Watch:
                 f"{self._address} has not answered for {self._timeout:g} s: the scheduler is gone, or cannot be "
                 f"reached. {self._done()}"
             )
+        if self._workers.overfull is not None:
+            return self._too_little_memory(*self._workers.overfull)
         return (
             f"{self._address} has had no running worker for {self._timeout:g} s; {self._done()} Workers that are "
             "paused, because they hold more than 0.8 of their memory limit, do not count: give them more memory, or "

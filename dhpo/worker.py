@@ -16,9 +16,10 @@ import cloudpickle
 from threadpoolctl import ThreadpoolController
 
 from dhpo.data.cache import BlockCache
+from dhpo.data.memory import free_heap
 from dhpo.steps import Context
 
-__all__ = ["WorkerState", "forget_run", "single_threaded", "worker_state"]
+__all__ = ["WorkerState", "forget_run", "give_back", "single_threaded", "worker_state"]
 
 
 class WorkerState:
@@ -95,6 +96,13 @@ class WorkerState:
             self._models[trial] = (calls, model, size)
             self._models_held += size
 
+    def give_back(self) -> None:
+        """Drop all that is kept for later steps: blocks that nobody uses now, and models, which are stored besides."""
+        with self._lock:
+            self._models.clear()
+            self._models_held = 0
+        self.cache.evict_idle(lambda: False)
+
 
 _states: dict[str, WorkerState] = {}
 _forgotten: deque[str] = deque(maxlen=1000)
@@ -115,6 +123,15 @@ def worker_state(run: str, memory_limit: int) -> WorkerState:
         if run not in _states:
             _states[run] = WorkerState(memory_limit)
         return _states[run]
+
+
+def give_back() -> None:
+    """Drop what this process keeps for later steps of any search; asked of a worker that is paused."""
+    with _states_lock:
+        states = list(_states.values())
+    for state in states:
+        state.give_back()
+    free_heap()
 
 
 def forget_run(run: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import dask
@@ -11,7 +12,7 @@ import pytest
 from distributed import Client, LocalCluster
 from sklearn.linear_model import SGDClassifier
 
-from dhpo import HyperbandSearchCV, SearchFailed
+from dhpo import HyperbandSearchCV, SearchFailed, WorkersLost
 from dhpo.data.memory import resident_bytes
 from dhpo.training import held_before_blocks
 
@@ -137,3 +138,16 @@ def test_a_model_that_keeps_its_rows_fails_alone(tmp_path):
     assert set(errors.index) == {1e-1}
     assert errors.str.contains("the model grows by a block at each call").all()
     assert found.best_params_["alpha"] != 1e-1
+
+
+def test_workers_that_are_paused_before_the_search_are_told_at_once_with_what_they_hold():
+    X, y = np.zeros((100, 4), dtype=np.float32), np.arange(100) % 2
+    with (
+        # A thread of this process, which holds more than that.
+        LocalCluster(n_workers=1, processes=False, memory_limit="60MB", dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        while "paused" not in {worker["status"] for worker in client.scheduler_info()["workers"].values()}:
+            time.sleep(0.05)
+        with pytest.raises(WorkersLost, match=r"all are paused. One holds .* its memory limit is 60 MB, of which 0.8"):
+            search().fit(X, y, classes=[0, 1])

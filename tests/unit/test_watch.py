@@ -12,6 +12,7 @@ from distributed.client import FutureCancelledError
 
 from dhpo.errors import WorkersLost
 from dhpo.watch import Watch
+from dhpo.worker import give_back
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -30,6 +31,8 @@ class Workers:
         self.answers = asyncio.Event()
         self.answers.set()
         self.n = 1
+        self.overfull: tuple[int, int] | None = None
+        self.paused: set[str] = set()
 
     def __len__(self) -> int:
         return self.n
@@ -126,3 +129,49 @@ def test_what_the_work_raises_itself_is_raised_as_it_is_and_a_stop_ends_it():
             await watch.during(asyncio.sleep(3600), stopping, "looking at the data")
 
     play(scene)
+
+
+def wait_for_workers(watch: Watch) -> Awaitable[None]:
+    return watch.wait_for_workers(asyncio.create_task(asyncio.Event().wait()))  # type: ignore[arg-type]
+
+
+def test_workers_that_hold_too_much_before_they_do_anything_are_not_waited_for():
+    async def scene(watch: Watch, client: Any, workers: Workers) -> None:
+        workers.n, workers.overfull = 0, (310_000_000, 350_000_000)
+        waiting = asyncio.ensure_future(wait_for_workers(watch))
+        while not waiting.done():
+            await asyncio.sleep(0.01)
+            put_forward(1)
+        with pytest.raises(WorkersLost, match=r"holds 310 MB while .* limit is 350 MB, .* at least 388 MB.* 7 calls"):
+            await waiting
+
+    play(scene, timeout=600.0)
+
+
+def test_workers_that_hold_less_after_a_while_are_used():
+    async def scene(watch: Watch, client: Any, workers: Workers) -> None:
+        workers.n, workers.overfull = 0, (310_000_000, 350_000_000)
+        waiting = asyncio.ensure_future(wait_for_workers(watch))
+        await asyncio.sleep(0)
+        workers.n, workers.overfull = 2, None
+        put_forward(6)
+        await waiting
+
+    play(scene, timeout=600.0)
+
+
+def test_a_worker_that_is_paused_is_asked_once_to_give_back_what_it_keeps():
+    asked = []
+
+    async def run(function: Callable[[], None], workers: list[str], on_error: str) -> None:
+        asked.append((function, workers))
+
+    async def scene(watch: Watch, client: Any, workers: Workers) -> None:
+        client.run = run
+        for paused in ({"a"}, {"a"}, {"a", "b"}, {"b"}, {"a", "b"}):
+            workers.paused = paused
+            await watch.look(at_once=True)
+        await asyncio.sleep(0)
+
+    play(scene)
+    assert asked == [(give_back, [address]) for address in ("a", "b", "a")]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from dhpo.data.rows import Rows
-from dhpo.worker import WorkerState, forget_run, single_threaded, worker_state
+from dhpo.worker import WorkerState, forget_run, give_back, single_threaded, worker_state
 
 TIMEOUT = 30  # seconds after which a test gives up; none waits that long
 
@@ -195,3 +195,16 @@ def test_every_thread_of_a_worker_can_pin_and_is_pinned():
     assert seen[:4] == [{1}, before, {1}, before]
     assert seen[4] == {1}
     assert threads_of_blas() == before
+
+
+def test_what_is_given_back_is_all_that_nobody_uses(run):
+    state = worker_state(run, 10_000_000_000)
+    rows = Rows(np.zeros((10, 2)))
+    state.keep_model(7, 3, "model", 10)
+    for block in (0, 1):
+        state.cache.get(("train", block), lambda: rows, needed_at=1.0, pin=block == 1)
+    give_back()
+    assert state.take_model(7, 3) is None
+    assert len(state.cache) == 1
+    assert not state.cache.get(("train", 1), lambda: rows, needed_at=1.0).read
+    state.rest()
