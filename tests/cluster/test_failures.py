@@ -260,10 +260,14 @@ def test_a_store_that_cannot_be_written_ends_the_search(client, tmp_path):
 
 
 class Chaos:
-    """Kills one of the workers every now and then."""
+    """Kills one of the workers every now and then.
 
-    def __init__(self, client: Client, every: float, seed: int) -> None:
+    With `all_there`, no sooner than all are back: however slow the machine is, it starts them faster than they die.
+    """
+
+    def __init__(self, client: Client, every: float, seed: int, all_there: bool = False) -> None:
         self.kills = 0
+        self._all = len(client.cluster.workers) if all_there else 0
         self._client, self._every, self._random = client, every, random.Random(seed)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -278,6 +282,8 @@ class Chaos:
 
     def _run(self) -> None:
         while not self._over.wait(self._every):
+            if len(self._client.cluster.scheduler_info["workers"]) < self._all:
+                continue
             # Not by asking the workers: those that are being restarted are killed, too.
             nannies = list(self._client.cluster.workers.values())
             pids = [nanny.pid for nanny in nannies if getattr(nanny, "pid", None)]
@@ -297,7 +303,7 @@ def make_chaotic(calls: Path | str, max_iter: int, seconds: float) -> HyperbandS
 def test_workers_that_are_killed_all_the_time_change_no_answer(three, tmp_path):
     undisturbed = make_chaotic("", 9, 0.0).fit(*LAZY, classes=[0, 1])
     calls = tmp_path / "calls"
-    with Chaos(three, 1.5, seed=0) as chaos:
+    with Chaos(three, 1.5, seed=0, all_there=True) as chaos:
         search = make_chaotic(calls, 9, 0.1).fit(*LAZY, classes=[0, 1])
     assert chaos.kills
     assert without_times(search) == without_times(undisturbed)
