@@ -29,7 +29,7 @@ from dhpo.data.rows import Rows, n_rows
 from dhpo.data.unreadable import BlockUnreadable, naming_block
 from dhpo.failures import guarded
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
-from dhpo.gathering import ATTEMPTS, failed_to_read, gather
+from dhpo.gathering import ATTEMPTS, AnyWorkerClient, failed_to_read, gather
 from dhpo.room import Room
 from dhpo.worker import single_threaded, worker_state
 from dhpo.workspace import Workspace
@@ -139,7 +139,7 @@ class Data:
 
 
 async def look_at_data(
-    client: Any,
+    client: AnyWorkerClient,
     workers: Workers,
     workspace: Workspace,
     plan: DataPlan,
@@ -153,7 +153,7 @@ async def look_at_data(
 
     Parameters
     ----------
-    client : distributed.Client
+    client : AnyWorkerClient
     workers : Workers
     workspace : Workspace
     plan : DataPlan
@@ -282,7 +282,7 @@ def _submit_count(client: Any, graph: Mapping[Key, Any], key: Key, number: int) 
     return client.submit(_count, rest, key, number, list(futures), list(futures.values()), pure=False)
 
 
-async def _digests(client: Any, data: Data) -> str:
+async def _digests(client: AnyWorkerClient, data: Data) -> str:
     """Hash the validation rows of the user."""
     tasks = []
     for (spec,) in data.validation:
@@ -316,7 +316,7 @@ def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockS
 
 
 async def _load_all(
-    client: Any,
+    client: AnyWorkerClient,
     workers: Workers,
     workspace: Workspace,
     data: Data,
@@ -338,13 +338,12 @@ async def _load_all(
         with_digest=plan.with_digest,
         return_validation=_validation_travels(data.split),
     )
-    where = workers.addresses if workers.some_see_no_folder else None
     facts: dict[int, BlockFacts] = {}
     todo = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
     if not any(spec.nbytes for spec in data.specs) and len(todo) > 1:
         held = await held_before()
         # Nobody knows how large a block is: one alone tells, before a worker loads as many as it has threads.
-        (first_found,) = await _load_some(client, workspace.run, load, data, [todo[:1]], where)
+        (first_found,) = await _load_some(client, workspace.run, load, data, [todo[:1]])
         if first_found.unreadable is None:
             facts[first_found.index] = first_found
             todo = todo[1:]
@@ -353,7 +352,7 @@ async def _load_all(
     size = _blocks_of_a_task(data, workers)
     for attempt in range(1, ATTEMPTS + 1):
         batches = [todo[i : i + size] for i in range(0, len(todo), size)]
-        found = await _load_some(client, workspace.run, load, data, batches, where)
+        found = await _load_some(client, workspace.run, load, data, batches)
         facts.update((f.index, f) for f in found if f.unreadable is None)
         unreadable = [f.unreadable for f in found if f.unreadable is not None]
         if not unreadable:
@@ -394,28 +393,27 @@ def _blocks_of_a_task(data: Data, workers: Workers) -> int:
 
 
 async def _load_some(
-    client: Any, run: str, load: Any, data: Data, batches: Sequence[Sequence[int]], where: Sequence[str] | None
+    client: AnyWorkerClient, run: str, load: Any, data: Data, batches: Sequence[Sequence[int]]
 ) -> list[BlockFacts]:
     """Load blocks once, a task for each batch."""
-    tasks = []
-    for indices in batches:
+    with_rows = _validation_travels(data.split)
+
+    def submit(indices: Sequence[int], **where: Any) -> list[Any]:
         specs = [data.specs[i] for i in indices]
         names = [key for spec in specs for key in spec.supplied]
         values = [data.futures[key] for key in names]
         key = f"load-{run}-{uuid.uuid4().hex}"
-        tasks.append(client.submit(load, specs, names, values, key=key, workers=where, pure=False))
-    with_rows = _validation_travels(data.split)
-    heads = tasks if not with_rows else [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
-    try:
-        results = await gather(client, heads, "looking at the data")
-    except BaseException:
-        await client.cancel(tasks, asynchronous=True, force=True)  # sends a message, and awaits no answer
-        raise
+        loading = client.client.submit(load, specs, names, values, key=key, pure=False, **where)
+        if not with_rows:
+            return [loading]
+        held_out, facts = (client.client.submit(operator.itemgetter(n), loading, pure=False, **where) for n in (1, 0))
+        return [loading, held_out, facts]
+
+    tasks = [client.send(partial(submit, indices)) for indices in batches]
+    results = await gather(client, tasks, "looking at the data")
     if with_rows:
         for indices, task in zip(batches, tasks, strict=True):
-            data.validation_futures[HELD_OUT, indices[0], len(indices)] = client.submit(
-                operator.itemgetter(1), task, pure=False
-            )
+            data.validation_futures[HELD_OUT, indices[0], len(indices)] = task.futures[1]
             data.held_out_by.update((index, (HELD_OUT, indices[0], len(indices))) for index in indices)
     return [facts for result in results for facts in result]
 
