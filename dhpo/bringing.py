@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import cloudpickle
@@ -22,6 +21,9 @@ from dhpo.gathering import AnyWorkerClient, Task, gather
 
 __all__ = ["bring", "measure"]
 
+# Chunks are computed by a task each where that is so many times the work of all, at the most, and none has more tasks.
+_MOST_TIMES, _MOST_EACH = 3, 20
+
 
 async def bring(client: AnyWorkerClient, values: Mapping[str, Any], doing: str) -> dict[str, Any]:
     """Compute on the cluster what is given by name, and bring it here.
@@ -36,7 +38,8 @@ async def bring(client: AnyWorkerClient, values: Mapping[str, Any], doing: str) 
     Raises
     ------
     SearchFailed
-        If a chunk cannot be computed, whatever it raises; it names the chunk.
+        If a chunk cannot be computed, whatever it raises; it names the chunk. Not where chunks have most of their graph
+        in common, as those of a shuffle have: then it is what Dask makes of it.
     """
     parts = {name: _parts(name, value) for name, value in values.items()}
     tasks = {name: part.submit(client) for name, part in parts.items()}
@@ -80,44 +83,42 @@ class _Parts:
     def submit(self, client: AnyWorkerClient, function: Callable[[Any], Any] | None = None) -> list[Task]:
         """Have each chunk computed, or what a function says of it."""
         keys = list(_flat(self.keys))
+        culled = [cull(self.graph, [key])[0] for key in keys]
+        n_tasks, n_apart = len(self.graph), sum(map(len, culled))
+        if n_apart > _MOST_TIMES * n_tasks or n_tasks > _MOST_EACH * len(keys):
+            return [Task([future]) for future in self._submit_together(client, keys, function)]
+        return [
+            self._submit_one(client, graph, key, function, n)
+            for n, (graph, key) in enumerate(zip(culled, keys, strict=True))
+        ]
+
+    def _submit_one(
+        self, client: AnyWorkerClient, graph: Mapping[Key, Any], key: Key, function: Any, position: int
+    ) -> Task:
+        """By one task, which knows what it does: what would end its worker is an error, and it can run elsewhere."""
+        is_numbered = isinstance(key, tuple) and len(key) > 1 and isinstance(key[1], int)
+        number = key[1] if is_numbered else position  # type: ignore[index]
+        futures = {k: node for k, node in graph.items() if is_future(node)}
+        # As bytes: Dask would take the references inside a graph for dependencies of the task.
+        rest = cloudpickle.dumps(({k: node for k, node in graph.items() if k not in futures}, function), protocol=5)
+        return client.submit(_compute, rest, key, number, self.name, list(futures), list(futures.values()), pure=False)
+
+    def _submit_together(self, client: AnyWorkerClient, keys: list[Key], function: Any) -> list[Any]:
+        """By the tasks of the graph, so that what is in common is computed once."""
         graph, wanted = dict(self.graph), keys
         if function is not None:
             wanted = [f"{function.__name__}-{uuid.uuid4().hex}" for _ in keys]
             graph.update({one: (function, key) for one, key in zip(wanted, keys, strict=True)})
-        futures = client.client.get(graph, wanted, sync=False, **client.workers.anywhere())
-        return [
-            Task(
-                [future],
-                # Dask would wait for the tasks of these very names on the silent worker.
-                None if is_future(self.graph[key]) else partial(self._again, client.client, key, function),
-                partial(naming_block, self._number(key), self.graph, self.name),
-                stand_in=True,
-                depends_on=partial(self._culled, key),
-            )
-            for key, future in zip(keys, futures, strict=True)
-        ]
-
-    def _again(self, client: Any, key: Key, function: Callable[[Any], Any] | None, **where: Any) -> list[Any]:
-        graph = self._culled(key)
-        futures = {k: node for k, node in graph.items() if is_future(node)}
-        # As bytes: Dask would take the references inside a graph for dependencies of the task.
-        rest = cloudpickle.dumps(({k: node for k, node in graph.items() if k not in futures}, function), protocol=5)
-        return [client.submit(_compute, rest, key, list(futures), list(futures.values()), pure=False, **where)]
-
-    def _culled(self, key: Key) -> dict[Key, Any]:
-        graph: dict[Key, Any] = cull(self.graph, [key])[0]
-        return graph
-
-    def _number(self, key: Key) -> int:
-        numbered = isinstance(key, tuple) and len(key) > 1 and isinstance(key[1], int)
-        return key[1] if numbered else list(_flat(self.keys)).index(key)  # type: ignore[index,return-value]
+        futures: list[Any] = client.client.get(graph, wanted, sync=False, **client.workers.anywhere())
+        return futures
 
 
 @guarded
-def _compute(pickled: bytes, key: Key, names: list[Key], values: list[Any], /) -> Any:
+def _compute(pickled: bytes, key: Key, number: int, name: str, names: Sequence[Key], values: Sequence[Any], /) -> Any:
     graph, function = cloudpickle.loads(pickled)
-    (chunk,) = dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])
-    return chunk if function is None else function(chunk)
+    with naming_block(number, graph, name):
+        (chunk,) = dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])
+        return chunk if function is None else function(chunk)
 
 
 def _parts(name: str, value: Any) -> _Parts:

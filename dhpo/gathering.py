@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -44,12 +43,6 @@ class Task:
         What was submitted for it: its result is that of the last, which depends on the others.
     again : callable, optional
         Submits it once more, given arguments that say where, and returns its futures; None where that cannot be.
-    naming : callable, optional
-        Makes a context in which errors are raised as what they mean for the search.
-    stand_in : bool, default False
-        Whether what `again` submits comes to the same result in another way, so that its errors mean nothing.
-    depends_on : callable, optional
-        Returns the keys of more tasks on the cluster that the result comes from.
 
     Attributes
     ----------
@@ -57,19 +50,9 @@ class Task:
         Once the result is there, those that it came from.
     """
 
-    def __init__(
-        self,
-        futures: Sequence[Any],
-        again: Callable[..., Sequence[Any]] | None = None,
-        naming: Callable[[], AbstractContextManager[None]] = nullcontext,
-        stand_in: bool = False,
-        depends_on: Callable[[], Iterable[Key]] = tuple,
-    ) -> None:
+    def __init__(self, futures: Sequence[Any], again: Callable[..., Sequence[Any]] | None = None) -> None:
         self.futures = futures
         self.again = again
-        self.naming = naming
-        self.stand_in = stand_in
-        self.depends_on = depends_on
         self.attempts: dict[asyncio.Task[Any], Sequence[Any]] = {}
 
 
@@ -154,7 +137,7 @@ class _Gathering:
         return result
 
     def _await(self, task: Task, futures: Sequence[Any]) -> None:
-        attempt = asyncio.create_task(self._result(task, futures[-1]))
+        attempt = asyncio.create_task(self._result(futures[-1]))
         task.attempts[attempt] = futures
         attempt.add_done_callback(lambda attempt: self._came_back(task, attempt))
 
@@ -164,10 +147,6 @@ class _Gathering:
         result = self._waiting.pop(task, None)
         if result is None or result.done() or futures is None:
             return  # another came back before, or nobody waits any more
-        if error is not None and task.stand_in and futures is not task.futures:
-            logger.info("%s: another way to a result failed: %r", self._doing, error)
-            self._waiting[task] = result
-            return
         task.futures = futures
         self._give_up(task)
         if error is None:
@@ -179,7 +158,7 @@ class _Gathering:
 
     def _give_up(self, task: Task) -> None:
         """Want no more of what is under way for a task."""
-        if task.again is None:  # it is the user's own
+        if task.again is None:  # it may be wanted by others
             for attempt in task.attempts:
                 attempt.cancel()
             return
@@ -216,8 +195,7 @@ class _Gathering:
             ((attempt, futures),) = task.attempts.items()
             # Results that are there, and do not come, may be fetched together with one of such a worker.
             there = futures[-1].status == "finished"
-            keys = {future.key for future in futures}.union(task.depends_on())
-            if not attempt.done() and (there or in_hand & keys):
+            if not attempt.done() and (there or in_hand & {future.key for future in futures}):
                 logger.info("%s: a task of a worker that gives no sign of life goes elsewhere, too", self._doing)
                 # Not before what is under way: the worker may only be in one long call.
                 self._await(task, task.again(**self._client.workers.anywhere(), priority=-1))
@@ -228,11 +206,11 @@ def _seen(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-async def _result(client: Any, task: Task, future: Any, *, doing: str, more_deaths: int) -> Any:
+async def _result(client: Any, future: Any, *, doing: str, more_deaths: int) -> Any:
     deaths_left, attempts = more_deaths, 1
     while True:
         try:
-            return await _fetch(client, task, future)
+            return await _fetch(client, future)
         except BlockUnreadable as error:
             if attempts == ATTEMPTS:
                 raise failed_to_read(error) from (error.original or error)
@@ -250,11 +228,8 @@ async def _result(client: Any, task: Task, future: Any, *, doing: str, more_deat
             await client.retry([future], asynchronous=True)
 
 
-async def _fetch(client: Any, task: Task, future: Any) -> Any:
+async def _fetch(client: Any, future: Any) -> Any:
     error = await future.exception(asynchronous=True)
-    if error is not None and not isinstance(error, KilledWorker):
-        with task.naming():
-            if is_harmless(error):
-                await client.gather([future], asynchronous=True)  # raises it with the worker's traceback
-            raise RuntimeError(said(error)) from error
+    if error is not None and not is_harmless(error):  # of what the user has computed himself
+        raise RuntimeError(said(error)) from error
     return (await client.gather([future], asynchronous=True))[0]
