@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import math
 import operator
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -19,7 +21,7 @@ from dask.optimization import cull
 from dask.typing import Key
 
 from dhpo.cluster import Workers
-from dhpo.data.blocks import Block, align, needs_lengths
+from dhpo.data.blocks import Block, BlockMismatch, align, check_lengths, needs_lengths
 from dhpo.data.collections import Chunks, is_future
 from dhpo.data.copies import CopiesWriter
 from dhpo.data.fingerprint import fingerprint
@@ -31,7 +33,7 @@ from dhpo.failures import guarded
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.gathering import ATTEMPTS, AnyWorkerClient, failed_to_read, gather
 from dhpo.room import Room
-from dhpo.worker import single_threaded, worker_state
+from dhpo.worker import forget_run, single_threaded, worker_state
 from dhpo.workspace import Workspace
 
 __all__ = ["Data", "DataPlan", "look_at_data"]
@@ -44,6 +46,8 @@ _CHUNKS_COUNTED = 8
 _VALIDATION_GROUP_BYTES = 8_000_000
 # Where workers share no folder, the rows held out of several blocks are one result, up to this size.
 _TOGETHER_BYTES = 1_000_000
+# For workers to say that they have forgotten what they hold.
+_FORGET_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +76,8 @@ class DataPlan:
         Whether to hash all rows, to know them again.
     classes_given : bool
         Whether the user told the classes: the distinct targets are only compared with them then.
+    by_labels : bool
+        Whether rows of X and y are refused whose labels differ.
     """
 
     X: Chunks
@@ -85,6 +91,7 @@ class DataPlan:
     n_folds: int = 0
     with_digest: bool = False
     classes_given: bool = False
+    by_labels: bool = False
 
 
 @dataclass
@@ -176,6 +183,7 @@ async def look_at_data(
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
     blocks = await _blocks(client, plan.X, plan.y, plan.sample_weight)
+    blocks = [replace(block, by_labels=plan.by_labels) for block in blocks]
     test_size = None
     if plan.validation is None and not plan.n_folds:
         given = plan.test_size
@@ -189,7 +197,30 @@ async def look_at_data(
     check = partial(_check_room, workers, data.split, held_before)
     largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
     await check(specs[largest].nbytes, _rows_of(plan.X, blocks[largest]), None)
-    await _load_all(client, workers, workspace, data, plan, max_resource, check, held_before)
+    try:
+        await _load_all(client, workers, workspace, data, plan, max_resource, check, held_before)
+    except BlockMismatch as mismatch:
+        counted = await _counted(client, plan)
+        if counted is None:
+            raise
+        try:
+            check_lengths(counted.X, counted.y, counted.sample_weight)
+        except ValueError as error:
+            raise ValueError(f"{error} {mismatch}") from None
+        # Workers hold rows that were wrongly put together, and some may still load such rows.
+        before = workspace.rename()
+        with suppress(Exception):
+            await asyncio.wait_for(client.client.run(forget_run, before, on_error="ignore"), _FORGET_SECONDS)
+        return await look_at_data(
+            client,
+            workers,
+            workspace,
+            counted,
+            order_entropy=order_entropy,
+            max_resource=max_resource,
+            shared=shared,
+            held_before=held_before,
+        )
     if plan.validation is not None:
         own = await _blocks(client, *plan.validation, None)
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
@@ -228,6 +259,16 @@ async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunk
         counted.get(y.name, y) if y is not None else None,
         counted.get(sample_weight.name, sample_weight) if sample_weight is not None else None,
     )
+
+
+async def _counted(client: AnyWorkerClient, plan: DataPlan) -> DataPlan | None:
+    """The plan with all rows counted; None if they were known before."""
+    known: dict[str, Any] = {}
+    for chunks in (plan.X, plan.y, plan.sample_weight):
+        if chunks is not None and chunks.lengths is None:
+            tasks = [_submit_count(client, cull(chunks.graph, [k])[0], k, n) for n, k in enumerate(chunks.keys)]
+            known[chunks.name] = chunks.with_lengths(await gather(client, tasks, "counting rows"))
+    return replace(plan, **known, by_labels=True) if known else None
 
 
 async def _check_room(
@@ -364,11 +405,12 @@ async def _load_all(
             raise failed_to_read(first, others) from (first.original or first)
         todo, size = [error.block for error in unreadable], 1
     data.facts = [facts[index] for index in sorted(facts)]
-    errors = [f.error for f in data.facts if f.error]
-    if not plan.classes_given:
-        errors += [f.no_classes for f in data.facts if f.no_classes]
-    if errors:
-        raise ValueError(errors[0])
+    mismatches = [f.error for f in data.facts if f.error]
+    if mismatches:
+        raise BlockMismatch(mismatches[0])
+    no_classes = [f.no_classes for f in data.facts if f.no_classes and not plan.classes_given]
+    if no_classes:
+        raise ValueError(no_classes[0])
     for f in data.facts:
         spec = data.specs[f.index]
         bare = BlockSpec(spec.index) if f.materialised else spec
