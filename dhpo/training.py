@@ -224,7 +224,13 @@ class _Run:
             if not parts.intact:
                 self._take_back(("train", block), found, cohort)
             self._trail.nobody()
+            nbytes = found.rows.nbytes
             del found, parts  # before the next block is loaded
+            self._state.rest()
+            if nbytes > _SMALL_BYTES and not short and self._growth.leaves_no_room(nbytes):
+                short = True
+                for grown in cohort:
+                    self._growth.blame(grown, nbytes)
             blocks_done += 1
             if short or self._time_is_over():
                 break
