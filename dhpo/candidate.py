@@ -41,23 +41,23 @@ class Candidate:
     work : Work
     model : estimator
     outcome : Outcome
-    begins_anew : bool
-        Whether what the step has done for it counts for nothing, because it wrote into rows that it shares with others,
-        or somebody else did.
+    put_off : bool
+        Whether another step does for it what this one was to do: there was no room for its model, or rows that it
+        shares with others were written to, by itself or by somebody else.
     scored_later : bool
-        Whether its score is left to another step, for the same reason.
+        Whether its score alone is left to another step, for the second reason.
     """
 
     work: Work
     model: Any
     outcome: Outcome
-    begins_anew: bool = False
+    put_off: bool = False
     scored_later: bool = False
 
     @property
     def alive(self) -> bool:
         """Whether it can be trained and scored."""
-        return self.outcome.error is None and not self.outcome.lost and not self.begins_anew
+        return self.outcome.error is None and not self.outcome.lost and not self.put_off
 
     def rows(self, rows: Rows) -> Rows:
         """The rows as this trial gets them."""
@@ -65,7 +65,7 @@ class Candidate:
 
     def begin_anew(self) -> None:
         """Take back what the step has done for this trial: another step does it again, on copies of the rows."""
-        self.model, self.begins_anew = None, True
+        self.model, self.put_off = None, True
         self.outcome.calls, self.outcome.error, self.outcome.writes = self.work.start, None, True
 
     def score_later(self) -> None:

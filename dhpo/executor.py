@@ -18,7 +18,7 @@ from dask.typing import Key
 from dhpo.cluster import Workers
 from dhpo.cohorts import Assignment, Ready, plan_steps
 from dhpo.errors import SearchFailed
-from dhpo.events import Checkpoint, DataPrepared, Refitted, StepDone, Stopped
+from dhpo.events import Checkpoint, Refitted, StepDone, Stopped
 from dhpo.failures import said
 from dhpo.folds import is_refit, refit_number
 from dhpo.history import History
@@ -180,7 +180,7 @@ class Executor:
         opened = await open_search(self._client, self._workers, self._workspace, self.job, watch, stopping)
         self._opened: Opened = opened
         self._reads_again = not self._workers.cache_holds(opened.data.nbytes)
-        before = next((event for event in self._history.events if isinstance(event, DataPrepared)), None)
+        before = self._history.prepared
         now = opened.event(self._record.now())
         if before is None:
             self._record.append(now)

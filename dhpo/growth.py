@@ -58,6 +58,7 @@ class Growth:
         self._known: dict[int, tuple[int, int]] = {}
         self._before: int | None = None
         self._began = gate.resident()
+        self._given = 0
 
     def started(self, candidate: Candidate) -> None:
         """Note what the process holds before the first rows, and how large a model is that was trained before."""
@@ -71,8 +72,17 @@ class Growth:
         if self._before is None:
             self._before = self._gate.resident()
 
+    def may_matter(self, nbytes: int) -> bool:
+        """Whether models that keep the rows they are given have kept enough to look, with so many bytes more of them.
+
+        To look takes as long as a call with few rows.
+        """
+        self._given += nbytes
+        return self._given > _GROWN_BYTES
+
     def is_short(self) -> bool:
         """Whether too much is held since models were trained, also without the blocks that nobody uses."""
+        self._given = 0
         # A worker that held too much before has no more room for anybody else if this step ends.
         grown = self._gate.resident() - (self._before or 0)
         return grown > _GROWN_BYTES and self._gate.is_short()
@@ -86,7 +96,7 @@ class Growth:
     def blame(self, candidate: Candidate, block_nbytes: int) -> None:
         """Have a trial fail whose model has grown by a block with each call since it was looked at last."""
         outcome = candidate.outcome
-        if not candidate.alive or candidate.model is None or not block_nbytes:
+        if not candidate.alive or not block_nbytes:
             return
         calls, size = outcome.calls, model_nbytes(candidate.model)
         before, size_before = self._known.get(outcome.trial, (calls, size))

@@ -102,6 +102,11 @@ class History:
         return [row.trial for row in self._sorted() if row.reports]
 
     @property
+    def prepared(self) -> DataPrepared | None:
+        """What the first look at the data found; None before it."""
+        return next((event for event in list(self.events) if isinstance(event, DataPrepared)), None)
+
+    @property
     def best(self) -> Best | None:
         """The trial whose last score is highest; failed trials never are. None before the first score."""
         best: Best | None = None
@@ -196,7 +201,7 @@ class History:
                 "fit_seconds": sum(s.fit_seconds for s in steps),
                 "score_seconds": sum(s.score_seconds for s in steps),
             }
-        prepared = next((e for e in list(self.events) if isinstance(e, DataPrepared)), None)
+        prepared = self.prepared
         n_blocks = prepared.n_blocks if prepared else 0
         blocks_read = sum(s.blocks_read for s in steps) + n_blocks
         return {

@@ -31,7 +31,7 @@ from dhpo.data.rows import Rows, n_rows
 from dhpo.data.unreadable import BlockUnreadable, naming_block
 from dhpo.failures import guarded
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
-from dhpo.gathering import ATTEMPTS, AnyWorkerClient, failed_to_read, gather
+from dhpo.gathering import ATTEMPTS, AnyWorkerClient, Task, failed_to_read, gather
 from dhpo.room import Room
 from dhpo.worker import forget_run, single_threaded, worker_state
 from dhpo.workspace import Workspace
@@ -182,29 +182,29 @@ async def look_at_data(
     ValueError
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
-    blocks = await _blocks(client, plan.X, plan.y, plan.sample_weight)
-    blocks = [replace(block, by_labels=plan.by_labels) for block in blocks]
+    X, y, sample_weight = await _with_lengths(client, plan.X, plan.y, plan.sample_weight)
+    blocks = [replace(block, by_labels=plan.by_labels) for block in align(X, y, sample_weight)]
     test_size = None
     if plan.validation is None and not plan.n_folds:
         given = plan.test_size
-        test_size = given(len(blocks), await _n_rows(client, plan.X)) if callable(given) else given
+        test_size = given(len(blocks), await _n_rows(client, X)) if callable(given) else given
     scratch = str(workspace.scratch) if shared else None
     split = Split(test_size, plan.entropy, scratch, plan.stratified, plan.n_folds)
-    sizes = _known_nbytes(plan, blocks)
+    sizes = _known_nbytes((X, y, sample_weight), blocks)
     specs = [replace(_spec(b, workspace, shared, "block"), nbytes=n) for b, n in zip(blocks, sizes, strict=True)]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
     check = partial(_check_room, workers, data.split, held_before)
     largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
-    await check(specs[largest].nbytes, _rows_of(plan.X, blocks[largest]), None)
+    await check(specs[largest].nbytes, _rows_of(X, blocks[largest]), None)
     try:
         await _load_all(client, workers, workspace, data, plan, max_resource, check, held_before)
     except BlockMismatch as mismatch:
-        counted = await _counted(client, plan)
-        if counted is None:
+        if all(chunks is None or chunks.lengths is not None for chunks in (X, y, sample_weight)):
             raise
+        X, y, sample_weight = await _with_lengths(client, X, y, sample_weight, of_all=True)
         try:
-            check_lengths(counted.X, counted.y, counted.sample_weight)
+            check_lengths(X, y, sample_weight)
         except ValueError as error:
             raise ValueError(f"{error} {mismatch}") from None
         # Workers hold rows that were wrongly put together, and some may still load such rows.
@@ -215,14 +215,14 @@ async def look_at_data(
             client,
             workers,
             workspace,
-            counted,
+            replace(plan, X=X, y=y, sample_weight=sample_weight, by_labels=True),
             order_entropy=order_entropy,
             max_resource=max_resource,
             shared=shared,
             held_before=held_before,
         )
     if plan.validation is not None:
-        own = await _blocks(client, *plan.validation, None)
+        own = align(*await _with_lengths(client, *plan.validation, None))
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
         data.validation_futures = {key: future for block in own for key, future in block.futures.items()}
         if plan.with_digest:
@@ -246,29 +246,27 @@ async def look_at_data(
     return data
 
 
-async def _blocks(client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunks | None) -> list[Block]:
+async def _with_lengths(
+    client: AnyWorkerClient,
+    X: Chunks,
+    y: Chunks | None,
+    sample_weight: Chunks | None,
+    of_all: bool = False,
+) -> tuple[Chunks, Chunks | None, Chunks | None]:
+    """The same collections, those with lengths whose chunks had to be counted to align them; or all of them."""
     counted: dict[str, Chunks] = {}
-    for chunks in needs_lengths(X, y, sample_weight):
+    unknown = [c for c in (X, y, sample_weight) if c is not None and c.lengths is None]
+    for chunks in unknown if of_all else needs_lengths(X, y, sample_weight):
         graphs = [cull(chunks.graph, [key])[0] for key in chunks.keys]
         tasks = [
             _submit_count(client, graph, key, n) for n, (graph, key) in enumerate(zip(graphs, chunks.keys, strict=True))
         ]
         counted[chunks.name] = chunks.with_lengths(await gather(client, tasks, "counting rows"))
-    return align(
+    return (
         counted.get(X.name, X),
         counted.get(y.name, y) if y is not None else None,
         counted.get(sample_weight.name, sample_weight) if sample_weight is not None else None,
     )
-
-
-async def _counted(client: AnyWorkerClient, plan: DataPlan) -> DataPlan | None:
-    """The plan with all rows counted; None if they were known before."""
-    known: dict[str, Any] = {}
-    for chunks in (plan.X, plan.y, plan.sample_weight):
-        if chunks is not None and chunks.lengths is None:
-            tasks = [_submit_count(client, cull(chunks.graph, [k])[0], k, n) for n, k in enumerate(chunks.keys)]
-            known[chunks.name] = chunks.with_lengths(await gather(client, tasks, "counting rows"))
-    return replace(plan, **known, by_labels=True) if known else None
 
 
 async def _check_room(
@@ -293,18 +291,18 @@ def _rows_of(X: Chunks, block: Block) -> int | None:
     return sum(lengths[p.key] if p.start is None or p.stop is None else p.stop - p.start for p in block.parts[0])
 
 
-def _known_nbytes(plan: DataPlan, blocks: Sequence[Block]) -> list[int]:
+def _known_nbytes(collections: Sequence[Chunks | None], blocks: Sequence[Block]) -> list[int]:
     """Bytes of the chunks that each block is made of, as far as their shapes and types tell."""
     known = {
         key: chunks.row_nbytes * length
-        for chunks in (plan.X, plan.y, plan.sample_weight)
+        for chunks in collections
         if chunks is not None and chunks.row_nbytes is not None and chunks.lengths is not None
         for key, length in zip(chunks.keys, chunks.lengths, strict=True)
     }
     return [sum(known.get(piece.key, 0) for part in block.parts for piece in part or ()) for block in blocks]
 
 
-async def _n_rows(client: Any, X: Chunks) -> int:
+async def _n_rows(client: AnyWorkerClient, X: Chunks) -> int:
     """The rows of X; where they are not known, about as many as some of its chunks tell."""
     if X.n_rows is not None:
         return X.n_rows
@@ -315,7 +313,7 @@ async def _n_rows(client: Any, X: Chunks) -> int:
     return math.ceil(sum(found) * len(X.keys) / len(keys))
 
 
-def _submit_count(client: Any, graph: Mapping[Key, Any], key: Key, number: int) -> Any:
+def _submit_count(client: AnyWorkerClient, graph: Mapping[Key, Any], key: Key, number: int) -> Task:
     """Count the rows of one chunk, whose futures go along as dependencies."""
     futures = {k: node for k, node in graph.items() if is_future(node)}
     # As bytes: Dask would take the references inside a graph for dependencies of the task.

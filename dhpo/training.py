@@ -7,7 +7,7 @@ anywhere. It gives back the processor after about `seconds`, wherever it has com
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -40,7 +40,7 @@ __all__ = ["held_before_blocks", "is_timeout", "new_model", "run_step", "timeout
 _FIRST_SCORED = 8
 # Models of a step are written together up to this size, and then one by one.
 _WRITTEN_TOGETHER_BYTES = 32_000_000
-# To look at the memory after each call would take longer than calls that are smaller than this.
+# Models that are smaller than this are taken up without a look at the memory.
 _SMALL_BYTES = 1_000_000
 _TIMEOUT = "TrialTimeout"
 
@@ -139,13 +139,13 @@ class _Run:
     def _has_room(self, work: Work) -> bool:
         """Whether a model can be held beside those that were taken up; one always can."""
         nbytes = _size(work)
-        if not any(candidate.model is not None for candidate in self._candidates) or nbytes < _SMALL_BYTES:
+        if nbytes < _SMALL_BYTES or not any(candidate.model is not None for candidate in self._candidates):
             return True
         return self._state.cache.gate.relieve(2 * nbytes)  # as bytes and as a model
 
     def _left_for_later(self, work: Work) -> Candidate:
         outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint, writes=work.writes)
-        return Candidate(work, None, outcome, scored_later=True)
+        return Candidate(work, None, outcome, put_off=True)
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began
@@ -191,11 +191,7 @@ class _Run:
         for candidate in self._candidates:
             self._growth.started(candidate)
         for call in range(first, self._step.until):
-            cohort = [
-                c
-                for c in self._candidates
-                if c.alive and c.model is not None and c.outcome.calls == call < c.work.target
-            ]
+            cohort = [c for c in self._candidates if c.alive and c.outcome.calls == call < c.work.target]
             if not cohort:
                 self._settle(ahead)  # those who wanted it have failed
                 ahead = None
@@ -215,14 +211,14 @@ class _Run:
                 self._advance(candidate, parts.without(candidate.work.fold))
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
-                large = call == candidate.work.start or found.rows.nbytes > _SMALL_BYTES
-                if large and self._growth.is_short():
+                begins = call == candidate.work.start  # it may take more by itself than all rows
+                if (self._growth.may_matter(found.rows.nbytes) or begins) and self._growth.is_short():
                     short = True  # what is left is for a later step, once the models of this one are stored
                     for grown in cohort:
                         self._growth.blame(grown, found.rows.nbytes)
                     break
             if not parts.intact:
-                self._take_back(("train", block), found, cohort)
+                self._take_back(("train", block), found, cohort, Candidate.begin_anew)
             self._trail.nobody()
             nbytes = found.rows.nbytes
             del found, parts  # before the next block is loaded
@@ -275,20 +271,22 @@ class _Run:
         first = candidate.outcome.calls == 0
         candidate.begin_anew()  # the failed call may have left its model half trained
         if first:
-            candidate.begins_anew = False
+            candidate.put_off = False
             self._make_model(candidate)
             if candidate.alive:
                 self._advance(candidate, rows)
 
-    def _take_back(self, key: Hashable, found: Lookup, cohort: Sequence[Candidate]) -> None:
-        """Let trials begin anew whose rows were written to, by one of them or by another thread, in spite of all locks.
+    def _take_back(
+        self, key: Hashable, found: Lookup, cohort: Iterable[Candidate], undo: Callable[[Candidate], None]
+    ) -> None:
+        """Undo what was done on rows that were written to, by one of a cohort or by another thread, despite all locks.
 
         Nobody can tell which of them it was; all of them get their own copies from now on.
         """
         self._state.cache.discard(key, found.rows)
         for candidate in cohort:
             if not candidate.work.writes:  # those had their own copies
-                candidate.begin_anew()
+                undo(candidate)
 
     def _check_deadline(self, candidate: Candidate) -> None:
         deadline, outcome = self._context.trial_timeout, candidate.outcome
@@ -356,11 +354,8 @@ class _Run:
                     if candidate.due:
                         with self._scoring(candidate):
                             tally.add(candidate.rows(found.rows))
-                if sample(found.rows) != found.seal:  # as of `_take_back`
-                    self._state.cache.discard(key, found.rows)
-                    for candidate, _ in tallies:
-                        if not candidate.work.writes:
-                            candidate.score_later()
+                if sample(found.rows) != found.seal:
+                    self._take_back(key, found, (candidate for candidate, _ in tallies), Candidate.score_later)
                 del found  # before the next group is loaded
         for candidate, tally in (pair for tallies in by_fold.values() for pair in tallies):
             if candidate.due:
@@ -404,7 +399,7 @@ class _Run:
         started = time.perf_counter()
         pickled: dict[int, bytes] = {}
         for candidate in self._candidates:
-            if candidate.alive and candidate.model is not None and candidate.outcome.calls > candidate.work.start:
+            if candidate.alive and candidate.outcome.calls > candidate.work.start:
                 self._growth.refuse_to_pickle(candidate)
                 if not candidate.alive:
                     continue
@@ -415,10 +410,9 @@ class _Run:
                     pickled = {}
         self._store(pickled)
         for candidate in self._candidates:
-            if candidate.alive and candidate.model is not None and candidate.outcome.calls == candidate.work.start:
-                outcome = candidate.outcome
-                if outcome.calls:
-                    self._state.keep_model(outcome.trial, outcome.calls, candidate.model, _size(candidate.work))
+            outcome = candidate.outcome
+            if candidate.alive and outcome.calls == candidate.work.start > 0:
+                self._state.keep_model(outcome.trial, outcome.calls, candidate.model, _size(candidate.work))
         self._meter.store_seconds += time.perf_counter() - started
 
     def _store(self, pickled: Mapping[int, bytes]) -> None:

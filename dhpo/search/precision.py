@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from statistics import median
 
 from dhpo.errors import ImpreciseScoresWarning
-from dhpo.events import DataPrepared
 from dhpo.history import History
 from dhpo.job import Job
 from dhpo.scoring import make_block_scorer
@@ -53,8 +52,7 @@ class Precision:
 
 def precision_of(history: History, job: Job) -> Precision | None:
     """What the scores of a search are worth; None where there are no two to compare."""
-    best, scores = history.best, history.last_scores()
-    prepared = next((event for event in history.events if isinstance(event, DataPrepared)), None)
+    best, prepared, scores = history.best, history.prepared, history.last_scores()
     if best is None or prepared is None or len(scores) < 2:
         return None
     estimator, deciding = unwrap(job.estimator), job.metrics.deciding

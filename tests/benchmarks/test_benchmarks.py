@@ -82,6 +82,6 @@ def test_straggler() -> None:
 def test_calls_to_target() -> None:
     for row in run("calls_to_target.py")["rows"]:
         assert row["same_scores"], "a model that is trained beside the search scores otherwise"
-        reached = sum(math.isfinite(calls) for calls in row["textbook"])
-        if 2 * reached > len(row["textbook"]):
-            assert statistics.median(row["calls"]) <= 1.1 * statistics.median(row["textbook"])
+        # Seed by seed: medians of so few seeds differ by more than is asked where nothing else does.
+        pairs = zip(row["calls"], row["textbook"], strict=True)
+        assert statistics.median([ours / paper for ours, paper in pairs if math.isfinite(paper)]) <= 1.1

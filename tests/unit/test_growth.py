@@ -95,3 +95,10 @@ def test_a_block_that_waits_for_the_rows_of_another_thread_needs_no_room_beside_
     assert not gate.has_room_for_next("train", 100 * MB)
     gate.hold("another thread")
     assert gate.has_room_for_next("train", 100 * MB)
+
+
+def test_memory_is_looked_at_once_models_were_given_rows_that_matter():
+    watched = growth()
+    assert [watched.may_matter(4 * MB) for _ in range(4)] == [False, False, True, True]
+    watched.is_short()
+    assert not watched.may_matter(4 * MB)
