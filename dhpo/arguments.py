@@ -13,9 +13,10 @@ from dask.base import is_dask_collection
 from dask.optimization import cull
 from dask.typing import Key
 
+from dhpo.bringing import bring
 from dhpo.data.collections import Chunks, is_future
 from dhpo.data.numbers import NotNumbers, check_rows
-from dhpo.gathering import gather
+from dhpo.gathering import AnyWorkerClient, gather
 from dhpo.words import counted
 
 __all__ = ["check_first_rows", "check_labels", "computed_arguments"]
@@ -25,28 +26,24 @@ logger = logging.getLogger(__name__)
 _NAMED = 5
 
 
-async def computed_arguments(client: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def computed_arguments(client: AnyWorkerClient, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `partial_fit`, with those computed that are dask collections or futures.
 
     Parameters
     ----------
-    client : distributed.Client
+    client : AnyWorkerClient
     arguments : mapping of str to object
     """
-    values = dict(arguments)
-    for name, value in arguments.items():
-        if is_dask_collection(value) or is_future(value):
-            future = value if is_future(value) else client.compute(value)
-            (values[name],) = await gather(client, [future], f"computing {name}")
-    return values
+    lazy = {name: value for name, value in arguments.items() if is_dask_collection(value) or is_future(value)}
+    return {**arguments, **await bring(client, lazy, f"computing {', '.join(lazy)}")}
 
 
-async def check_first_rows(client: Any, estimator: Any, X: Chunks) -> None:
+async def check_first_rows(client: AnyWorkerClient, estimator: Any, X: Chunks) -> None:
     """Look at the rows of the first chunk.
 
     Parameters
     ----------
-    client : distributed.Client
+    client : AnyWorkerClient
     estimator : estimator
         One that takes numbers alone.
     X : Chunks

@@ -120,6 +120,25 @@ class Workers:
         patience = _SILENT_SECONDS + _SILENT_SECONDS_EACH * len(self._heard)
         return heard.silence if heard is not None and heard.silence > patience else 0.0
 
+    @property
+    def silent(self) -> set[str]:
+        """The workers that give no sign of life, usable or not."""
+        return {address for address in self._present if self.silent_for(address)}
+
+    @property
+    def alive(self) -> list[str]:
+        """The workers that can be used, without those that give no sign of life."""
+        return [address for address in self._workers if not self.silent_for(address)]
+
+    def anywhere(self) -> dict[str, Any]:
+        """Arguments of a client's `submit` for a task that any worker can run."""
+        alive = self.alive
+        # Nobody knows of one that was silent from the start whether it sees the folder.
+        if not alive or self._present - self._paused <= set(alive):
+            return {}
+        # Workers that are restarted have other addresses; but some of those that join may not see the folder.
+        return {"workers": alive, "allow_other_workers": not self.some_see_no_folder}
+
     def was_alive(self, address: str, time: float) -> bool:
         """Whether a worker is known to have given a sign of life after some time of the event loop's clock."""
         heard = self._heard.get(address)
@@ -150,8 +169,11 @@ class Workers:
         return self._workers[address].memory_limit
 
     def smallest(self, most: int) -> dict[str, int]:
-        """The workers with the least memory, and the bytes of each that are data which Dask itself looks after."""
-        chosen = sorted(self._workers, key=lambda address: self._workers[address].memory_limit)[:most]
+        """The workers with the least memory, and the bytes of each that are data which Dask itself looks after.
+
+        None of a worker that gives no sign of life.
+        """
+        chosen = sorted(self.alive, key=lambda address: self._workers[address].memory_limit)[:most]
         return {address: self._workers[address].managed for address in chosen}
 
     @property

@@ -1,18 +1,22 @@
-"""Results of tasks whose workers may die in the meantime."""
+"""Tasks that any worker may run, and their results, whose workers may die or fall silent in the meantime."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
+from dask.typing import Key
 from distributed.scheduler import KilledWorker
 
+from dhpo.cluster import Workers
 from dhpo.data.unreadable import BlockUnreadable
 from dhpo.errors import SearchFailed
+from dhpo.failures import is_harmless, said
 
-__all__ = ["ATTEMPTS", "failed_to_read", "gather"]
+__all__ = ["ATTEMPTS", "AnyWorkerClient", "Task", "failed_to_read", "gather"]
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +25,8 @@ ATTEMPTS = 3
 
 # Of one task, beyond those that Dask allows it: where workers die all the time, many a task is with them by chance.
 _MORE_DEATHS = 4
+# Between two looks at what silent workers have in hand.
+_LOOKS_SECONDS = 0.5
 
 
 def failed_to_read(error: BlockUnreadable, besides: str = "") -> SearchFailed:
@@ -28,43 +34,189 @@ def failed_to_read(error: BlockUnreadable, besides: str = "") -> SearchFailed:
     return SearchFailed(f"{error} (tried {ATTEMPTS} times){besides}")
 
 
-async def gather(client: Any, tasks: Sequence[Any], doing: str) -> list[Any]:
+class Task:
+    """A task that gives the same result wherever, and however often, it runs.
+
+    Parameters
+    ----------
+    futures : sequence of Future
+        What was submitted for it: its result is that of the last, which depends on the others.
+    again : callable, optional
+        Submits it once more, given arguments that say where, and returns its futures; None where that cannot be.
+
+    Attributes
+    ----------
+    futures : sequence of Future
+        Once the result is there, those that it came from.
+    """
+
+    def __init__(self, futures: Sequence[Any], again: Callable[..., Sequence[Any]] | None = None) -> None:
+        self.futures = futures
+        self.again = again
+        self.attempts: dict[asyncio.Task[Any], Sequence[Any]] = {}
+
+
+class AnyWorkerClient:
+    """What a client does for tasks that any worker may run, and that a search cannot go on without.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    workers : Workers
+        Refreshed by a `dhpo.watch.Watch` while results are awaited.
+    """
+
+    def __init__(self, client: Any, workers: Workers) -> None:
+        self.client = client
+        self.workers = workers
+
+    def submit(self, function: Callable[..., Any], *args: Any, **options: Any) -> Task:
+        """Submit a function, as a client does."""
+        return self.send(lambda **where: [self.client.submit(function, *args, **options, **where)])
+
+    def send(self, submit: Callable[..., Sequence[Any]]) -> Task:
+        """Have several tasks submitted that depend on each other, the last of which has the result.
+
+        Parameters
+        ----------
+        submit : callable
+            Passes its arguments on to the client's `submit`, and returns the futures.
+        """
+        return Task(submit(**self.workers.anywhere()), submit)
+
+
+async def gather(
+    client: AnyWorkerClient, tasks: Sequence[Task], doing: str, more_deaths: int = _MORE_DEATHS
+) -> list[Any]:
     """The results of all tasks, each fetched when it is there: what is home is not lost with its worker.
+
+    What a worker has in hand that gives no sign of life goes to another, too, once: if it is the task itself that
+    silences its workers, it is not to silence all of them. What comes back first counts.
 
     Without a deadline: blocks may take long to load. It is awaited under a `dhpo.watch.Watch`, which has one for
     clusters that are gone.
 
     Parameters
     ----------
-    client : distributed.Client
-    tasks : sequence of Future
+    client : AnyWorkerClient
+    tasks : sequence of Task
     doing : str
         What the tasks do, for the error.
+    more_deaths : int
+        Of workers with one task in hand, beyond those that Dask allows.
 
     Raises
     ------
     SearchFailed
         If workers keep dying with a task in hand, or a block cannot be read.
     """
-    results = [asyncio.create_task(_result(client, task, doing)) for task in tasks]
+    gathering = _Gathering(client, partial(_result, client.client, doing=doing, more_deaths=more_deaths), doing)
+    results = [gathering.begin(task) for task in tasks]
+    copying = asyncio.create_task(gathering.copy_silent())
     try:
         return await asyncio.gather(*results)
+    except BaseException:
+        gathering.give_up_all()
+        raise
     finally:
-        for result in results:
+        copying.cancel()
+
+
+class _Gathering:
+    """The results that are yet to come."""
+
+    def __init__(self, client: AnyWorkerClient, result: Callable[..., Coroutine[Any, Any, Any]], doing: str) -> None:
+        self._client = client
+        self._result = result
+        self._doing = doing
+        self._waiting: dict[Task, asyncio.Future[Any]] = {}
+
+    def begin(self, task: Task) -> asyncio.Future[Any]:
+        result = self._waiting[task] = asyncio.get_running_loop().create_future()
+        self._await(task, task.futures)
+        return result
+
+    def _await(self, task: Task, futures: Sequence[Any]) -> None:
+        attempt = asyncio.create_task(self._result(futures[-1]))
+        task.attempts[attempt] = futures
+        attempt.add_done_callback(lambda attempt: self._came_back(task, attempt))
+
+    def _came_back(self, task: Task, attempt: asyncio.Task[Any]) -> None:
+        futures = task.attempts.pop(attempt, None)
+        error = asyncio.CancelledError() if attempt.cancelled() else attempt.exception()
+        result = self._waiting.pop(task, None)
+        if result is None or result.done() or futures is None:
+            return  # another came back before, or nobody waits any more
+        task.futures = futures
+        self._give_up(task)
+        if error is None:
+            result.set_result(attempt.result())
+        elif isinstance(error, asyncio.CancelledError):
             result.cancel()
+        else:
+            result.set_exception(error)
+
+    def _give_up(self, task: Task) -> None:
+        """Want no more of what is under way for a task."""
+        if task.again is None:  # it may be wanted by others
+            for attempt in task.attempts:
+                attempt.cancel()
+            return
+        # Only the futures: what is awaited inside of Dask would complain of an exception that nobody retrieves.
+        futures = [future for futures in task.attempts.values() for future in futures]
+        if futures and self._client.client.status == "running":
+            cancelling = self._client.client.cancel(futures, asynchronous=True, force=True)
+            asyncio.ensure_future(cancelling).add_done_callback(_seen)
+
+    def give_up_all(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for task in waiting:
+            self._give_up(task)
+
+    async def copy_silent(self) -> None:
+        """Send what silent workers have in hand to others, too; until it is cancelled."""
+        workers = self._client.workers
+        while True:
+            await asyncio.sleep(_LOOKS_SECONDS)
+            silent = workers.silent
+            if not silent or not workers.alive:
+                continue
+            client = self._client.client
+            try:
+                in_hand = [await client.processing(sorted(silent)), await client.has_what(sorted(silent))]
+            except Exception:  # the watch finds out what is the matter with the scheduler
+                continue
+            self._copy({key for by_worker in in_hand for keys in by_worker.values() for key in keys})
+
+    def _copy(self, in_hand: set[Key]) -> None:
+        for task in list(self._waiting):
+            if task.again is None or len(task.attempts) != 1:
+                continue
+            ((attempt, futures),) = task.attempts.items()
+            # Results that are there, and do not come, may be fetched together with one of such a worker.
+            there = futures[-1].status == "finished"
+            if not attempt.done() and (there or in_hand & {future.key for future in futures}):
+                logger.info("%s: a task of a worker that gives no sign of life goes elsewhere, too", self._doing)
+                # Not before what is under way: the worker may only be in one long call.
+                self._await(task, task.again(**self._client.workers.anywhere(), priority=-1))
 
 
-async def _result(client: Any, task: Any, doing: str) -> Any:
-    deaths_left, attempts = _MORE_DEATHS, 1
+def _seen(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+async def _result(client: Any, future: Any, *, doing: str, more_deaths: int) -> Any:
+    deaths_left, attempts = more_deaths, 1
     while True:
         try:
-            return (await client.gather([task], asynchronous=True))[0]
+            return await _fetch(client, future)
         except BlockUnreadable as error:
             if attempts == ATTEMPTS:
                 raise failed_to_read(error) from (error.original or error)
             logger.warning("%s: attempt %d of %d: %s", doing, attempts, ATTEMPTS, error)
             attempts += 1
-            await client.retry([task], asynchronous=True)
+            await client.retry([future], asynchronous=True)
         except KilledWorker as error:
             if not deaths_left:
                 raise SearchFailed(
@@ -73,4 +225,11 @@ async def _result(client: Any, task: Any, doing: str) -> Any:
                 ) from error
             logger.warning("%s: beginning again what died with its workers: %s", doing, error)
             deaths_left -= 1
-            await client.retry([task], asynchronous=True)
+            await client.retry([future], asynchronous=True)
+
+
+async def _fetch(client: Any, future: Any) -> Any:
+    error = await future.exception(asynchronous=True)
+    if error is not None and not is_harmless(error):  # of what the user has computed himself
+        raise RuntimeError(said(error)) from error
+    return (await client.gather([future], asynchronous=True))[0]

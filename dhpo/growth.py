@@ -57,10 +57,12 @@ class Growth:
         self._gate = gate
         self._known: dict[int, tuple[int, int]] = {}
         self._before: int | None = None
+        self._began = gate.resident()
         self._given = 0
 
     def started(self, candidate: Candidate) -> None:
-        """Note how large a model is that was trained before this step."""
+        """Note what the process holds before the first rows, and how large a model is that was trained before."""
+        self._began = self._gate.resident()
         checkpoint = candidate.work.checkpoint
         if candidate.work.start and checkpoint is not None:
             self._known[candidate.work.trial] = (candidate.work.start, checkpoint.length)
@@ -84,6 +86,12 @@ class Growth:
         # A worker that held too much before has no more room for anybody else if this step ends.
         grown = self._gate.resident() - (self._before or 0)
         return grown > _GROWN_BYTES and self._gate.is_short()
+
+    def leaves_no_room(self, nbytes: int) -> bool:
+        """Whether another block does not fit since models were trained, now that the rows of the last are given up."""
+        if self._gate.resident() - self._began <= _GROWN_BYTES or self._gate.has_room_for_next("train", nbytes):
+            return False
+        return self._gate.resident() - self._began > _GROWN_BYTES
 
     def blame(self, candidate: Candidate, block_nbytes: int) -> None:
         """Have a trial fail whose model has grown by a block with each call since it was looked at last."""

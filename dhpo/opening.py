@@ -14,7 +14,7 @@ from dhpo.arguments import check_first_rows, check_labels, computed_arguments
 from dhpo.cluster import Workers
 from dhpo.errors import JournalError, WorkersLost
 from dhpo.events import DataPrepared
-from dhpo.gathering import ATTEMPTS
+from dhpo.gathering import ATTEMPTS, AnyWorkerClient
 from dhpo.job import Job, has_optional_classes
 from dhpo.preparation import Data, look_at_data
 from dhpo.scoring import make_block_scorer
@@ -104,11 +104,12 @@ async def open_search(
 async def _look(
     client: Any, workers: Workers, workspace: Workspace, job: Job, shared: bool
 ) -> tuple[Data, dict[str, Any]]:
-    fit_kwargs = await computed_arguments(client, job.fit_kwargs)
+    for_any = AnyWorkerClient(client, workers)
+    fit_kwargs = await computed_arguments(for_any, job.fit_kwargs)
     if job.look_at_values:
-        await check_first_rows(client, unwrap(job.estimator), job.data.X)
+        await check_first_rows(for_any, unwrap(job.estimator), job.data.X)
     data = await look_at_data(
-        client,
+        for_any,
         workers,
         workspace,
         job.data,

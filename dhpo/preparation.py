@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import math
 import operator
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -19,7 +21,7 @@ from dask.optimization import cull
 from dask.typing import Key
 
 from dhpo.cluster import Workers
-from dhpo.data.blocks import Block, align, needs_lengths
+from dhpo.data.blocks import Block, BlockMismatch, align, check_lengths, needs_lengths
 from dhpo.data.collections import Chunks, is_future
 from dhpo.data.copies import CopiesWriter
 from dhpo.data.fingerprint import fingerprint
@@ -29,9 +31,9 @@ from dhpo.data.rows import Rows, n_rows
 from dhpo.data.unreadable import BlockUnreadable, naming_block
 from dhpo.failures import guarded
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
-from dhpo.gathering import ATTEMPTS, failed_to_read, gather
+from dhpo.gathering import ATTEMPTS, AnyWorkerClient, Task, failed_to_read, gather
 from dhpo.room import Room
-from dhpo.worker import single_threaded, worker_state
+from dhpo.worker import forget_run, single_threaded, worker_state
 from dhpo.workspace import Workspace
 
 __all__ = ["Data", "DataPlan", "look_at_data"]
@@ -44,6 +46,8 @@ _CHUNKS_COUNTED = 8
 _VALIDATION_GROUP_BYTES = 8_000_000
 # Where workers share no folder, the rows held out of several blocks are one result, up to this size.
 _TOGETHER_BYTES = 1_000_000
+# For workers to say that they have forgotten what they hold.
+_FORGET_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +76,8 @@ class DataPlan:
         Whether to hash all rows, to know them again.
     classes_given : bool
         Whether the user told the classes: the distinct targets are only compared with them then.
+    by_labels : bool
+        Whether rows of X and y are refused whose labels differ.
     """
 
     X: Chunks
@@ -85,6 +91,7 @@ class DataPlan:
     n_folds: int = 0
     with_digest: bool = False
     classes_given: bool = False
+    by_labels: bool = False
 
 
 @dataclass
@@ -139,7 +146,7 @@ class Data:
 
 
 async def look_at_data(
-    client: Any,
+    client: AnyWorkerClient,
     workers: Workers,
     workspace: Workspace,
     plan: DataPlan,
@@ -153,7 +160,7 @@ async def look_at_data(
 
     Parameters
     ----------
-    client : distributed.Client
+    client : AnyWorkerClient
     workers : Workers
     workspace : Workspace
     plan : DataPlan
@@ -176,7 +183,7 @@ async def look_at_data(
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
     X, y, sample_weight = await _with_lengths(client, plan.X, plan.y, plan.sample_weight)
-    blocks = align(X, y, sample_weight)
+    blocks = [replace(block, by_labels=plan.by_labels) for block in align(X, y, sample_weight)]
     test_size = None
     if plan.validation is None and not plan.n_folds:
         given = plan.test_size
@@ -190,7 +197,30 @@ async def look_at_data(
     check = partial(_check_room, workers, data.split, held_before)
     largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
     await check(specs[largest].nbytes, _rows_of(X, blocks[largest]), None)
-    await _load_all(client, workers, workspace, data, plan, max_resource, check, held_before)
+    try:
+        await _load_all(client, workers, workspace, data, plan, max_resource, check, held_before)
+    except BlockMismatch as mismatch:
+        if all(chunks is None or chunks.lengths is not None for chunks in (X, y, sample_weight)):
+            raise
+        X, y, sample_weight = await _with_lengths(client, X, y, sample_weight, of_all=True)
+        try:
+            check_lengths(X, y, sample_weight)
+        except ValueError as error:
+            raise ValueError(f"{error} {mismatch}") from None
+        # Workers hold rows that were wrongly put together, and some may still load such rows.
+        before = workspace.rename()
+        with suppress(Exception):
+            await asyncio.wait_for(client.client.run(forget_run, before, on_error="ignore"), _FORGET_SECONDS)
+        return await look_at_data(
+            client,
+            workers,
+            workspace,
+            replace(plan, X=X, y=y, sample_weight=sample_weight, by_labels=True),
+            order_entropy=order_entropy,
+            max_resource=max_resource,
+            shared=shared,
+            held_before=held_before,
+        )
     if plan.validation is not None:
         own = align(*await _with_lengths(client, *plan.validation, None))
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
@@ -217,11 +247,16 @@ async def look_at_data(
 
 
 async def _with_lengths(
-    client: Any, X: Chunks, y: Chunks | None, sample_weight: Chunks | None
+    client: AnyWorkerClient,
+    X: Chunks,
+    y: Chunks | None,
+    sample_weight: Chunks | None,
+    of_all: bool = False,
 ) -> tuple[Chunks, Chunks | None, Chunks | None]:
-    """The same collections, those with lengths whose chunks had to be counted to align them."""
+    """The same collections, those with lengths whose chunks had to be counted to align them; or all of them."""
     counted: dict[str, Chunks] = {}
-    for chunks in needs_lengths(X, y, sample_weight):
+    unknown = [c for c in (X, y, sample_weight) if c is not None and c.lengths is None]
+    for chunks in unknown if of_all else needs_lengths(X, y, sample_weight):
         graphs = [cull(chunks.graph, [key])[0] for key in chunks.keys]
         tasks = [
             _submit_count(client, graph, key, n) for n, (graph, key) in enumerate(zip(graphs, chunks.keys, strict=True))
@@ -267,7 +302,7 @@ def _known_nbytes(collections: Sequence[Chunks | None], blocks: Sequence[Block])
     return [sum(known.get(piece.key, 0) for part in block.parts for piece in part or ()) for block in blocks]
 
 
-async def _n_rows(client: Any, X: Chunks) -> int:
+async def _n_rows(client: AnyWorkerClient, X: Chunks) -> int:
     """The rows of X; where they are not known, about as many as some of its chunks tell."""
     if X.n_rows is not None:
         return X.n_rows
@@ -278,7 +313,7 @@ async def _n_rows(client: Any, X: Chunks) -> int:
     return math.ceil(sum(found) * len(X.keys) / len(keys))
 
 
-def _submit_count(client: Any, graph: Mapping[Key, Any], key: Key, number: int) -> Any:
+def _submit_count(client: AnyWorkerClient, graph: Mapping[Key, Any], key: Key, number: int) -> Task:
     """Count the rows of one chunk, whose futures go along as dependencies."""
     futures = {k: node for k, node in graph.items() if is_future(node)}
     # As bytes: Dask would take the references inside a graph for dependencies of the task.
@@ -286,7 +321,7 @@ def _submit_count(client: Any, graph: Mapping[Key, Any], key: Key, number: int) 
     return client.submit(_count, rest, key, number, list(futures), list(futures.values()), pure=False)
 
 
-async def _digests(client: Any, data: Data) -> str:
+async def _digests(client: AnyWorkerClient, data: Data) -> str:
     """Hash the validation rows of the user."""
     tasks = []
     for (spec,) in data.validation:
@@ -320,7 +355,7 @@ def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockS
 
 
 async def _load_all(
-    client: Any,
+    client: AnyWorkerClient,
     workers: Workers,
     workspace: Workspace,
     data: Data,
@@ -342,13 +377,12 @@ async def _load_all(
         with_digest=plan.with_digest,
         return_validation=_validation_travels(data.split),
     )
-    where = workers.addresses if workers.some_see_no_folder else None
     facts: dict[int, BlockFacts] = {}
     todo = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
     if not any(spec.nbytes for spec in data.specs) and len(todo) > 1:
         held = await held_before()
         # Nobody knows how large a block is: one alone tells, before a worker loads as many as it has threads.
-        (first_found,) = await _load_some(client, workspace.run, load, data, [todo[:1]], where)
+        (first_found,) = await _load_some(client, workspace.run, load, data, [todo[:1]])
         if first_found.unreadable is None:
             facts[first_found.index] = first_found
             todo = todo[1:]
@@ -357,7 +391,7 @@ async def _load_all(
     size = _blocks_of_a_task(data, workers)
     for attempt in range(1, ATTEMPTS + 1):
         batches = [todo[i : i + size] for i in range(0, len(todo), size)]
-        found = await _load_some(client, workspace.run, load, data, batches, where)
+        found = await _load_some(client, workspace.run, load, data, batches)
         facts.update((f.index, f) for f in found if f.unreadable is None)
         unreadable = [f.unreadable for f in found if f.unreadable is not None]
         if not unreadable:
@@ -369,11 +403,12 @@ async def _load_all(
             raise failed_to_read(first, others) from (first.original or first)
         todo, size = [error.block for error in unreadable], 1
     data.facts = [facts[index] for index in sorted(facts)]
-    errors = [f.error for f in data.facts if f.error]
-    if not plan.classes_given:
-        errors += [f.no_classes for f in data.facts if f.no_classes]
-    if errors:
-        raise ValueError(errors[0])
+    mismatches = [f.error for f in data.facts if f.error]
+    if mismatches:
+        raise BlockMismatch(mismatches[0])
+    no_classes = [f.no_classes for f in data.facts if f.no_classes and not plan.classes_given]
+    if no_classes:
+        raise ValueError(no_classes[0])
     for f in data.facts:
         spec = data.specs[f.index]
         bare = BlockSpec(spec.index) if f.materialised else spec
@@ -398,28 +433,27 @@ def _blocks_of_a_task(data: Data, workers: Workers) -> int:
 
 
 async def _load_some(
-    client: Any, run: str, load: Any, data: Data, batches: Sequence[Sequence[int]], where: Sequence[str] | None
+    client: AnyWorkerClient, run: str, load: Any, data: Data, batches: Sequence[Sequence[int]]
 ) -> list[BlockFacts]:
     """Load blocks once, a task for each batch."""
-    tasks = []
-    for indices in batches:
+    with_rows = _validation_travels(data.split)
+
+    def submit(indices: Sequence[int], **where: Any) -> list[Any]:
         specs = [data.specs[i] for i in indices]
         names = [key for spec in specs for key in spec.supplied]
         values = [data.futures[key] for key in names]
         key = f"load-{run}-{uuid.uuid4().hex}"
-        tasks.append(client.submit(load, specs, names, values, key=key, workers=where, pure=False))
-    with_rows = _validation_travels(data.split)
-    heads = tasks if not with_rows else [client.submit(operator.itemgetter(0), task, pure=False) for task in tasks]
-    try:
-        results = await gather(client, heads, "looking at the data")
-    except BaseException:
-        await client.cancel(tasks, asynchronous=True, force=True)  # sends a message, and awaits no answer
-        raise
+        loading = client.client.submit(load, specs, names, values, key=key, pure=False, **where)
+        if not with_rows:
+            return [loading]
+        held_out, facts = (client.client.submit(operator.itemgetter(n), loading, pure=False, **where) for n in (1, 0))
+        return [loading, held_out, facts]
+
+    tasks = [client.send(partial(submit, indices)) for indices in batches]
+    results = await gather(client, tasks, "looking at the data")
     if with_rows:
         for indices, task in zip(batches, tasks, strict=True):
-            data.validation_futures[HELD_OUT, indices[0], len(indices)] = client.submit(
-                operator.itemgetter(1), task, pure=False
-            )
+            data.validation_futures[HELD_OUT, indices[0], len(indices)] = task.futures[1]
             data.held_out_by.update((index, (HELD_OUT, indices[0], len(indices))) for index in indices)
     return [facts for result in results for facts in result]
 

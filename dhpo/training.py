@@ -21,7 +21,7 @@ from dhpo.candidate import Candidate, Meter, failures_of
 from dhpo.crumbs import CrumbTrail, read_crumb
 from dhpo.data.cache import Lookup
 from dhpo.data.lending import is_refused_write, lent_value, sample
-from dhpo.data.memory import held_besides_blocks
+from dhpo.data.memory import free_heap, held_besides_blocks
 from dhpo.data.reader import BlockSpec, FoldedRows, load_fold, load_training, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.events import StepStats
@@ -77,6 +77,7 @@ def held_before_blocks(estimator: bytes) -> int:
     """
     with suppress(Exception):  # whatever is wrong with it shows in its trials
         cloudpickle.loads(estimator)
+    free_heap()  # what is left of the first rows that were looked at
     return held_besides_blocks()
 
 
@@ -220,7 +221,13 @@ class _Run:
             if not parts.intact:
                 self._take_back(("train", block), found, cohort, Candidate.begin_anew)
             self._trail.nobody()
+            nbytes = found.rows.nbytes
             del found, parts  # before the next block is loaded
+            self._state.rest()
+            if nbytes > _SMALL_BYTES and not short and self._growth.leaves_no_room(nbytes):
+                short = True
+                for grown in cohort:
+                    self._growth.blame(grown, nbytes)
             blocks_done += 1
             if short or self._time_is_over():
                 break

@@ -57,6 +57,11 @@ class Workspace:
             self.scratch.mkdir(mode=0o700)
             (self.path / "token").write_text(self._token)
 
+    def rename(self) -> str:
+        """Go by another name from now on, under which workers hold nothing; return the one before."""
+        before, self.run = self.run, uuid.uuid4().hex[:12]
+        return before
+
     def crumb(self, step: int, shared: bool) -> str:
         """The file for the breadcrumbs of a step: in this folder, or else in the temporary folder of its worker."""
         name = f"dhpo-{self.run}-{step}.crumb"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import dask
 import dask.array as da
 from dask.utils import format_bytes
 
+from dhpo.bringing import bring, measure
 from dhpo.crossval.job import FitData, LazyInput
-from dhpo.data.collections import is_delayed, is_lazy
-from dhpo.data.rows import concatenate, nbytes
+from dhpo.data.collections import is_lazy
+from dhpo.data.rows import nbytes
+from dhpo.gathering import AnyWorkerClient
 
 __all__ = ["collect", "refuse_what_does_not_fit"]
 
@@ -20,12 +21,12 @@ _COPIES = 3
 _SHARE_OF_MEMORY = 0.6
 
 
-async def collect(client: Any, lazy: LazyInput, memory: int) -> tuple[Any, Any, dict[str, Any]]:
+async def collect(client: AnyWorkerClient, lazy: LazyInput, memory: int) -> tuple[Any, Any, dict[str, Any]]:
     """Compute the collections on the cluster and bring them here; awaited under a `Watch`, for it has no deadline.
 
     Parameters
     ----------
-    client : distributed.Client
+    client : AnyWorkerClient
     lazy : LazyInput
     memory : int
         Bytes of the smallest worker.
@@ -38,32 +39,18 @@ async def collect(client: Any, lazy: LazyInput, memory: int) -> tuple[Any, Any, 
     ------
     ValueError
         If they do not fit a worker; where their size is not known it is computed first.
+    SearchFailed
+        If a chunk cannot be computed.
     """
     given = (("X", lazy.X), ("y", lazy.y), *lazy.params.items())
-    collections = {name: _as_one(value) for name, value in given if is_lazy(value)}
+    collections = {name: value for name, value in given if is_lazy(value)}
     known = {name: v.nbytes if isinstance(v, da.Array) else math.nan for name, v in collections.items()}
-    unknown = [name for name, size in known.items() if math.isnan(size)]
-    if unknown:
-        sizes = client.compute([_size(collections[name]) for name in unknown])
-        known.update(zip(unknown, await client.gather(sizes, asynchronous=True), strict=True))
+    unknown = {name: collections[name] for name, size in known.items() if math.isnan(size)}
+    known.update(await measure(client, unknown, nbytes, "finding out how large the data is"))
     _check(int(sum(known.values())), memory)
-    # One by one: Dask gives collections of different types that it computes together back in another order.
-    futures = [client.compute(collection) for collection in collections.values()]
-    values = dict(zip(collections, await client.gather(futures, asynchronous=True), strict=True))
+    values = await bring(client, collections, "collecting the data")
     params = {name: values.get(name, value) for name, value in lazy.params.items()}
     return values.get("X", lazy.X), values.get("y", lazy.y), params
-
-
-def _as_one(value: Any) -> Any:
-    return dask.delayed(concatenate)(list(value)) if isinstance(value, list | tuple) else value
-
-
-def _size(collection: Any) -> Any:
-    if is_delayed(collection):
-        return dask.delayed(nbytes)(collection)
-    parts = collection.to_delayed()
-    parts = parts.ravel() if hasattr(parts, "ravel") else parts
-    return dask.delayed(sum)([dask.delayed(nbytes)(part) for part in parts])
 
 
 def refuse_what_does_not_fit(data: FitData, memory: int) -> None:

@@ -1,4 +1,4 @@
-"""Where fits may go, and those that are begun elsewhere, too, because their workers give no sign of life."""
+"""Fits that are begun elsewhere, too, because their workers give no sign of life."""
 
 from __future__ import annotations
 
@@ -32,21 +32,9 @@ class Elsewhere:
         self._asking: asyncio.Task[set[Any]] | None = None
 
     @property
-    def _silent(self) -> set[str]:
-        return {address for address in self._workers.addresses if self._workers.silent_for(address)}
-
-    @property
     def all_silent(self) -> bool:
         """Whether no worker gives a sign of life."""
-        return len(self._silent) == len(self._workers)
-
-    @property
-    def where(self) -> list[str] | None:
-        """The workers that a task may go to; None for any."""
-        silent = self._silent
-        if not silent and not self._workers.some_see_no_folder:
-            return None
-        return [address for address in self._workers.addresses if address not in silent] or self._workers.addresses
+        return not self._workers.alive
 
     async def works_of_silent(self, running: Iterable[tuple[Any, list[Work]]]) -> list[Work]:
         """What silent workers have in hand, once: others that would idle do it, too, and what comes back first counts.
@@ -55,7 +43,7 @@ class Elsewhere:
         ----------
         running : iterable of (Future, list of Work)
         """
-        silent = self._silent
+        silent = self._workers.silent
         if not silent or self.all_silent:
             return []
         if self._asking is None:

@@ -35,6 +35,7 @@ from dhpo.events import (
 )
 from dhpo.failures import in_thread
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.gathering import AnyWorkerClient, gather
 from dhpo.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import Observers
@@ -94,6 +95,7 @@ class FitExecutor:
         self._record = FitRecord(history, observers, journal)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._running: dict[asyncio.Task[Any], tuple[Any, list[Work]]] = {}
+        self._for_any = AnyWorkerClient(client, self._workers)
         self._elsewhere = Elsewhere(client, self._workers)
         self._background: set[asyncio.Task[Any]] = set()
         self._again: set[tuple[int, int]] = set()
@@ -166,7 +168,7 @@ class FitExecutor:
         if data is None:
             if search.lazy is None:
                 raise RuntimeError("a search needs data, or where to collect it from")
-            collecting = collect(self._client, search.lazy, memory)
+            collecting = collect(self._for_any, search.lazy, memory)
             X, y, params = await watch.during(collecting, stopping, "collecting the data")
             # The user's splitter, and later his `refit`, take the time that they take.
             data = await in_thread(search.make_data, X, y, params)
@@ -244,10 +246,10 @@ class FitExecutor:
                 works,
                 _SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER,
                 key=f"fit-{self._workspace.run}-{self._n_tasks}",
-                workers=self._elsewhere.where,
                 priority=-self._n_tasks,
                 retries=2,
                 pure=False,
+                **self._workers.anywhere(),
             )
             self._n_tasks += 1
             self._running[asyncio.create_task(self._result_of(future))] = (future, works)
@@ -344,18 +346,11 @@ class FitExecutor:
         if stored is not None:
             self.best_model, self.refit_time = stored
             return
-        future = self._client.submit(
-            refit,
-            self._workspace.run,
-            self._source,
-            results["params"][best],
-            key=f"refit-{self._workspace.run}",
-            workers=self._elsewhere.where,
-            retries=2,
-            pure=False,
+        doing = "fitting the best on all rows"
+        task = self._for_any.submit(
+            refit, self._workspace.run, self._source, results["params"][best], retries=2, pure=False
         )
-        fitting = self._watching.during(self._result_of(future), stopping, "fitting the best on all rows")
-        fitted = await fitting
+        (fitted,) = await self._watching.during(gather(self._for_any, [task], doing, 0), stopping, doing)
         if fitted.raised is not None:
             reraise(fitted.raised)
         self.best_model, self.refit_time = await in_thread(cloudpickle.loads, fitted.model), fitted.seconds

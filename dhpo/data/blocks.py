@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import cloudpickle
 import dask
+import pandas as pd
 from dask.optimization import cull
 from dask.typing import Key
 
@@ -44,23 +45,26 @@ class Block:
         The pieces of X, y and sample_weight.
     futures : mapping of key to Future
         Nodes of the graph that are data on the cluster; `load` wants their results.
+    by_labels : bool
+        Whether rows of X and y are refused whose labels differ: their chunks were cut by counted rows alone.
     """
 
     index: int
     graph: Mapping[Key, Any]
     parts: tuple[tuple[Piece, ...] | None, ...]
     futures: Mapping[Key, Any] = field(default_factory=dict)
+    by_labels: bool = False
 
     def dumps(self) -> bytes:
         """The block as bytes, without its futures."""
-        data: bytes = cloudpickle.dumps((self.index, dict(self.graph), self.parts), protocol=5)
+        data: bytes = cloudpickle.dumps((self.index, dict(self.graph), self.parts, self.by_labels), protocol=5)
         return data
 
     @staticmethod
     def loads(data: bytes) -> Block:
         """The block that `dumps` wrote."""
-        index, graph, parts = cloudpickle.loads(data)
-        return Block(index, graph, parts)
+        index, graph, parts, by_labels = cloudpickle.loads(data)
+        return Block(index, graph, parts, by_labels=by_labels)
 
     def load(self, supplied: Mapping[Key, Any] | None = None) -> Rows:
         """Compute the rows in this thread.
@@ -73,12 +77,14 @@ class Block:
         Raises
         ------
         BlockMismatch
-            If X, y and sample_weight do not have the same number of rows.
+            If X, y and sample_weight do not have the same number of rows, or rows of other labels.
         """
         graph = {**self.graph, **(supplied or {})}
         keys = list(dict.fromkeys(piece.key for part in self.parts if part for piece in part))
         values = dict(zip(keys, dask.get(graph, keys), strict=True))
         X, y, weight = (None if part is None else concatenate([_cut(values, p) for p in part]) for part in self.parts)
+        if self.by_labels:
+            self._check_labels(values, {"X": X, "y": y, "sample_weight": weight})
         rows = Rows(X, as_target(y), as_target(weight))
         for name, part in (("y", rows.y), ("sample_weight", rows.sample_weight)):
             if part is not None and n_rows(part) != len(rows):
@@ -88,6 +94,31 @@ class Block:
                     f"{name} {n_rows(part)}."
                 )
         return rows
+
+    def _check_labels(self, values: Mapping[Key, Any], rows: Mapping[str, Any]) -> None:
+        found = {
+            name: rows[name].index
+            for name, part in zip(rows, self.parts, strict=True)
+            if part and all(_has_labels(values[piece.key]) for piece in part)
+        }
+        for name in found.keys() - {"X"}:
+            if "X" in found and not found["X"].equals(found[name]):
+                raise BlockMismatch(
+                    f"rows of X and {name} go together by their positions, but those of block {self.index} have other "
+                    f"labels (X: {_few(found['X'])}; {name}: {_few(found[name])}), and the partitions of X and {name} "
+                    "are of other lengths. If the rows are in the same order, say so by reset_index(drop=True) of "
+                    "both; else bring them into one."
+                )
+
+
+def _has_labels(chunk: Any) -> bool:
+    """Whether the index of a frame is more than the positions of the rows in this chunk."""
+    index = getattr(chunk, "index", None) if hasattr(chunk, "iloc") else None
+    return index is not None and not (isinstance(index, pd.RangeIndex) and index.start == 0)
+
+
+def _few(index: pd.Index) -> str:
+    return ", ".join(map(str, index[:3])) + (", ..." if len(index) > 3 else "")
 
 
 def _cut(values: Mapping[Key, Any], piece: Piece) -> Any:
@@ -103,7 +134,7 @@ def needs_lengths(X: Chunks, *others: Chunks | None) -> list[Chunks]:
         known = {c.lengths for c in (X, *present) if c.lengths is not None}
         divisions = {c.divisions for c in (X, *present) if c.divisions is not None}
         if not unknown or (len(known) <= 1 and len(divisions) <= 1):
-            return []  # equal, or presumably so: `Block.load` finds out
+            return []  # equal, or presumably so: `Block.load` finds out, and they are counted then
     return [c for c in (X, *present) if c.lengths is None]
 
 

@@ -108,6 +108,22 @@ class MemoryGate:
                 evicts.evict_idle(lambda: self.resident() <= most)
         return self.resident() > most
 
+    def has_room_for_next(self, kind: str, expected: int) -> bool:
+        """Whether this thread, which holds no rows, can load some and leave Dask no reason to pause the worker.
+
+        What others hold, or load, is no matter: the load waits for them.
+        """
+        most = int(self.memory_limit * _SHORT_SHARE)
+        with self._changed:
+            me = threading.get_ident()
+            coming = 0 if (self._holders | self._loading.keys()) - {me} else self._need(kind, expected)
+            if self.resident() + coming <= most:
+                return True
+            for evicts in list(self._caches):
+                evicts.evict_idle(lambda: self.resident() + coming <= most)
+            free_heap()
+        return self.resident() + coming <= most
+
     def _evict_idle(self, nbytes: int) -> None:
         for evicts in list(self._caches):
             evicts.evict_idle(lambda: self._fits(nbytes, self._ceiling))

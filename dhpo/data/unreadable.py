@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from dhpo.data.blocks import BlockMismatch
+from dhpo.failures import is_harmless, said
 
 __all__ = ["BlockUnreadable", "naming_block"]
 
@@ -28,42 +29,56 @@ class BlockUnreadable(Exception):
         Type and message of the error.
     original : Exception or None
         The error itself, where it can travel.
+    collection : str
+        Which of several collections that are not read together it is a block of.
     """
 
-    def __init__(self, block: int, file: str | None, said: str, original: Exception | None = None) -> None:
-        super().__init__(block, file, said, original)
+    def __init__(
+        self, block: int, file: str | None, said: str, original: Exception | None = None, collection: str = ""
+    ) -> None:
+        super().__init__(block, file, said, original, collection)
         self.block = block
         self.file = file
         self.said = said
         self.original = original
+        self.collection = collection
 
     @property
     def name(self) -> str:
         """The block, with its file where that is known."""
-        return f"block {self.block}" + (f" (of {self.file})" if self.file else "")
+        of = f" of {self.collection}" if self.collection else ""
+        return f"block {self.block}{of}" + (f" (of {self.file})" if self.file else "")
 
     def __str__(self) -> str:
         return f"{self.name} could not be read: {self.said}"
 
 
 @contextmanager
-def naming_block(block: int, graph: Mapping[Any, Any]) -> Iterator[None]:
+def naming_block(block: int, graph: Mapping[Any, Any], collection: str = "") -> Iterator[None]:
     """Have whatever is raised inside say which block it is about."""
     try:
         yield
     except (BlockMismatch, MemoryError, BlockUnreadable):
         raise
-    except Exception as error:
+    except BaseException as error:
         file = getattr(error, "filename", None) or next(iter(_files(graph)), None)
         name = None if file is None else os.fsdecode(file) if isinstance(file, str | bytes | os.PathLike) else str(file)
-        said = f"{type(error).__name__}: {error}"
-        raise BlockUnreadable(block, name, said, error if _travels(error) else None) from error
+        original = error if isinstance(error, Exception) and _travels(error) else None
+        # What would end a process does not travel along as a cause, either.
+        raise BlockUnreadable(block, name, _named(error), original, collection) from original
+
+
+def _named(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}".removesuffix(": ")
+    except BaseException:  # of the exception's own methods
+        return said(error)
 
 
 def _travels(error: Exception) -> bool:
     try:
-        return isinstance(pickle.loads(pickle.dumps(error)), Exception)
-    except Exception:
+        return is_harmless(error) and isinstance(pickle.loads(pickle.dumps(error)), Exception)
+    except BaseException:
         return False
 
 

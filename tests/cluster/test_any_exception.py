@@ -7,7 +7,9 @@ import os
 from contextlib import nullcontext
 from typing import Any
 
+import dask
 import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
@@ -158,19 +160,55 @@ def test_a_search_in_which_all_raise_says_what(client):
 # -- not in a trial
 
 
-def exits(block: np.ndarray, block_info: Any = None) -> np.ndarray:
+def raises_in_block_3(block: np.ndarray, kind: str, block_info: Any = None) -> np.ndarray:
     if block_info[0]["chunk-location"][0] == 3:
-        raise SystemExit(5)
+        raise RAISES[kind][0]()
     return block
 
 
+def raises_in(rows: Any, kind: str) -> Any:
+    raise RAISES[kind][0]()
+
+
+def array_that_raises(kind: str) -> Any:
+    return da.from_array(X, (100, 5)).map_blocks(raises_in_block_3, kind, meta=np.empty((0, 0)))
+
+
 @pytest.mark.parametrize("threads", [True, False])
-def test_data_that_raises_what_ends_a_process_is_an_error(request, threads):
+@pytest.mark.parametrize("kind", ["exit 3", "interrupt", "cancelled", "panic"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_data_may_raise_anything_and_is_an_error_that_names_the_block(request, threads, kind, whole):
     if not threads:
         request.getfixturevalue("client")
-    data = da.from_array(X, (100, 5)).map_blocks(exits, dtype=float), LAZY[1]
-    with pytest.raises(Exception, match="SystemExit: 5"):
-        GridSearchCV(Raising(), {"number": [0]}, max_iter=2, **SEED).fit(*data, classes=[0, 1])
+    search = GridSearchCV(OnlyFit(), {"alpha": [0.1]}, verbose=0, cv=2) if whole else blockwise()
+    of, message = " of X" if whole else "", RAISES[kind][1].rpartition(".")[2]
+    with pytest.raises(SearchFailed, match=rf"block 3{of} could not be read: {message} \(tried 3 times\)"):
+        search.fit(array_that_raises(kind), LAZY[1], classes=[0, 1] if not whole else None)
+
+
+def blockwise() -> GridSearchCV:
+    return GridSearchCV(Raising(), {"number": [0]}, max_iter=2, **SEED)
+
+
+@pytest.mark.parametrize("container", ["list of delayed", "frame", "unknown lengths"])
+def test_data_of_unknown_size_for_whole_fits_may_raise_anything(client, container):
+    if container == "list of delayed":
+        parts = [dask.delayed(rows) for rows in np.split(X, 6)]
+        parts[3] = dask.delayed(raises_in)(parts[3], "exit 3")
+        data = parts, [dask.delayed(rows) for rows in np.split(Y, 6)]
+    elif container == "frame":
+        data = dd.from_dask_array(array_that_raises("exit 3"), columns=list("abcde")), LAZY[1]
+    else:
+        data = array_that_raises("exit 3")[LAZY[1] >= 0], LAZY[1]
+    search = GridSearchCV(OnlyFit(), {"alpha": [0.1]}, verbose=0, cv=2)
+    with pytest.raises(SearchFailed, match=r"block 3 of X could not be read: SystemExit: 3 \(tried 3 times\)"):
+        search.fit(*data)
+
+
+def test_an_argument_of_fit_that_is_computed_may_raise_anything(client):
+    classes = dask.delayed(raises_in)(None, "exit 3")
+    with pytest.raises(SearchFailed, match="block 0 of classes could not be read: SystemExit: 3"):
+        blockwise().fit(*LAZY, classes=classes)
 
 
 def refit_that_exits(results: Any) -> int:

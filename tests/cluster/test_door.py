@@ -6,6 +6,7 @@ import asyncio
 import queue
 import resource
 import threading
+from typing import Any
 
 import dask.array as da
 import dask.dataframe as dd
@@ -38,7 +39,7 @@ def test_a_closed_client_is_refused(cluster):
 def test_lengths_that_turn_out_to_differ_are_named(client):
     frame = dd.from_pandas(pd.DataFrame({"a": range(20)}), npartitions=2)
     y = dd.from_pandas(pd.Series(range(20)), npartitions=2)
-    with pytest.raises(ValueError, match=r"same rows, block by block: block 0 of X has 10 rows and of y 9"):
+    with pytest.raises(ValueError, match=r"X has 20, y has 19. .*block 0 of X has 10 rows and of y 9"):
         make_search().fit(frame, y[y != 3])
 
 
@@ -153,6 +154,38 @@ def test_frames_of_as_many_partitions_with_other_divisions_are_aligned(client, a
         search = make_search().fit(lazy, other)
     same = dd.from_pandas(target, npartitions=1).repartition(divisions=[0, 10, 25, 59])
     same_answer(search, make_search().fit(lazy, same))
+
+
+def of_lengths(data: Any, *lengths: int) -> Any:
+    """A frame or series of partitions of these lengths, of which Dask knows neither lengths nor divisions."""
+    ends = np.cumsum(lengths)
+    return dd.from_delayed([delayed(data.iloc[end - n : end]) for n, end in zip(lengths, ends, strict=True)])
+
+
+@pytest.mark.parametrize("kind", ["frames", "without labels", "arrays"])
+def test_as_many_partitions_of_unknown_and_other_lengths_are_aligned_by_their_rows(client, arrays, kind):
+    X, y = arrays
+    labels = range(60) if kind != "without labels" else range(1000, 1060)
+    lazy = of_lengths(pd.DataFrame(X, columns=list("abc"), index=labels), 10, 20, 20, 10)
+    target = of_lengths(pd.Series(y), 20, 20, 10, 10)  # some are as long as those of X, and of other rows
+    if kind == "without labels":
+        lazy, target = lazy.reset_index(drop=True), target.reset_index(drop=True)
+    if kind == "arrays":
+        lazy, target = lazy.to_dask_array(), target.to_dask_array()
+    with pytest.warns(UserWarning, match="chunks of y do not match those of X"):
+        search = make_search().fit(lazy, target)
+    same_answer(search, make_search().fit(da.from_array(X, ((10, 20, 20, 10), 3)), da.from_array(y, (10, 20, 20, 10))))
+
+
+def test_partitions_of_other_lengths_with_other_labels_are_refused(client, arrays):
+    X, y = arrays
+    lazy = of_lengths(pd.DataFrame(X, columns=list("abc")), 10, 20, 30)
+    target = of_lengths(pd.Series(y, index=range(1000, 1060)), 30, 20, 10)
+    with (
+        pytest.warns(UserWarning, match="chunks of y do not match those of X"),
+        pytest.raises(ValueError, match=r"labels \(X: 10, 11, 12, ...; y: 1010, 1011, 1012, ...\).*reset_index"),
+    ):
+        make_search().fit(lazy, target)
 
 
 def test_lazy_strings_that_are_no_numbers_are_refused_before_training(client, arrays):

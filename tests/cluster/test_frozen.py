@@ -131,6 +131,106 @@ def test_the_work_of_a_frozen_worker_goes_elsewhere(three, tmp_path, shared, tri
         assert three.submit(os.getpid, workers=[address], pure=False).result(timeout=DEADLINE) == pid
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers count as silent sooner, and are not waited for at the end: tests end sooner."""
+    monkeypatch.setattr("dhpo.cluster._SILENT_SECONDS", 1.5)
+    monkeypatch.setattr("dhpo.cluster._PROBE_SECONDS", 1.5)
+    monkeypatch.setattr("dhpo.inflight.CANCEL_SECONDS", 0.5)
+    monkeypatch.setattr("dhpo.crossval.executor.CANCEL_SECONDS", 0.5)
+
+
+def wait_in_worker(folder: str) -> None:
+    """Note that this process is here, and wait until it may go on."""
+    Path(folder, f"began-{os.getpid()}").touch()
+    wait_until(Path(folder, "go").exists)
+
+
+def waits(block: np.ndarray, folder: str) -> np.ndarray:
+    wait_in_worker(folder)
+    return block
+
+
+def waiting_data(kind: str, folder: Path) -> tuple[Any, Any]:
+    data = LAZY[0].map_blocks(waits, str(folder), meta=np.empty((0, 0)))
+    return (data, LAZY[1]) if kind == "blocks" else (data[LAZY[0][:, 0] < np.inf], Y)
+
+
+def frozen_and_the_others_go_on(client: Client, folder: Path, run: Any) -> Any:
+    """Freeze the first worker that waits, and let all others go on."""
+    wait_until(lambda: list(folder.glob("began-*")))
+    began = next(folder.glob("began-*"))
+    with frozen(int(began.name.removeprefix("began-"))):
+        (folder / "go").touch()
+        return run.result(timeout=DEADLINE)
+
+
+@pytest.mark.parametrize(("kind", "shared"), [("blocks", True), ("blocks", False), ("blocks of unknown lengths", True)])
+def test_blocks_that_a_frozen_worker_loads_are_loaded_elsewhere(three, tmp_path, impatient, monkeypatch, kind, shared):
+    if not shared:
+        monkeypatch.setattr("dhpo.cluster.holds_token", _sees_nothing)
+    undisturbed = blocks().fit(*LAZY, classes=[0, 1])
+    search = frozen_and_the_others_go_on(three, tmp_path, blocks().start(*waiting_data(kind, tmp_path), classes=[0, 1]))
+    if kind == "blocks":
+        assert without_times(search) == without_times(undisturbed)
+        np.testing.assert_array_equal(search.best_estimator_.coef_, undisturbed.best_estimator_.coef_)
+    assert not search.summary()["error"].any()
+
+
+@pytest.mark.parametrize("kind", ["blocks", "blocks of unknown lengths"])
+def test_data_for_whole_fits_that_a_frozen_worker_loads_is_loaded_elsewhere(three, tmp_path, impatient, kind):
+    undisturbed = whole().fit(X, Y)
+    search = frozen_and_the_others_go_on(three, tmp_path, whole().start(*waiting_data(kind, tmp_path)))
+    assert without_times(search) == without_times(undisturbed)
+
+
+class WaitsForAllRows(Slow):
+    """Waits where it is trained on so many rows."""
+
+    def __init__(self, alpha: float = 1e-4, folder: str = "", rows: int = 0) -> None:
+        SGDClassifier.__init__(self, alpha=alpha, random_state=0)
+        self.folder = folder
+        self.rows = rows
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+        self.wait(X)
+        return SGDClassifier.partial_fit(self, X, y, classes=classes)
+
+    def wait(self, X: Any) -> None:
+        if len(X) == self.rows:
+            wait_in_worker(self.folder)
+
+
+class WaitsForAllRowsFit(WaitsForAllRows):
+    """The same for whole fits."""
+
+    @property
+    def partial_fit(self) -> Any:
+        raise AttributeError("partial_fit")
+
+    def fit(self, X: Any, y: Any) -> Any:
+        self.wait(X)
+        return SGDClassifier.fit(self, X, y)
+
+
+@pytest.mark.parametrize("by_blocks", [True, False])
+def test_the_best_is_trained_on_all_rows_elsewhere_where_the_worker_that_does_it_is_frozen(
+    three, tmp_path, impatient, by_blocks
+):
+    grid = {"alpha": [1e-4, 1e-1]}
+    if by_blocks:
+        model = WaitsForAllRows(folder=str(tmp_path), rows=100)
+        search = GridSearchCV(model, grid, max_iter=6, cv=3, **SEED)
+        run, calls = search.start(*LAZY, classes=[0, 1]), 1
+    else:
+        model = WaitsForAllRowsFit(folder=str(tmp_path), rows=len(X))
+        search = GridSearchCV(model, grid, cv=3, verbose=0)
+        run, calls = search.start(X, Y), 1
+    frozen_and_the_others_go_on(three, tmp_path, run)
+    assert len(list(tmp_path.glob("began-*"))) > calls
+    assert search.best_estimator_.score(X, Y) > 0.5
+
+
 def _sees_nothing(path: str, token: str) -> bool:
     return False
 

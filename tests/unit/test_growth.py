@@ -79,6 +79,24 @@ def test_memory_is_short_where_it_has_grown_in_this_step_and_beyond_what_loads_m
     assert watched.is_short() == short
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "no_room"), [(300, 700, True), (300, 670, False), (695, 700, False), (300, 305, False)]
+)
+def test_there_is_no_room_where_the_next_block_would_have_the_worker_paused(before, after, no_room):
+    held = [before]
+    watched = Growth(MemoryGate(1000 * MB, lambda: held[0] * MB))
+    watched.started(candidate(1, calls=0))
+    held[0] = after
+    assert watched.leaves_no_room(100 * MB) == no_room
+
+
+def test_a_block_that_waits_for_the_rows_of_another_thread_needs_no_room_beside_them():
+    gate = MemoryGate(1000 * MB, lambda: 700 * MB)
+    assert not gate.has_room_for_next("train", 100 * MB)
+    gate.hold("another thread")
+    assert gate.has_room_for_next("train", 100 * MB)
+
+
 def test_memory_is_looked_at_once_models_were_given_rows_that_matter():
     watched = growth()
     assert [watched.may_matter(4 * MB) for _ in range(4)] == [False, False, True, True]
