@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,6 +138,14 @@ class Workers:
             return {}
         # Workers that are restarted have other addresses; but some of those that join may not see the folder.
         return {"workers": alive, "allow_other_workers": not self.some_see_no_folder}
+
+    def is_stranded(self, where: Mapping[str, Any]) -> bool:
+        """Whether all workers are gone that a task may run on, which was submitted with these arguments of `anywhere`.
+
+        Others are there, but nobody would ever begin it.
+        """
+        strict = where and not where["allow_other_workers"]
+        return bool(strict and self._present and self._present.isdisjoint(where["workers"]))
 
     def was_alive(self, address: str, time: float) -> bool:
         """Whether a worker is known to have given a sign of life after some time of the event loop's clock."""

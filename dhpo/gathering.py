@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,6 +43,8 @@ class Task:
         What was submitted for it: its result is that of the last, which depends on the others.
     again : callable, optional
         Submits it once more, given arguments that say where, and returns its futures; None where that cannot be.
+    where : mapping, optional
+        The arguments that said where at first.
 
     Attributes
     ----------
@@ -50,9 +52,15 @@ class Task:
         Once the result is there, those that it came from.
     """
 
-    def __init__(self, futures: Sequence[Any], again: Callable[..., Sequence[Any]] | None = None) -> None:
+    def __init__(
+        self,
+        futures: Sequence[Any],
+        again: Callable[..., Sequence[Any]] | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> None:
         self.futures = futures
         self.again = again
+        self.where = where or {}
         self.attempts: dict[asyncio.Task[Any], Sequence[Any]] = {}
 
 
@@ -82,7 +90,8 @@ class AnyWorkerClient:
         submit : callable
             Passes its arguments on to the client's `submit`, and returns the futures.
         """
-        return Task(submit(**self.workers.anywhere()), submit)
+        where = self.workers.anywhere()
+        return Task(submit(**where), submit, where)
 
 
 async def gather(
@@ -174,12 +183,15 @@ class _Gathering:
             self._give_up(task)
 
     async def copy_silent(self) -> None:
-        """Send what silent workers have in hand to others, too; until it is cancelled."""
+        """Send what silent workers have in hand to others, too, and what nobody can begin; until it is cancelled."""
         workers = self._client.workers
         while True:
             await asyncio.sleep(_LOOKS_SECONDS)
             silent = workers.silent
-            if not silent or not workers.alive:
+            if not workers.alive:
+                continue
+            self._send_stranded()
+            if not silent:
                 continue
             client = self._client.client
             try:
@@ -187,6 +199,18 @@ class _Gathering:
             except Exception:  # the watch finds out what is the matter with the scheduler
                 continue
             self._copy({key for by_worker in in_hand for keys in by_worker.values() for key in keys})
+
+    def _send_stranded(self) -> None:
+        """Send tasks to others that wait for workers that are gone."""
+        for task in [task for task in self._waiting if task.again and self._client.workers.is_stranded(task.where)]:
+            logger.info("%s: a task that waits for workers that are gone goes elsewhere", self._doing)
+            self._send_again(task)
+
+    def _send_again(self, task: Task) -> None:
+        if task.again is not None:
+            task.where = self._client.workers.anywhere()
+            # Not before what is under way: the worker may only be in one long call.
+            self._await(task, task.again(**task.where, priority=-1))
 
     def _copy(self, in_hand: set[Key]) -> None:
         for task in list(self._waiting):
@@ -197,8 +221,7 @@ class _Gathering:
             there = futures[-1].status == "finished"
             if not attempt.done() and (there or in_hand & {future.key for future in futures}):
                 logger.info("%s: a task of a worker that gives no sign of life goes elsewhere, too", self._doing)
-                # Not before what is under way: the worker may only be in one long call.
-                self._await(task, task.again(**self._client.workers.anywhere(), priority=-1))
+                self._send_again(task)
 
 
 def _seen(task: asyncio.Future[Any]) -> None:

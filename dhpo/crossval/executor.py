@@ -11,6 +11,8 @@ import concurrent.futures
 import logging
 import math
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
@@ -55,6 +57,15 @@ _SHORT_FIT_SECONDS = 0.02
 _SHORT_FITS_TOGETHER = 5
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """A task that was submitted, what it does, and where it may run: the arguments of `Workers.anywhere`."""
+
+    future: Any
+    works: list[Work]
+    where: Mapping[str, Any]
+
+
 class FitExecutor:
     """Runs one search by whole fits on one cluster.
 
@@ -94,7 +105,7 @@ class FitExecutor:
         self._workers = Workers(client)
         self._record = FitRecord(history, observers, journal)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
-        self._running: dict[asyncio.Task[Any], tuple[Any, list[Work]]] = {}
+        self._running: dict[asyncio.Task[Any], _Sent] = {}
         self._for_any = AnyWorkerClient(client, self._workers)
         self._elsewhere = Elsewhere(client, self._workers)
         self._background: set[asyncio.Task[Any]] = set()
@@ -216,13 +227,15 @@ class FitExecutor:
                 self._submit(waiting)
             await asyncio.wait({*self._running, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for task in [task for task in self._running if task.done()]:
-                _, works = self._running.pop(task)
+                works = self._running.pop(task).works
                 waiting.extendleft(reversed(self._came_back(task, works)))
             self._give_up_copies()
             await self._record.commit()
             await self._watching.look()
+            waiting.extendleft(reversed(self._stranded()))
             if not waiting:
-                waiting.extend(await self._elsewhere.works_of_silent(self._running.values()))
+                running = [(sent.future, sent.works) for sent in self._running.values()]
+                waiting.extend(await self._elsewhere.works_of_silent(running))
             self._search.limits.check_failures(self._history, "candidates")
 
     def _submit(self, waiting: deque[Work]) -> None:
@@ -239,6 +252,7 @@ class FitExecutor:
             for work in works:
                 if self.outcomes.begins(work.candidate):
                     self._record.append(TrialStarted(Trial(work.candidate, work.params), self._record.now()))
+            where = self._workers.anywhere()
             future = self._client.submit(
                 fit_several,
                 self._workspace.run,
@@ -249,23 +263,27 @@ class FitExecutor:
                 priority=-self._n_tasks,
                 retries=2,
                 pure=False,
-                **self._workers.anywhere(),
+                **where,
             )
             self._n_tasks += 1
-            self._running[asyncio.create_task(self._result_of(future))] = (future, works)
+            self._running[asyncio.create_task(self._result_of(future))] = _Sent(future, works, where)
 
     def _give_up_copies(self) -> None:
         """Wait no longer for tasks of which all fits came back by others."""
-        found = {
-            task: future
-            for task, (future, works) in self._running.items()
-            if all(self.outcomes.is_done(work.candidate, work.split) for work in works)
-        }
-        for task, future in found.items():
-            del self._running[task]
-            cancelling = asyncio.create_task(cancel_all(self._client, {task: future}))
-            self._background.add(cancelling)
-            cancelling.add_done_callback(self._background.discard)
+        for task in [task for task, sent in self._running.items() if not self._not_done(sent.works)]:
+            self._give_up(task)
+
+    def _stranded(self) -> list[Work]:
+        """Give up tasks that wait for workers that are gone, and return the works that are still to do."""
+        found = [task for task, sent in self._running.items() if self._workers.is_stranded(sent.where)]
+        return self._not_done([work for task in found for work in self._give_up(task)])
+
+    def _give_up(self, task: asyncio.Task[Any]) -> list[Work]:
+        sent = self._running.pop(task)
+        cancelling = asyncio.create_task(cancel_all(self._client, {task: sent.future}))
+        self._background.add(cancelling)
+        cancelling.add_done_callback(self._background.discard)
+        return sent.works
 
     def _together(self, n_waiting: int) -> int:
         """How many fits go into the next task."""
@@ -358,7 +376,7 @@ class FitExecutor:
 
     async def _cancel(self) -> None:
         self._workers.close()
-        await cancel_all(self._client, {task: future for task, (future, _) in self._running.items()})
+        await cancel_all(self._client, {task: sent.future for task, sent in self._running.items()})
         self._running.clear()
         if self._background:  # each has a deadline of its own
             await asyncio.wait(self._background)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import time
 
 import dask
 import dask.array as da
@@ -33,6 +34,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeRegressor
 
 from dhpo import GridSearchCV, RandomizedSearchCV
+from dhpo.workspace import holds_token
 
 IRIS = load_iris(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True)
@@ -263,8 +265,6 @@ class Slow(BaseEstimator):
 
     def fit(self, X, y=None):
         if self.number and self.gate is not None:
-            import time
-
             while not os.path.exists(self.gate):
                 time.sleep(0.01)
         return self
@@ -319,3 +319,54 @@ def test_all_fits_failing_is_an_error_with_the_traceback(client):
         search.fit(*IRIS)
     assert len(search.history_) == 2
     assert not hasattr(search, "best_estimator_")
+
+
+class Gated(BaseEstimator):
+    """Waits for a file of its own before it is fitted."""
+
+    def __init__(self, number=0, gates=None):
+        self.number = number
+        self.gates = gates
+
+    def fit(self, X, y=None):
+        while self.gates is not None and not os.path.exists(f"{self.gates}/{min(self.number, 1)}"):
+            time.sleep(0.01)
+        return self
+
+    def score(self, X, y=None):
+        return float(self.number)
+
+
+def test_fits_that_wait_for_workers_that_are_gone_go_to_those_that_came(brief_cluster, tmp_path, monkeypatch):
+    client, asked = brief_cluster, tmp_path / "asked"
+
+    def sees(path, token, dask_worker):
+        if dask_worker.name == 2:  # which joins later, on a machine of its own
+            asked.touch()
+            return False
+        return holds_token(path, token)
+
+    monkeypatch.setattr("dhpo.cluster.holds_token", sees)
+    search = GridSearchCV(
+        Gated(gates=str(tmp_path)), {"number": list(range(8))}, cv=[(np.arange(75), np.arange(75, 150))], verbose=0
+    )
+    run = search.start(*IRIS)
+    try:
+        while not any(client.processing().values()):
+            time.sleep(0.01)
+        pids = client.run(os.getpid)
+        client.cluster.scale(3)
+        while not asked.exists():
+            time.sleep(0.01)
+        (tmp_path / "0").touch()
+        while run.summary()["status"].tolist()[:1] != ["finished"]:
+            time.sleep(0.01)
+        for pid in pids.values():
+            os.kill(pid, signal.SIGKILL)
+        while pids.keys() & client.scheduler_info()["workers"].keys():
+            time.sleep(0.01)
+    finally:
+        for gate in "01":
+            (tmp_path / gate).touch()
+    run.result(timeout=60)
+    assert search.best_params_ == {"number": 7}
