@@ -13,7 +13,7 @@ from dask.base import is_dask_collection
 from dask.optimization import cull
 from dask.typing import Key
 
-from dhpo.data.collections import is_future
+from dhpo.data.collections import check_repeatable, graph_of, has_barrier, is_future
 from dhpo.data.rows import concatenate
 from dhpo.data.unreadable import naming_block
 from dhpo.failures import guarded, in_thread
@@ -85,7 +85,7 @@ class _Parts:
         keys = list(_flat(self.keys))
         culled = [cull(self.graph, [key])[0] for key in keys]
         n_tasks, n_apart = len(self.graph), sum(map(len, culled))
-        if n_apart > _MOST_TIMES * n_tasks or n_tasks > _MOST_EACH * len(keys):
+        if has_barrier(self.graph) or n_apart > _MOST_TIMES * n_tasks or n_tasks > _MOST_EACH * len(keys):
             return [Task([future]) for future in self._submit_together(client, keys, function)]
         return [
             self._submit_one(client, graph, key, function, n)
@@ -125,14 +125,14 @@ def _parts(name: str, value: Any) -> _Parts:
     if isinstance(value, list | tuple):
         (*parts,) = dask.optimize(*value)
         graph = {key: node for part in parts for key, node in part.__dask_graph__().items()}
+        check_repeatable(name, graph, as_a_whole=True)
         return _Parts(name, graph, [part.key for part in parts], concatenate)
     if not is_dask_collection(value):
         return _Parts(name, {value.key: value}, value.key, lambda whole: whole)
-    if not any(is_future(node) for node in dict(value.__dask_graph__()).values()):
-        # dask.optimize() on a dataframe returns keys that its graph computes as something else (seen with 2026.8).
-        value = value.optimize() if hasattr(type(value), "optimize") else dask.optimize(value)[0]
+    graph, keys = graph_of(value)
+    check_repeatable(name, graph, as_a_whole=True)
     together, more = value.__dask_postcompute__()
-    return _Parts(name, dict(value.__dask_graph__()), value.__dask_keys__(), lambda chunks: together(chunks, *more))
+    return _Parts(name, graph, keys, lambda chunks: together(chunks, *more))
 
 
 def _flat(keys: Any) -> Iterator[Key]:

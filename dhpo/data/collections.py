@@ -27,6 +27,9 @@ _ALLOWED = (
     "pandas objects and lists"
 )
 _TEXT_KINDS = "OSTU"  # of a dtype: objects, bytes and strings
+# In the names of tasks: shuffles whose rows come in another order each time, and what waits for all chunks of one.
+_SHUFFLES = ("zpartd-", "p2pshuffle-", "hashjoinp2p-")
+_BARRIER = "shuffle-barrier-"
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ def _from_delayed(name: str, value: Any, text: bool) -> Chunks:
     graph: dict[Key, Any] = {}
     for part in parts:
         graph.update(part.__dask_graph__())
+    check_repeatable(name, graph)
     return Chunks(name, graph, tuple(part.key for part in parts), None)
 
 
@@ -172,18 +176,64 @@ def _from_dask(name: str, value: Any, optimized: bool, text: bool) -> Chunks:
         n_columns = len(value.columns) if value.ndim == 2 else None
     else:
         raise TypeError(f"{name} is a {type(value).__module__}.{type(value).__qualname__}; allowed are {_ALLOWED}.")
-    if not optimized and not _has_futures(value):
-        # dask.optimize() on a dataframe returns keys that its graph computes as something else (seen with 2026.8).
-        value = value.optimize() if hasattr(value, "map_partitions") else dask.optimize(value)[0]
+    graph, keys = graph_of(value, optimized)
+    check_repeatable(name, graph)
     return Chunks(
         name,
-        dict(value.__dask_graph__()),
-        tuple(_flat(value.__dask_keys__())),
+        graph,
+        tuple(_flat(keys)),
         lengths,
         n_columns,
         divisions=tuple(value.divisions) if getattr(value, "known_divisions", False) else None,
         row_nbytes=row_nbytes,
     )
+
+
+def graph_of(value: Any, optimized: bool = False) -> tuple[dict[Key, Any], Any]:
+    """The graph of a dask collection, and the nested keys of its chunks.
+
+    Parameters
+    ----------
+    value : collection
+    optimized : bool, default False
+        Whether its graph is to be taken as it is.
+    """
+    # Dask's other shuffles bring rows in another order each time, or can only be computed as a whole.
+    with dask.config.set({"dataframe.shuffle.method": "tasks"}):
+        if not optimized and not _has_futures(value):
+            # dask.optimize() on a dataframe returns keys that its graph computes as something else (seen with 2026.8).
+            value = value.optimize() if hasattr(type(value), "optimize") else dask.optimize(value)[0]
+        return dict(value.__dask_graph__()), value.__dask_keys__()
+
+
+def check_repeatable(name: str, graph: Mapping[Key, Any], as_a_whole: bool = False) -> None:
+    """Raise ValueError if chunks cannot be computed one by one, or not twice with the same rows.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the collection.
+    graph : mapping
+    as_a_whole : bool, default False
+        Whether Dask computes all chunks together, as those of whole fits.
+    """
+    shuffled = any(mark in task for task in _names(graph) for mark in _SHUFFLES)
+    if shuffled or (not as_a_whole and has_barrier(graph)):
+        what, setting = ("shuffled", "dataframe.shuffle.method") if shuffled else ("rechunked", "array.rechunk.method")
+        raise ValueError(
+            f"{name} was {what} by a method of Dask whose chunks cannot be computed one by one, with the same rows "
+            "each time. Persist what X and y are taken from first (data = data.persist()), or have Dask do it by "
+            f"tasks: dask.config.set({{{setting!r}: 'tasks'}}) before {name} is made."
+        )
+
+
+def has_barrier(graph: Mapping[Key, Any]) -> bool:
+    """Whether there are chunks that wait for all others: Dask has to compute all of them at once."""
+    return any(task.startswith(_BARRIER) for task in _names(graph))
+
+
+def _names(graph: Mapping[Key, Any]) -> set[str]:
+    return {str(key[0] if isinstance(key, tuple) else key) for key in graph}
 
 
 def _is_dask_array(value: Any) -> bool:

@@ -16,10 +16,10 @@ import scipy.sparse as sp
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator
 from sklearn.cluster import MiniBatchKMeans
-from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.naive_bayes import GaussianNB
 
-from dhpo import HyperbandSearchCV, IncrementalSearchCV, RandomizedSearchCV
+from dhpo import GridSearchCV, HyperbandSearchCV, IncrementalSearchCV, RandomizedSearchCV
 
 ROWS, COLUMNS, CHUNK = 600, 5, 100
 SPACE = {"alpha": loguniform(1e-5, 1e-1)}
@@ -307,3 +307,48 @@ def test_prediction_on_dataframes(client, arrays):
     assert isinstance(lazy, da.Array)
     np.testing.assert_array_equal(lazy.compute(), search.predict(frame.compute()))
     assert search.score(frame, series) == search.score(frame.compute(), y)
+
+
+SHUFFLES = {
+    "set_index": lambda frame: frame.set_index("day"),
+    "sort_values": lambda frame: frame.sort_values("day"),
+    "shuffle": lambda frame: frame.shuffle("day"),
+    "merge": lambda frame: frame.merge(frame[["a", "day"]], on="a"),
+}
+
+
+def with_days(X, y):
+    frame = pd.DataFrame(X, columns=list("abcde")).assign(y=y, day=np.arange(len(y)) % 7)
+    return dd.from_pandas(frame, npartitions=4)
+
+
+@pytest.mark.parametrize("shuffle", SHUFFLES)
+def test_rows_keep_their_labels_through_a_shuffle(client, arrays, shuffle):
+    frame = SHUFFLES[shuffle](with_days(*arrays))
+    X, y = frame[list("abcde")], frame["y"]
+    search = make_search(max_iter=3).fit(X, y, classes=[0, 1])
+    assert search.best_score_ > 0.8  # 0.5 where they lose them
+    whole = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2, verbose=0).fit(X, y)
+    assert whole.best_score_ > 0.8
+
+
+@pytest.mark.parametrize("with_client", [True, False])
+def test_arrays_that_dask_has_shuffled_or_rechunked_all_at_once_are_refused_at_the_door(arrays, with_client, request):
+    if with_client:
+        request.getfixturevalue("client")
+    frame = with_days(*arrays).shuffle("day")
+    X, y = frame[list("abcde")].to_dask_array(lengths=True), frame["y"].to_dask_array(lengths=True)
+    message = r"X was shuffled by a method .* Persist what X and y .*'dataframe.shuffle.method': 'tasks'"
+    for search in (make_search(), GridSearchCV(LogisticRegression(), {"C": [1.0]}, verbose=0)):
+        with pytest.raises(ValueError, match=message):
+            search.fit(X, y)
+
+
+def test_an_array_that_dask_rechunks_all_at_once(client, arrays):
+    X, y = arrays
+    X = (da.from_array(X, (50, -1)) + 0).rechunk((-1, 1), method="p2p").rechunk((CHUNK, COLUMNS), method="p2p")
+    with pytest.raises(ValueError, match=r"X was rechunked by a method .*'array.rechunk.method': 'tasks'"):
+        make_search().fit(X, y)
+    search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2, verbose=0).fit(X, y)
+    assert search.best_score_ > 0.8
+    make_search(max_iter=3).fit(X.persist(), y, classes=[0, 1])
