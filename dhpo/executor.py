@@ -136,6 +136,8 @@ class Executor:
                 reason = self._stopping.reason
             finally:
                 await self._end(reason)
+        if self._history.best is None and reason == "time budget":
+            raise SearchFailed(f"no trial was scored before time_budget={self.job.limits.time_budget:g} s was over.")
         if self._history.best is None and reason == "done":
             error = self._history.first_error or "every score was nan or infinite"
             n_trials = len(self._history.trials)

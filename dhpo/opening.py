@@ -60,7 +60,7 @@ class Opened:
         return DataPrepared(
             n_blocks=self.data.order.n_blocks,
             n_training=sum(f.n_training for f in facts),
-            n_validation=sum(f.n_validation for f in facts),
+            n_validation=self.data.n_validation,
             nbytes=self.data.nbytes,
             materialised=sum(f.materialised for f in facts),
             time=time,

@@ -114,6 +114,8 @@ class Data:
         One for each training block.
     validation_digest : str
         Hash of the validation rows of the user, if it was asked for.
+    n_own_validation : int
+        How many these are.
     held_out_by : mapping of int to key
         Where workers share no folder: which of `validation_futures` has the rows held out of a block.
     """
@@ -126,12 +128,18 @@ class Data:
     order: PassOrder
     facts: list[BlockFacts] = field(default_factory=list)
     validation_digest: str = ""
+    n_own_validation: int = 0
     held_out_by: dict[int, Key] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the training rows in memory."""
         return sum(f.nbytes for f in self.facts)
+
+    @property
+    def n_validation(self) -> int:
+        """Rows that scores rest on."""
+        return self.n_own_validation or sum(f.n_validation for f in self.facts)
 
     @property
     def digest(self) -> str:
@@ -222,7 +230,9 @@ async def look_at_data(
             held_before=held_before,
         )
     if plan.validation is not None:
-        own = align(*await _with_lengths(client, *plan.validation, None))
+        own_X, own_y, _ = await _with_lengths(client, *plan.validation, None, of_all=True)
+        own = align(own_X, own_y, None)
+        data.n_own_validation = own_X.n_rows or 0
         data.validation = [(_spec(block, workspace, shared, "validation"),) for block in own]
         data.validation_futures = {key: future for block in own for key, future in block.futures.items()}
         if plan.with_digest:

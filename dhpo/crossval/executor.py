@@ -25,6 +25,7 @@ from dhpo.crossval.job import FitJob, FitSearch, Work
 from dhpo.crossval.outcomes import Outcomes, reraise
 from dhpo.crossval.record import FitRecord
 from dhpo.crossval.results import best_index
+from dhpo.errors import SearchFailed
 from dhpo.events import (
     Dropped,
     FitDone,
@@ -353,6 +354,8 @@ class FitExecutor:
         """Find the best of the candidates that came to their end, and fit it on all rows."""
         search, outcomes = self._search, self.outcomes
         results = outcomes.conclude()
+        if results is None and self._stopping.reason == "time budget":
+            raise SearchFailed(f"no candidate was scored before time_budget={search.limits.time_budget:g} s was over.")
         if results is None or (not search.refit and outcomes.several):
             return
         best: int = await in_thread(best_index, results, search.refit, outcomes.deciding_metric)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
@@ -38,7 +39,8 @@ def _add(digest: Any, part: Any) -> None:
     elif isinstance(part, pd.DataFrame):
         for name, column in part.items():
             digest.update(f"{name!r} {column.dtype}".encode())
-            _add(digest, pd.util.hash_pandas_object(column, index=False).to_numpy())
+            values = column.to_numpy() if column.dtype == object else None
+            _add(digest, pd.util.hash_pandas_object(column, index=False).to_numpy() if values is None else values)
     elif sp.issparse(part):
         rows = part.tocsr()
         digest.update(f"sparse {rows.shape}".encode())
@@ -50,5 +52,12 @@ def _add(digest: Any, part: Any) -> None:
         if array.dtype.hasobject:
             kinds = np.array([type(value).__name__ for value in array.ravel()], dtype=object)
             digest.update(pd.util.hash_array(kinds).data)  # 1 and "1" have one hash
-            array = pd.util.hash_array(array.ravel().astype(object))
+            array = _hashes(array.ravel().astype(object))
         digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
+
+
+def _hashes(values: np.ndarray) -> np.ndarray:
+    try:
+        return np.asarray(pd.util.hash_array(values))
+    except TypeError:  # dicts, lists
+        return np.array([int(joblib.hash(value)[:16], 16) for value in values], dtype=np.uint64)

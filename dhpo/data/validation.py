@@ -95,6 +95,8 @@ def _shuffled(n_rows: int, rng: np.random.Generator, labels: np.ndarray | None) 
     order = rng.permutation(n_rows)
     if labels is None:
         return order
+    if not labels.dtype.isnative:
+        labels = labels.astype(labels.dtype.newbyteorder("="))  # pandas takes no other byte order
     classes, _ = pd.factorize(labels)  # by hash: many times faster than np.unique for strings, and takes None
     grouped: np.ndarray = order[np.argsort(classes[order], kind="stable")]
     return grouped

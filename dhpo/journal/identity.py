@@ -7,7 +7,7 @@ import hashlib
 import re
 import threading
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import joblib
@@ -16,6 +16,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 __all__ = ["describe", "differences"]
+
+_EMPTY = types.CellType()
 
 _described = threading.local()
 _ADDRESS = re.compile(r"(?i) at 0x[0-9a-f]+")
@@ -68,14 +70,14 @@ def _of_object(value: Any) -> str:
     state = getattr(value, "__dict__", {})
     if not params and not state:
         text = repr(value)
-        return f"{_name(type(value))}({_hash(value)})" if _ADDRESS.search(text) else text
+        return f"{_class(type(value))}({_hash(value)})" if _ADDRESS.search(text) else text
     around: set[int] = _described.__dict__.setdefault("around", set())
     if id(value) in around:  # an object that refers to itself
-        return f"{_name(type(value))}(...)"
+        return f"{_class(type(value))}(...)"
     around.add(id(value))
     try:
         # Besides its parameters an estimator may have been fitted, or asked for metadata.
-        return f"{_name(type(value))}({_inside({**state, **params})})"
+        return f"{_class(type(value))}({_inside({**state, **params})})"
     finally:
         around.discard(id(value))
 
@@ -86,6 +88,28 @@ def _inside(params: Mapping[str, Any]) -> str:
 
 def _name(thing: Any) -> str:
     return f"{thing.__module__}.{thing.__qualname__}"
+
+
+def _class(cls: type) -> str:
+    """The name of a class, with a hash of what its methods do where it is the user's own."""
+    own = [base for base in cls.__mro__ if base.__module__.split(".")[0] not in _PACKAGES]
+    return f"{_name(cls)}[{_code_of_classes(own)}]" if own else _name(cls)
+
+
+def _code_of_classes(classes: Sequence[type]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for cls in classes:
+        for name, attribute in sorted(vars(cls).items()):
+            if isinstance(attribute, property):
+                parts: list[Any] = [attribute.fget, attribute.fset]
+            else:
+                parts = [getattr(attribute, "__func__", attribute)]  # of static methods and those of the class
+            for part in parts:
+                if isinstance(part, types.FunctionType):
+                    digest.update(f"{name} {type(attribute).__name__} {_code(part)}".encode())
+                elif isinstance(part, int | float | str | tuple) and not name.startswith("__"):
+                    digest.update(f"{name} {describe(part)}".encode())
+    return digest.hexdigest()
 
 
 def _hash(value: Any) -> str:
@@ -99,7 +123,7 @@ def _code(function: types.FunctionType) -> str:
     """A hash of what a function does, with its defaults and what it has enclosed."""
     digest = hashlib.blake2b(digest_size=8)
     _add_code(digest, function.__code__)
-    enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
+    enclosed = [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
     for part in (function.__defaults__, function.__kwdefaults__, [e for e in enclosed if e is not function]):
         digest.update(describe(part).encode())
     return digest.hexdigest()

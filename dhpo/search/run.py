@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Run", "Runs"]
 
 _LOOK_SECONDS = 1.0
+_LOOP_HAS_ENDED = (
+    "the event loop of the client has ended, and the search with it: did something raise SystemExit or "
+    "KeyboardInterrupt in it, or was the client closed? Start a new distributed.Client. What was done before is in "
+    "summary(); a journal goes on from there."
+)
 
 
 class Runs(Protocol):
@@ -116,6 +121,8 @@ class Run:
         try:
             self._wait(timeout)
             self._future.result()
+        except concurrent.futures.CancelledError as error:
+            raise WorkersLost(_LOOP_HAS_ENDED) from error
         finally:
             if self.done:
                 search = self._adopt_once()
@@ -133,11 +140,7 @@ class Run:
                 return
             if not running:
                 self._future.cancel()
-                raise WorkersLost(
-                    "the event loop of the client has ended, and the search with it: did something raise SystemExit or "
-                    "KeyboardInterrupt in it, or was the client closed? Start a new distributed.Client. What was done "
-                    "before is in summary(); a journal goes on from there."
-                )
+                raise WorkersLost(_LOOP_HAS_ENDED)
             if ends_at is not None and time.monotonic() >= ends_at:
                 raise TimeoutError(f"the search goes on after timeout={timeout:g} s")
 

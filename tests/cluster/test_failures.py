@@ -19,10 +19,17 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 from scipy.stats import loguniform
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import SGDClassifier
 
 import dhpo
-from dhpo import GridSearchCV, HyperbandSearchCV, SearchFailed, WorkersLost
+from dhpo import (
+    GridSearchCV,
+    HyperbandSearchCV,
+    IncrementalSearchCV,
+    SearchFailed,
+    WorkersLost,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((600, 5))
@@ -210,6 +217,39 @@ def test_whole_fits_have_a_time_budget_and_max_failures(client):
     search = GridSearchCV(Slow(deed="raise"), {"number": list(range(100))}, cv=2, max_failures=3, verbose=0)
     with pytest.raises(SearchFailed, match="max_failures=3 allows no more"):
         search.fit(X, Y)
+
+
+@pytest.mark.parametrize("search", [GridSearchCV, IncrementalSearchCV])
+def test_a_time_budget_without_a_single_score_is_an_error(client, search):
+    whole = search is GridSearchCV
+    estimator, kwargs = (Patient(), {"cv": 2}) if whole else (Wicked(seconds=0.5), {"max_iter": 4, "random_state": 0})
+    budget = search(estimator, {"number": [0, 1, 2]}, time_budget=0.01, verbose=0, **kwargs)
+    with pytest.raises(SearchFailed, match=r"was scored before time_budget=0.01 s was over"):
+        budget.fit(*((X, Y) if whole else LAZY))
+
+
+class Patient(ClassifierMixin, BaseEstimator):
+    """Takes its time to be fitted."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+
+    def fit(self, X: Any, y: Any) -> Any:
+        time.sleep(0.5)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.zeros(len(X))
+
+
+def test_a_client_that_is_closed_during_a_search_is_told(cluster, tmp_path):
+    with Client(cluster) as client:
+        run = with_one("none", tmp_path / "calls", 4).start(*LAZY, classes=[0, 1])
+        while run.best is None:
+            time.sleep(0.01)
+    assert client.status == "closed"
+    with pytest.raises(WorkersLost, match="closed"):
+        run.result(timeout=60)
 
 
 def test_max_failures(client, tmp_path):

@@ -59,3 +59,16 @@ def test_candidates_that_differ_by_more_are_not_warned_of(client):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ImpreciseScoresWarning)
         search([1e-4, 1e3, 1e4]).fit(*data)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_validation_data_of_ones_own_is_counted(client, known):
+    own = da.from_array(X, chunks=(250, 4)), da.from_array(Y, chunks=250)
+    if not known:
+        frame = dd.from_pandas(pd.DataFrame(X, columns=list("abcd")).assign(y=Y), npartitions=4)
+        own = frame[list("abcd")].to_dask_array(), frame["y"].to_dask_array()
+    data = da.from_array(X, chunks=(100, 4)), da.from_array(Y, chunks=100)
+    with pytest.warns(ImpreciseScoresWarning, match=r"\(1,000 rows to score on\)"):
+        fitted = search().fit(*data, validation_data=own)
+    assert rows_to_score_on(fitted) == 1000
+    assert 0 < fitted.metadata_["best_score_error"] < 0.05

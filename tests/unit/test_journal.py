@@ -396,3 +396,49 @@ def test_any_value_counts():
         changed = X.copy()
         changed[rng.randrange(50), rng.randrange(20)] = 1e-30
         assert fingerprint(Rows(changed)) != before
+
+
+def class_of_ones_own(factor=1, name="predict", kind=lambda method: method, limit=3):
+    """A class as a user writes it into a script, and corrects it before the next run."""
+
+    class Base:
+        LIMIT = limit
+
+    def method(self, X=None):
+        return X * 2 if factor == 1 else X * 3
+
+    codes = {1: method, 2: lambda self, X=None: X * 3}
+    setattr(Base, name, kind(codes[factor]))
+    return type("Model", (Base,), {"__module__": "__main__", "__qualname__": "Model"})()
+
+
+def test_a_class_that_was_corrected_is_another():
+    changed = [
+        class_of_ones_own(),
+        class_of_ones_own(factor=2),
+        class_of_ones_own(name="score"),
+        class_of_ones_own(limit=4),
+        class_of_ones_own(name="score", factor=2, kind=property),
+        class_of_ones_own(name="score", factor=1, kind=property),
+        class_of_ones_own(name="make", factor=1, kind=classmethod),
+        class_of_ones_own(name="make", factor=2, kind=classmethod),
+    ]
+    for value in changed:
+        value.state = 1
+    assert len({describe(value) for value in changed}) == len(changed)
+    again = class_of_ones_own()
+    again.state = 1
+    assert describe(again) == describe(changed[0])
+    assert "[" not in describe(SGDClassifier())
+
+
+def test_rows_of_dicts_and_lists_have_a_fingerprint():
+    def rows(last):
+        values = np.empty((3, 1), dtype=object)
+        values[:, 0] = [{"a": 1, "b": [2]}, [1, 2], last]
+        return Rows(values)
+
+    assert fingerprint(rows({"b": 1, "a": 2})) == fingerprint(rows({"a": 2, "b": 1}))
+    assert fingerprint(rows({"a": 2})) != fingerprint(rows({"a": 3}))
+    frame = pd.DataFrame({"a": [{"x": 1}, {"x": 2}]})
+    assert fingerprint(Rows(frame)) != fingerprint(Rows(frame.iloc[::-1]))

@@ -112,3 +112,11 @@ def test_folds_are_even_over_all_rows_and_over_each_class(labels, n_folds, entro
 def test_a_row_alone_is_in_any_fold():
     folds = np.bincount([fold_of_rows(1, 5, 0, block)[0] for block in range(2000)], minlength=5)
     assert np.abs(folds - 400).max() < 4 * np.sqrt(2000 * 0.2 * 0.8)
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">i8", ">f8"])
+def test_labels_of_another_byte_order_are_split_as_others(dtype):
+    labels = np.arange(30) % 3
+    split = split_rows(30, 0.2, 0, 0, labels.astype(dtype))
+    for ours, expected in zip(split, split_rows(30, 0.2, 0, 0, labels), strict=True):
+        np.testing.assert_array_equal(ours, expected)
