@@ -155,6 +155,10 @@ class FitExecutor:
                 reason = self._stopping.reason
             finally:
                 await self._end(reason)
+        if self._history.best is None and reason == "time budget":
+            raise SearchFailed(
+                f"no candidate was scored before time_budget={self._search.limits.time_budget:g} s was over."
+            )
 
     async def _end(self, reason: str) -> None:
         try:
@@ -354,8 +358,6 @@ class FitExecutor:
         """Find the best of the candidates that came to their end, and fit it on all rows."""
         search, outcomes = self._search, self.outcomes
         results = outcomes.conclude()
-        if results is None and self._stopping.reason == "time budget":
-            raise SearchFailed(f"no candidate was scored before time_budget={search.limits.time_budget:g} s was over.")
         if results is None or (not search.refit and outcomes.several):
             return
         best: int = await in_thread(best_index, results, search.refit, outcomes.deciding_metric)

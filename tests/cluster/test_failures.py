@@ -192,6 +192,7 @@ def test_a_trial_that_takes_too_long_in_all_is_ended(client, tmp_path):
 
 
 def test_a_time_budget_leaves_the_best_so_far(client, tmp_path):
+    make_chaotic("", 3, 0.0).fit(*LAZY, classes=[0, 1])  # workers import what they need
     search = HyperbandSearchCV(
         Alpha(seconds=0.03), {"alpha": loguniform(1e-5, 1)}, max_iter=81, time_budget=8.0, **SEED
     )
@@ -211,7 +212,8 @@ def test_whole_fits_have_a_time_budget_and_max_failures(client):
             time.sleep(0.1)
             return super().fit(X, y)
 
-    search = GridSearchCV(Slow(), {"number": list(range(100))}, cv=2, time_budget=2.0, verbose=0).fit(X, Y)
+    GridSearchCV(Slow(), {"number": [0]}, cv=2, verbose=0).fit(X, Y)  # workers import what they need
+    search = GridSearchCV(Slow(), {"number": list(range(100))}, cv=2, time_budget=4.0, verbose=0).fit(X, Y)
     assert 0 < len(search.cv_results_["params"]) < 100
     assert search.best_estimator_.score(X, Y) > 0.5
     search = GridSearchCV(Slow(deed="raise"), {"number": list(range(100))}, cv=2, max_failures=3, verbose=0)
