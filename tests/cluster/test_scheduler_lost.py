@@ -72,7 +72,7 @@ def test_a_scheduler_that_is_killed(tmp_path, n_kills, monkeypatch):
         with (
             running_cluster() as (address, scheduler),
             Client(address, timeout=60) as client,
-            dask.config.set({"dhpo.workers-timeout": "3s"}),
+            dask.config.set({"dhpo.workers-timeout": "6s"}),
         ):
             client.wait_for_workers(1, timeout=60)
             run = KINDS["hyperband"]().start(*data(), classes=[0, 1], journal=journal)
@@ -172,7 +172,7 @@ def test_a_scheduler_that_is_lost_in_any_phase_is_told_with_the_word_on_the_jour
     with (
         running_cluster() as (address, scheduler),
         Client(address, timeout=60) as first,
-        dask.config.set({"dhpo.workers-timeout": "3s"}),
+        dask.config.set({"dhpo.workers-timeout": "6s"}),
     ):
         first.wait_for_workers(1, timeout=60)
         with Client(address, timeout=timeout):
