@@ -11,14 +11,25 @@ import os
 import struct
 import tempfile
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 from dhpo.full_disk import TEMPORARY, says_where
 
-__all__ = ["Crumb", "CrumbTrail", "read_crumb", "remove_crumb"]
+__all__ = ["Crumb", "CrumbTrail", "Deed", "read_crumb", "remove_crumb"]
 
 _LAYOUT = struct.Struct("<qqqq")
 _NOBODY = -(2**62)
+
+
+class Deed(IntEnum):
+    """What is done with a model, by its own code or by what it is made of."""
+
+    TRAINING = 0
+    SCORING = 1
+    MAKING = 2
+    UNPICKLING = 3
+    PICKLING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +39,34 @@ class Crumb:
     Parameters
     ----------
     model : int or None
-        Number of the model that it was about to train or score; None while it loads data.
+        Number of the model that it was about to do something with; None while it loads data.
     call : int
-        The `partial_fit` call, counted from 0, or the calls that the model has seen that is scored.
-    scoring : bool
-        Whether the model was scored, and not trained.
+        The calls that the model has seen; of a `partial_fit` call its number, counted from 0.
+    deed : Deed
+        What was done with the model.
     turn : int
         Counts the notes of the step, so that two looks tell whether it goes on.
     """
 
     model: int | None
     call: int
-    scoring: bool
+    deed: Deed
     turn: int
 
     @property
     def doing(self) -> str:
         """What it was, in words."""
-        return f"the score after call {self.call}" if self.scoring else f"partial_fit call {self.call + 1}"
+        match self.deed:
+            case Deed.TRAINING:
+                return f"partial_fit call {self.call + 1}"
+            case Deed.SCORING:
+                return f"the score after call {self.call}"
+            case Deed.MAKING:
+                return "clone or set_params"
+            case Deed.UNPICKLING:
+                return f"the unpickling after call {self.call}"
+            case Deed.PICKLING:
+                return f"the pickling after call {self.call}"
 
 
 class CrumbTrail:
@@ -75,10 +96,10 @@ class CrumbTrail:
             os.close(descriptor)
         self.nobody()
 
-    def note(self, model: int, call: int, scoring: bool = False) -> None:
+    def note(self, model: int, call: int, deed: Deed = Deed.TRAINING) -> None:
         """Note what is about to be done."""
         self._turn += 1
-        _LAYOUT.pack_into(self._map, 0, model, call, scoring, self._turn)
+        _LAYOUT.pack_into(self._map, 0, model, call, deed, self._turn)
 
     def nobody(self) -> None:
         """Note that no model is at work."""
@@ -104,8 +125,8 @@ def read_crumb(path: str) -> Crumb | None:
         return None
     if len(content) < _LAYOUT.size:
         return None
-    model, call, scoring, turn = _LAYOUT.unpack(content)
-    return Crumb(None if model == _NOBODY else model, call, bool(scoring), turn) if turn else None
+    model, call, deed, turn = _LAYOUT.unpack(content)
+    return Crumb(None if model == _NOBODY else model, call, Deed(deed), turn) if turn else None
 
 
 def remove_crumb(path: str) -> None:

@@ -13,7 +13,7 @@ from distributed.scheduler import KilledWorker
 
 from dhpo.cluster import Workers
 from dhpo.cohorts import Assignment, UnderWay
-from dhpo.crumbs import Crumb, read_crumb
+from dhpo.crumbs import Crumb, Deed, read_crumb
 from dhpo.quarantine import run_quarantined
 from dhpo.sent import Sent, StepLost
 from dhpo.steps import Step, StepResult
@@ -164,7 +164,7 @@ class InFlight:
             elif isinstance(result, StepResult) and sent.was_silent:
                 late = next((o for o in result.outcomes if is_timeout(o.error)), None)
                 if late is not None:  # by the time, maybe, that its worker was frozen for
-                    result = StepLost(Crumb(late.trial, late.calls, scoring=False, turn=0))
+                    result = StepLost(Crumb(late.trial, late.calls, Deed.TRAINING, turn=0))
             others = self._others(sent)
             if isinstance(result, StepResult):
                 for other in others:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from dhpo.cohorts import Assignment, Ready
 from dhpo.costs import Costs
-from dhpo.crumbs import Crumb
+from dhpo.crumbs import Crumb, Deed
 from dhpo.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, TrialStarted
 from dhpo.folds import Folds, is_refit, refit_number
 from dhpo.job import Job
@@ -26,6 +26,10 @@ __all__ = ["Ledger"]
 # A worker that dies while a trial is trained may die for any reason; a second one at the same call is suspicious. The
 # trial then goes on in a process of its own: if that dies, the trial is to blame, and else it never was.
 _DEATHS_BEFORE_QUARANTINE = 2
+# A trial may also have its workers leave in order, as by SIGINT: they end the step before they are gone, and lose what
+# came of it. Its notes tell nothing then, or of another trial. Steps that are lost one after the other are suspicious.
+_LOST_BEFORE_ALONE = 2
+_LOST_BEFORE_QUARANTINE = 3
 # Steps of a trial alone that fail for reasons outside of it, as when its data cannot be read, end the search.
 _FAILED_STEPS = 3
 
@@ -169,9 +173,9 @@ class Ledger:
                         a.next_target,
                         -1 if ahead else a.rung,  # nothing else waits for what is done ahead
                         m.home,
-                        alone=m.deaths > 0 or m.failed_steps > 0,
+                        alone=m.deaths > 0 or m.failed_steps > 0 or m.lost_steps >= _LOST_BEFORE_ALONE,
                         run_end=m.run_end,
-                        quarantined=m.deaths >= _DEATHS_BEFORE_QUARANTINE,
+                        quarantined=m.deaths >= _DEATHS_BEFORE_QUARANTINE or m.lost_steps >= _LOST_BEFORE_QUARANTINE,
                         candidate=a.trial.number if self._folds.n_folds else None,
                         promise=self._promise.of(a, m.calls),
                     )
@@ -295,13 +299,15 @@ class Ledger:
             Whether the crumb would be known if there was one. Else each model of the step comes under suspicion.
         """
         for _, model in self._end(assignment):
+            model.lost_steps += 1
             if assignment.quarantined:
                 # It was in a process of its own, and the worker died nevertheless: workers die by themselves here.
                 model.cleared()
             elif crumb is not None and crumb.model == model.number:
-                model.suspect((crumb.call, crumb.scoring))
+                # Steps end at other calls every time, and pickle what was trained since it was stored.
+                model.suspect((model.calls if crumb.deed == Deed.PICKLING else crumb.call, crumb.deed))
             elif crumb is None and not crumbs_kept:
-                model.suspect((model.calls, False))
+                model.suspect((model.calls, Deed.TRAINING))
 
     def _end(self, assignment: Assignment) -> list[tuple[TrialStanding, ModelStanding]]:
         """The models of a step that is over, but those whose trials were dropped meanwhile."""

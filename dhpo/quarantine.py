@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import cloudpickle
@@ -110,7 +111,14 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
+def _die_of(number: int, frame: FrameType | None) -> None:
+    """End as by a signal that nobody handles: KeyboardInterrupt could be raised wherever the step is by then."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 def main() -> None:
+    signal.signal(signal.SIGINT, _die_of)
     asked, found, parent = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     run, context, step, names, values = pickle.loads(asked.read_bytes())

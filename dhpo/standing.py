@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dhpo.crumbs import Deed
 from dhpo.events import SplitScores
 from dhpo.trial import Report, Train, Trial
 
@@ -26,12 +27,13 @@ class ModelStanding:
         The worker that trained it last.
     under_way : bool
         Whether it is in a step.
-    died_at : tuple of (int, bool) or None
-        The calls that it had seen when a worker died in its hands, and whether it was scored then.
+    died_at : tuple of (int, Deed) or None
+        The calls that it had seen when a worker died in its hands, and what was done with it then.
     deaths : int
         Workers that died just there.
-    failed_steps : int
-        Of its steps, one after the other, that failed for no fault of a model.
+    failed_steps, lost_steps : int
+        Of its steps, one after the other: those that failed for no fault of a model, and those whose workers were gone
+        before the end.
     spent : float
         Seconds in `partial_fit` and scores, in all.
     fit_seconds, score_seconds : float
@@ -47,27 +49,29 @@ class ModelStanding:
     run_end: int = 0
     home: str | None = None
     under_way: bool = False
-    died_at: tuple[int, bool] | None = None
+    died_at: tuple[int, Deed] | None = None
     deaths: int = 0
     failed_steps: int = 0
+    lost_steps: int = 0
     spent: float = 0.0
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
     scores: SplitScores | None = None
     writes: bool = False
 
-    def suspect(self, at: tuple[int, bool]) -> None:
-        """A worker died while it was in training, or in a score, after so many calls."""
+    def suspect(self, at: tuple[int, Deed]) -> None:
+        """A worker died while something was done with it after so many calls."""
         self.deaths = self.deaths + 1 if self.died_at == at else 1
         self.died_at = at
 
     def cleared(self) -> None:
         """It is not to blame for the workers that died."""
-        self.died_at, self.deaths = None, 0
+        self.died_at, self.deaths, self.lost_steps = None, 0, 0
 
     def came_back(self, worker: str, calls: int, scored: bool) -> None:
         """A step with it ended."""
-        self.under_way, self.home, self.calls, self.failed_steps = False, worker, calls, 0
+        self.under_way, self.home, self.calls = False, worker, calls
+        self.failed_steps = self.lost_steps = 0
         if self.died_at is not None and (calls > self.died_at[0] or scored):
             self.cleared()
 

@@ -18,7 +18,7 @@ from sklearn import config_context
 from sklearn.base import clone
 
 from dhpo.candidate import Candidate, Meter, failures_of
-from dhpo.crumbs import CrumbTrail, read_crumb
+from dhpo.crumbs import CrumbTrail, Deed, read_crumb
 from dhpo.data.cache import Lookup
 from dhpo.data.lending import is_refused_write, lent_value, sample
 from dhpo.data.memory import free_heap, held_besides_blocks
@@ -175,13 +175,21 @@ class _Run:
                 except ModelLost:
                     outcome.calls, outcome.checkpoint, outcome.lost = 0, None, True
                     return candidate
-            with failures_of(outcome):
+            with self._noted(candidate, Deed.UNPICKLING):
                 candidate.model = loads_model(data)
         return candidate
 
+    @contextmanager
+    def _noted(self, candidate: Candidate, deed: Deed) -> Iterator[list[BaseException]]:
+        """Do something with a model that can raise anything, and can end the process: see `failures_of`."""
+        self._trail.note(candidate.work.trial, candidate.outcome.calls, deed)
+        with failures_of(candidate.outcome) as caught:
+            yield caught
+        self._trail.nobody()
+
     def _make_model(self, candidate: Candidate) -> None:
         work = candidate.work
-        with failures_of(candidate.outcome):
+        with self._noted(candidate, Deed.MAKING):
             seed = work.trial if work.seed is None else work.seed
             candidate.model = new_model(self._context.estimator, work.params, self._context.entropy, seed)
 
@@ -215,8 +223,7 @@ class _Run:
                 begins = call == candidate.work.start  # it may take more by itself than all rows
                 if (self._growth.may_matter(found.rows.nbytes) or begins) and self._growth.is_short():
                     short = True  # what is left is for a later step, once the models of this one are stored
-                    for grown in cohort:
-                        self._growth.blame(grown, found.rows.nbytes)
+                    self._blame(cohort, found.rows.nbytes)
                     break
             if not parts.intact:
                 self._take_back(("train", block), found, cohort, Candidate.begin_anew)
@@ -226,12 +233,16 @@ class _Run:
             self._state.rest()
             if nbytes > _SMALL_BYTES and not short and self._growth.leaves_no_room(nbytes):
                 short = True
-                for grown in cohort:
-                    self._growth.blame(grown, nbytes)
+                self._blame(cohort, nbytes)
             blocks_done += 1
             if short or self._time_is_over():
                 break
         self._settle(ahead)
+
+    def _blame(self, cohort: Iterable[Candidate], nbytes: int) -> None:
+        for candidate in cohort:
+            with self._noted(candidate, Deed.PICKLING):  # that tells how large it is
+                self._growth.blame(candidate, nbytes)
 
     def _goes_on(self, call: int, blocks_done: int) -> bool:
         """Whether this step will come to the block of `call`, as far as can be told."""
@@ -275,6 +286,7 @@ class _Run:
             candidate.put_off = False
             self._make_model(candidate)
             if candidate.alive:
+                self._trail.note(candidate.work.trial, 0)
                 self._advance(candidate, rows)
 
     def _take_back(
@@ -343,7 +355,7 @@ class _Run:
         context = self._context
         by_fold: dict[int | None, list[tuple[Candidate, SeveralTallies]]] = {}
         for candidate in cohort:
-            with failures_of(candidate.outcome):
+            with self._noted(candidate, Deed.SCORING):
                 tally = SeveralTallies(candidate.model, context.scorer, context.other_scorers)
                 by_fold.setdefault(candidate.work.fold, []).append((candidate, tally))
         for number, group in enumerate(self._step.validation):
@@ -370,10 +382,8 @@ class _Run:
     @contextmanager
     def _scoring(self, candidate: Candidate) -> Iterator[None]:
         started, cpu = time.perf_counter(), time.thread_time()
-        self._trail.note(candidate.work.trial, candidate.outcome.calls, scoring=True)
-        with failures_of(candidate.outcome) as caught:
+        with self._noted(candidate, Deed.SCORING) as caught:
             yield
-        self._trail.nobody()
         if not candidate.outcome.writes and any(map(is_refused_write, caught)):
             candidate.score_later()
         candidate.outcome.score_seconds += time.perf_counter() - started
@@ -401,11 +411,10 @@ class _Run:
         pickled: dict[int, bytes] = {}
         for candidate in self._candidates:
             if candidate.alive and candidate.outcome.calls > candidate.work.start:
-                self._growth.refuse_to_pickle(candidate)
-                if not candidate.alive:
-                    continue
-                with failures_of(candidate.outcome):
-                    pickled[candidate.outcome.trial] = dumps_model(candidate.model)
+                with self._noted(candidate, Deed.PICKLING):
+                    self._growth.refuse_to_pickle(candidate)
+                    if candidate.alive:
+                        pickled[candidate.outcome.trial] = dumps_model(candidate.model)
                 if sum(map(len, pickled.values())) > _WRITTEN_TOGETHER_BYTES:
                     self._store(pickled)  # so that the bytes of one large model are there at a time
                     pickled = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -38,6 +39,11 @@ LAZY = da.from_array(X, (100, 5)), da.from_array(Y, 100)
 SEED: dict[str, Any] = {"random_state": 0, "verbose": 0}
 
 
+class ExitWhenPickled:
+    def __reduce__(self) -> Any:
+        os._exit(3)
+
+
 class Wicked(SGDClassifier):
     """Does something at its third call, and leaves a byte in a file for each call."""
 
@@ -68,6 +74,10 @@ class Wicked(SGDClassifier):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "exit":
                 os._exit(3)
+            case "interrupt":
+                os.kill(os.getpid(), signal.SIGINT)
+            case "exit when pickled":
+                self.exit_ = ExitWhenPickled()
             case "unlucky" if deaths(Path(self.calls)) < 3:
                 with open(self.calls + ".deaths", "ab") as file:
                     file.write(b"x")
@@ -163,6 +173,22 @@ def test_a_trial_that_kills_its_workers_is_found(three, shared, tmp_path, monkey
     assert "WorkerKilled: workers died in partial_fit call 3 of this trial" in error
     assert "was ended by SIGKILL" in error
     assert deaths(calls) == 3  # two workers, and the process of its own
+
+
+@pytest.mark.parametrize(
+    ("deed", "message"),
+    [
+        ("exit when pickled", r"died in the pickling after call \d of this trial; .* ended with exit code 3 there"),
+        ("interrupt", r"died in partial_fit call 3 of this trial; .* was ended by SIGINT there"),
+    ],
+)
+def test_a_trial_that_ends_its_workers_in_another_way_is_found(three, deed, message, tmp_path):
+    three.cluster.scale(4)  # one that lives on: those that leave in order take some time to be replaced
+    three.wait_for_workers(4)
+    search = with_one(deed, tmp_path / "calls", 4).start(*LAZY, classes=[0, 1]).result(timeout=120)
+    frame = search.summary()
+    assert frame["status"].tolist() == ["finished"] * 3 + ["failed"]
+    assert re.search(message, frame["error"].iloc[-1])
 
 
 def _sees_nothing(path: str, token: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import dhpo
-from dhpo.crumbs import Crumb, CrumbTrail, read_crumb
+from dhpo.crumbs import Crumb, CrumbTrail, Deed, read_crumb
 
 ROOT = Path(dhpo.__file__).parent.parent
 
@@ -20,11 +20,11 @@ def test_a_note_is_read_until_the_step_ends(tmp_path):
     path = str(tmp_path / "step")
     assert read_crumb(path) is None
     trail = CrumbTrail(path)
-    assert read_crumb(path) == Crumb(None, 0, False, 1)
+    assert read_crumb(path) == Crumb(None, 0, Deed.TRAINING, 1)
     trail.note(7, 2)
-    assert read_crumb(path) == Crumb(7, 2, False, 2)
-    trail.note(-3, 81, scoring=True)
-    assert read_crumb(path) == Crumb(-3, 81, True, 3)
+    assert read_crumb(path) == Crumb(7, 2, Deed.TRAINING, 2)
+    trail.note(-3, 81, Deed.SCORING)
+    assert read_crumb(path) == Crumb(-3, 81, Deed.SCORING, 3)
     trail.nobody()
     assert read_crumb(path).model is None
     trail.remove()
@@ -47,4 +47,4 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert read_crumb(str(tmp_path / "step")) == Crumb(4, 11, False, 2)
+    assert read_crumb(str(tmp_path / "step")) == Crumb(4, 11, Deed.TRAINING, 2)

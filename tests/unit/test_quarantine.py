@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -39,6 +40,8 @@ class Doing(ClassifierMixin, BaseEstimator):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "exit":
                 os._exit(3)
+            case "interrupt":
+                _thread.interrupt_main()
             case "leave":
                 sys.exit(4)
             case "lives on":
@@ -87,6 +90,7 @@ def test_the_result_is_that_of_a_step(arguments, tmp_path):
     [
         ("kill", 10**9, "was ended by SIGKILL"),
         ("exit", 10**9, "ended with exit code 3"),
+        ("interrupt", 10**9, "was ended by SIGINT"),
         ("memory", 5 * 10**8, "was killed because it took"),
     ],
 )

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from dhpo import training
 from dhpo.compose import PartialFitPipeline
+from dhpo.crumbs import read_crumb
 from dhpo.data.blocks import Block, Piece
 from dhpo.data.cache import BlockCache
 from dhpo.data.order import PassOrder
@@ -428,6 +429,66 @@ def test_a_model_that_cannot_be_pickled_costs_its_trial_alone(make_search, share
     assert "pickle" in bad.error
     assert (bad.checkpoint, bad.model) == (None, None)
     assert worker_state(search.run, 1).take_model(1, 2) is None
+
+
+class Looking(Log):
+    """Notes in a file what the step has noted of it, whatever is done with it."""
+
+    def __init__(self, crumb=None, number=0):
+        self.crumb = crumb
+        self.number = number
+        self.trouble = None
+        self.at = 0
+
+    def _look(self):
+        crumb = read_crumb(self.crumb)
+        if crumb is not None:
+            with open(f"{self.crumb}.{self.number}", "a") as file:
+                file.write(f"{crumb.model}: {crumb.doing}\n")
+
+    def set_params(self, **params):
+        super().set_params(**params)
+        self._look()
+        return self
+
+    def partial_fit(self, X, y=None, **kwargs):
+        self._look()
+        return super().partial_fit(X, y)
+
+    def score(self, X, y=None):
+        self._look()
+        return 1.0
+
+    def __getstate__(self):
+        if hasattr(self, "seen_"):
+            self._look()
+        return super().__getstate__()
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "seen_"):
+            self._look()
+
+
+def test_whatever_may_end_the_process_is_noted_before(make_search, tmp_path):
+    crumb = str(tmp_path / "crumb")
+    search = make_search(Looking(crumb))
+    params = [{"number": number} for number in range(2)]
+    outcomes = search.step(works(params, 1), 1, crumb=crumb).outcomes
+    search.forget()
+    search.step([search.go_on(o, p, 2) for o, p in zip(outcomes, params, strict=True)], 2, crumb=crumb)
+    for number in range(2):
+        done = (tmp_path / f"crumb.{number}").read_text().splitlines()
+        assert [line for line, _ in itertools.groupby(done)] == [
+            f"{number}: clone or set_params",
+            f"{number}: partial_fit call 1",
+            f"{number}: the score after call 1",
+            f"{number}: the pickling after call 1",
+            f"{number}: the unpickling after call 1",
+            f"{number}: partial_fit call 2",
+            f"{number}: the score after call 2",
+            f"{number}: the pickling after call 2",
+        ]
 
 
 def test_a_cohort_that_fails_entirely_leaves_no_read_behind(make_search, monkeypatch):
