@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -250,10 +251,11 @@ def _disturb(cluster: LocalCluster, client: Client, case: Case, stop: threading.
         if stop.wait(after):
             return
         if what == "restart":
-            client.restart(wait_for_workers=False)
+            with suppress(Exception):  # a slow machine may take longer than the scheduler waits
+                client.restart(wait_for_workers=False)
             continue
-        nanny = cluster.workers[sorted(cluster.workers)[0]]
-        if nanny.pid is None:
+        nanny = next((cluster.workers[name] for name in sorted(cluster.workers)), None)
+        if nanny is None or nanny.pid is None:
             continue
         try:
             if what == "kill":
