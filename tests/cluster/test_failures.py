@@ -18,7 +18,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, get_worker
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import SGDClassifier
@@ -76,6 +76,9 @@ class Wicked(SGDClassifier):
                 os._exit(3)
             case "interrupt":
                 os.kill(os.getpid(), signal.SIGINT)
+                connection = get_worker().batched_stream
+                while not connection.closed():  # from then on what comes of the step goes nowhere
+                    time.sleep(0.01)
             case "exit when pickled":
                 self.exit_ = ExitWhenPickled()
             case "unlucky" if deaths(Path(self.calls)) < 3:
