@@ -303,7 +303,9 @@ def _overfull(workers: dict[str, Any]) -> tuple[int, int] | None:
     for worker in workers.values():
         metrics, limit = worker.get("metrics", {}), worker["memory_limit"]
         held = metrics.get("memory", 0) - metrics.get("managed_bytes", 0)
-        if worker.get("status") != "paused" or metrics.get("executing") or held <= PAUSED_SHARE * limit:
+        counts = metrics.get("task_counts", {})
+        at_work = any(counts.get(state) for state in ("executing", "long-running"))
+        if worker.get("status") != "paused" or at_work or held <= PAUSED_SHARE * limit:
             return None
         found = (held, limit)
     return found

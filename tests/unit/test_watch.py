@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from distributed.client import FutureCancelledError
 
+from dhpo.cluster import _overfull
 from dhpo.errors import WorkersLost
 from dhpo.watch import Watch
 from dhpo.worker import give_back
@@ -175,3 +176,23 @@ def test_a_worker_that_is_paused_is_asked_once_to_give_back_what_it_keeps():
 
     play(scene)
     assert asked == [(give_back, [address]) for address in ("a", "b", "a")]
+
+
+def worker(status: str = "paused", held: int = 310, managed: int = 0, **counts: int) -> dict[str, Any]:
+    metrics = {"memory": held, "managed_bytes": managed, "task_counts": counts}
+    return {"status": status, "memory_limit": 350, "metrics": metrics}
+
+
+@pytest.mark.parametrize(
+    ("workers", "found"),
+    [
+        ([], None),
+        ([worker(), worker(ready=3)], (310, 350)),
+        ([worker(), worker(status="running")], None),
+        ([worker(executing=1)], None),
+        ([worker(**{"long-running": 1})], None),
+        ([worker(managed=100)], None),  # which Dask can write to disk
+    ],
+)
+def test_workers_are_given_up_that_do_nothing_and_hold_too_much(workers: list[dict[str, Any]], found: Any) -> None:
+    assert _overfull(dict(enumerate(workers))) == found  # type: ignore[arg-type]
