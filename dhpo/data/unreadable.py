@@ -44,6 +44,15 @@ class BlockUnreadable(Exception):
         self.collection = collection
 
     @property
+    def __context__(self) -> BaseException | None:
+        """None: once Dask has sent an error, all of its type are pickled with their context, which may not travel."""
+        return None
+
+    @__context__.setter
+    def __context__(self, context: BaseException | None) -> None:
+        pass
+
+    @property
     def name(self) -> str:
         """The block, with its file where that is known."""
         of = f" of {self.collection}" if self.collection else ""

@@ -9,6 +9,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+import tblib.pickling_support
 
 from dhpo.data import copies
 from dhpo.data.blocks import Block, Piece
@@ -246,6 +247,7 @@ def test_the_file_is_found_in_the_graph_where_the_error_does_not_tell(tmp_path):
     def fail(path):
         raise Trouble("torn", 1)
 
+    tblib.pickling_support.install(BlockUnreadable)  # as Dask does once it has sent such an error
     lost = Block(7, {"x": (fail, str(path))}, ((Piece("x"),), None, None))
     with pytest.raises(BlockUnreadable, match=r"block 7 \(of .*data.bin\) could not be read: Trouble: torn") as seen:
         BlockSpec(7, data=lost.dumps()).load()
