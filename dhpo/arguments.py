@@ -14,7 +14,7 @@ from dask.optimization import cull
 from dask.typing import Key
 
 from dhpo.bringing import bring
-from dhpo.data.collections import Chunks, is_future
+from dhpo.data.collections import Chunks, is_future, split_futures
 from dhpo.data.numbers import NotNumbers, check_rows
 from dhpo.gathering import AnyWorkerClient, gather
 from dhpo.words import counted
@@ -55,10 +55,10 @@ async def check_first_rows(client: AnyWorkerClient, estimator: Any, X: Chunks) -
     """
     key = X.keys[0]
     graph, _ = cull(X.graph, [key])
-    futures = {k: node for k, node in graph.items() if is_future(node)}
+    rest, futures = split_futures(graph)
     # As bytes: Dask would take the references inside a graph for dependencies of the task.
-    rest = cloudpickle.dumps((estimator, {k: node for k, node in graph.items() if k not in futures}), protocol=5)
-    task = client.submit(_refusal, rest, key, list(futures), list(futures.values()), pure=False)
+    pickled = cloudpickle.dumps((estimator, rest), protocol=5)
+    task = client.submit(_refusal, pickled, key, list(futures), list(futures.values()), pure=False)
     try:
         (refusal,) = await gather(client, [task], "looking at the first rows")
     except Exception:  # what hinders the reading of the data is told, and tried again, where all of it is read

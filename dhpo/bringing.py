@@ -13,13 +13,13 @@ from dask.base import is_dask_collection
 from dask.optimization import cull
 from dask.typing import Key
 
-from dhpo.data.collections import check_repeatable, graph_of, has_barrier, is_future
+from dhpo.data.collections import check_repeatable, graph_of, has_barrier, split_futures
 from dhpo.data.rows import concatenate
 from dhpo.data.unreadable import naming_block
 from dhpo.failures import guarded, in_thread
 from dhpo.gathering import AnyWorkerClient, Task, gather
 
-__all__ = ["bring", "measure"]
+__all__ = ["bring", "measure", "submit_chunk"]
 
 # Chunks are computed by a task each where that is so many times the work of all, at the most, and none has more tasks.
 _MOST_TIMES, _MOST_EACH = 3, 20
@@ -88,20 +88,9 @@ class _Parts:
         if has_barrier(self.graph) or n_apart > _MOST_TIMES * n_tasks or n_tasks > _MOST_EACH * len(keys):
             return [Task([future]) for future in self._submit_together(client, keys, function)]
         return [
-            self._submit_one(client, graph, key, function, n)
+            submit_chunk(client, graph, key, _number(key, n), function, self.name)
             for n, (graph, key) in enumerate(zip(culled, keys, strict=True))
         ]
-
-    def _submit_one(
-        self, client: AnyWorkerClient, graph: Mapping[Key, Any], key: Key, function: Any, position: int
-    ) -> Task:
-        """By one task, which knows what it does: what would end its worker is an error, and it can run elsewhere."""
-        is_numbered = isinstance(key, tuple) and len(key) > 1 and isinstance(key[1], int)
-        number = key[1] if is_numbered else position  # type: ignore[index]
-        futures = {k: node for k, node in graph.items() if is_future(node)}
-        # As bytes: Dask would take the references inside a graph for dependencies of the task.
-        rest = cloudpickle.dumps(({k: node for k, node in graph.items() if k not in futures}, function), protocol=5)
-        return client.submit(_compute, rest, key, number, self.name, list(futures), list(futures.values()), pure=False)
 
     def _submit_together(self, client: AnyWorkerClient, keys: list[Key], function: Any) -> list[Any]:
         """By the tasks of the graph, so that what is in common is computed once."""
@@ -111,6 +100,43 @@ class _Parts:
             graph.update({one: (function, key) for one, key in zip(wanted, keys, strict=True)})
         futures: list[Any] = client.client.get(graph, wanted, sync=False, **client.workers.anywhere())
         return futures
+
+
+def _number(key: Key, position: int) -> int:
+    """Of a chunk, as its key tells; the place where it stands otherwise."""
+    is_numbered = isinstance(key, tuple) and len(key) > 1 and isinstance(key[1], int)
+    return key[1] if is_numbered else position  # type: ignore[index, return-value]
+
+
+def submit_chunk(
+    client: AnyWorkerClient,
+    graph: Mapping[Key, Any],
+    key: Key,
+    number: int,
+    function: Callable[[Any], Any] | None = None,
+    name: str = "",
+) -> Task:
+    """Have one chunk computed, or what a function says of it.
+
+    By one task, which knows what it does: what would end its worker is an error, and it can run elsewhere.
+
+    Parameters
+    ----------
+    client : AnyWorkerClient
+    graph : mapping
+        Of this chunk alone; its futures go along as dependencies.
+    key : key
+        Of the chunk in the graph.
+    number : int
+        Of the chunk, for errors.
+    function : callable, optional
+    name : str
+        Of the collection, for errors; empty where its chunks are the blocks of a search.
+    """
+    rest, futures = split_futures(graph)
+    # As bytes: Dask would take the references inside a graph for dependencies of the task.
+    pickled = cloudpickle.dumps((rest, function), protocol=5)
+    return client.submit(_compute, pickled, key, number, name, list(futures), list(futures.values()), pure=False)
 
 
 @guarded

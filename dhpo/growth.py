@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 from typing import Any
 
 import cloudpickle
@@ -60,12 +61,12 @@ class Growth:
         self._began = gate.resident()
         self._given = 0
 
-    def started(self, candidate: Candidate) -> None:
-        """Note what the process holds before the first rows, and how large a model is that was trained before."""
+    def started(self, candidates: Iterable[Candidate]) -> None:
+        """Note what the process holds before the first rows, and how large models are that were trained before."""
         self._began = self._gate.resident()
-        checkpoint = candidate.work.checkpoint
-        if candidate.work.start and checkpoint is not None:
-            self._known[candidate.work.trial] = (candidate.work.start, checkpoint.length)
+        for work in (candidate.work for candidate in candidates):
+            if work.start and work.checkpoint is not None:
+                self._known[work.trial] = (work.start, work.checkpoint.length)
 
     def rows_are_here(self) -> None:
         """Note what the process holds with the first rows of the step at hand."""

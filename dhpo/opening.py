@@ -110,7 +110,6 @@ async def _look(
         await check_first_rows(for_any, unwrap(job.estimator), job.data.X)
     data = await look_at_data(
         for_any,
-        workers,
         workspace,
         job.data,
         order_entropy=seed_for(job.entropy, 0, "order"),

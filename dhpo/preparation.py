@@ -8,30 +8,29 @@ import logging
 import math
 import operator
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import cloudpickle
-import dask
 import numpy as np
 from dask.optimization import cull
 from dask.typing import Key
 
+from dhpo.bringing import submit_chunk
 from dhpo.cluster import Workers
 from dhpo.data.blocks import Block, BlockMismatch, align, check_lengths, needs_lengths
-from dhpo.data.collections import Chunks, is_future
+from dhpo.data.collections import Chunks
 from dhpo.data.copies import CopiesWriter
 from dhpo.data.fingerprint import fingerprint
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import HELD_OUT, BlockFacts, BlockSpec, Split, prepare
 from dhpo.data.rows import Rows, n_rows
-from dhpo.data.unreadable import BlockUnreadable, naming_block
+from dhpo.data.unreadable import BlockUnreadable
 from dhpo.failures import guarded
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
-from dhpo.gathering import ATTEMPTS, AnyWorkerClient, Task, failed_to_read, gather
+from dhpo.gathering import ATTEMPTS, AnyWorkerClient, failed_to_read, gather
 from dhpo.room import Room
 from dhpo.worker import forget_run, single_threaded, worker_state
 from dhpo.workspace import Workspace
@@ -155,7 +154,6 @@ class Data:
 
 async def look_at_data(
     client: AnyWorkerClient,
-    workers: Workers,
     workspace: Workspace,
     plan: DataPlan,
     *,
@@ -169,7 +167,6 @@ async def look_at_data(
     Parameters
     ----------
     client : AnyWorkerClient
-    workers : Workers
     workspace : Workspace
     plan : DataPlan
     order_entropy : int
@@ -202,11 +199,11 @@ async def look_at_data(
     specs = [replace(_spec(b, workspace, shared, "block"), nbytes=n) for b, n in zip(blocks, sizes, strict=True)]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
-    check = partial(_check_room, workers, data.split, held_before)
+    check = partial(_check_room, client.workers, data.split, held_before)
     largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
     await check(specs[largest].nbytes, _rows_of(X, blocks[largest]), None)
     try:
-        await _load_all(client, workers, workspace, data, plan, max_resource, check, held_before)
+        await _load_all(client, workspace, data, plan, max_resource, check, held_before)
     except BlockMismatch as mismatch:
         if all(chunks is None or chunks.lengths is not None for chunks in (X, y, sample_weight)):
             raise
@@ -221,7 +218,6 @@ async def look_at_data(
             await asyncio.wait_for(client.client.run(forget_run, before, on_error="ignore"), _FORGET_SECONDS)
         return await look_at_data(
             client,
-            workers,
             workspace,
             replace(plan, X=X, y=y, sample_weight=sample_weight, by_labels=True),
             order_entropy=order_entropy,
@@ -269,7 +265,8 @@ async def _with_lengths(
     for chunks in unknown if of_all else needs_lengths(X, y, sample_weight):
         graphs = [cull(chunks.graph, [key])[0] for key in chunks.keys]
         tasks = [
-            _submit_count(client, graph, key, n) for n, (graph, key) in enumerate(zip(graphs, chunks.keys, strict=True))
+            submit_chunk(client, graph, key, n, n_rows)
+            for n, (graph, key) in enumerate(zip(graphs, chunks.keys, strict=True))
         ]
         counted[chunks.name] = chunks.with_lengths(await gather(client, tasks, "counting rows"))
     return (
@@ -318,17 +315,9 @@ async def _n_rows(client: AnyWorkerClient, X: Chunks) -> int:
         return X.n_rows
     step = math.ceil(len(X.keys) / _CHUNKS_COUNTED)
     keys = X.keys[step // 2 :: step]
-    tasks = [_submit_count(client, cull(X.graph, [key])[0], key, X.keys.index(key)) for key in keys]
+    tasks = [submit_chunk(client, cull(X.graph, [key])[0], key, X.keys.index(key), n_rows) for key in keys]
     found: list[int] = await gather(client, tasks, "counting rows")
     return math.ceil(sum(found) * len(X.keys) / len(keys))
-
-
-def _submit_count(client: AnyWorkerClient, graph: Mapping[Key, Any], key: Key, number: int) -> Task:
-    """Count the rows of one chunk, whose futures go along as dependencies."""
-    futures = {k: node for k, node in graph.items() if is_future(node)}
-    # As bytes: Dask would take the references inside a graph for dependencies of the task.
-    rest = cloudpickle.dumps({k: node for k, node in graph.items() if k not in futures}, protocol=5)
-    return client.submit(_count, rest, key, number, list(futures), list(futures.values()), pure=False)
 
 
 async def _digests(client: AnyWorkerClient, data: Data) -> str:
@@ -345,14 +334,6 @@ def _digest(spec: BlockSpec, names: Sequence[Key], values: Sequence[Any]) -> str
     return fingerprint(spec.load(dict(zip(names, values, strict=True))))
 
 
-@guarded
-def _count(pickled: bytes, key: Key, number: int, names: Sequence[Key], values: Sequence[Any]) -> int:
-    graph = cloudpickle.loads(pickled)
-    with naming_block(number, graph):
-        found: int = n_rows(dask.get({**graph, **dict(zip(names, values, strict=True))}, [key])[0])
-    return found
-
-
 def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockSpec:
     data = block.dumps()
     supplied = tuple(block.futures)
@@ -366,7 +347,6 @@ def _spec(block: Block, workspace: Workspace, shared: bool, kind: str) -> BlockS
 
 async def _load_all(
     client: AnyWorkerClient,
-    workers: Workers,
     workspace: Workspace,
     data: Data,
     plan: DataPlan,
@@ -375,6 +355,7 @@ async def _load_all(
     held_before: Callable[[], Awaitable[int]],
 ) -> None:
     """Run one task for a few blocks each, and put what they found into `data`."""
+    workers = client.workers
     load = partial(
         load_blocks,
         workspace.run,

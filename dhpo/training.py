@@ -197,8 +197,7 @@ class _Run:
         first = min((c.work.start for c in self._candidates), default=0)
         ahead: int | None = None
         blocks_done, short = 0, False
-        for candidate in self._candidates:
-            self._growth.started(candidate)
+        self._growth.started(self._candidates)
         for call in range(first, self._step.until):
             cohort = [c for c in self._candidates if c.alive and c.outcome.calls == call < c.work.target]
             if not cohort:

@@ -18,10 +18,11 @@ __all__ = ["REFRESH_SECONDS", "Watch"]
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.5
+"""Between two looks at who is in the cluster."""
+
 # Workers that do nothing and hold too much will not hold less after this.
 _OVERFULL_SECONDS = 5.0
 _RELIEF_SECONDS = 30.0
-"""Between two looks at who is in the cluster."""
 
 _T = TypeVar("_T")
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from dhpo.cluster import Workers
 from dhpo.crossval.job import Work
 from dhpo.watch import REFRESH_SECONDS
 
-__all__ = ["Elsewhere"]
+__all__ = ["Elsewhere", "Sent"]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A task that was submitted, what it does, and where it may run: the arguments of `Workers.anywhere`."""
+
+    future: Any
+    works: list[Work]
+    where: Mapping[str, Any]
 
 
 class Elsewhere:
@@ -36,12 +46,12 @@ class Elsewhere:
         """Whether no worker gives a sign of life."""
         return not self._workers.alive
 
-    async def works_of_silent(self, running: Iterable[tuple[Any, list[Work]]]) -> list[Work]:
+    async def works_of_silent(self, running: Iterable[Sent]) -> list[Work]:
         """What silent workers have in hand, once: others that would idle do it, too, and what comes back first counts.
 
         Parameters
         ----------
-        running : iterable of (Future, list of Work)
+        running : iterable of Sent
         """
         silent = self._workers.silent
         if not silent or self.all_silent:
@@ -54,11 +64,11 @@ class Elsewhere:
             return []
         keys, self._asking = self._asking.result(), None
         found = []
-        for future, works in running:
-            if future.key in keys and future.key not in self._copied:
-                self._copied.add(future.key)
-                logger.info("%d fits of a worker that gives no sign of life are begun elsewhere", len(works))
-                found += works
+        for sent in running:
+            if sent.future.key in keys and sent.future.key not in self._copied:
+                self._copied.add(sent.future.key)
+                logger.info("%d fits of a worker that gives no sign of life are begun elsewhere", len(sent.works))
+                found += sent.works
         return found
 
     async def _tasks_of(self, workers: list[str]) -> set[Any]:

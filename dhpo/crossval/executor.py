@@ -11,15 +11,13 @@ import concurrent.futures
 import logging
 import math
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 
 from dhpo.cluster import Workers
 from dhpo.crossval.collect import collect, refuse_what_does_not_fit
-from dhpo.crossval.elsewhere import Elsewhere
+from dhpo.crossval.elsewhere import Elsewhere, Sent
 from dhpo.crossval.fitting import FitOutcome, fit_several, forget_job, hand_over, refit
 from dhpo.crossval.job import FitJob, FitSearch, Work
 from dhpo.crossval.outcomes import Outcomes, reraise
@@ -56,15 +54,6 @@ logger = logging.getLogger(__name__)
 # Fits shorter than this share tasks that take so many times as long: a task costs Dask some 2 ms.
 _SHORT_FIT_SECONDS = 0.02
 _SHORT_FITS_TOGETHER = 5
-
-
-@dataclass(frozen=True)
-class _Sent:
-    """A task that was submitted, what it does, and where it may run: the arguments of `Workers.anywhere`."""
-
-    future: Any
-    works: list[Work]
-    where: Mapping[str, Any]
 
 
 class FitExecutor:
@@ -106,7 +95,7 @@ class FitExecutor:
         self._workers = Workers(client)
         self._record = FitRecord(history, observers, journal)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
-        self._running: dict[asyncio.Task[Any], _Sent] = {}
+        self._running: dict[asyncio.Task[Any], Sent] = {}
         self._for_any = AnyWorkerClient(client, self._workers)
         self._elsewhere = Elsewhere(client, self._workers)
         self._background: set[asyncio.Task[Any]] = set()
@@ -239,8 +228,7 @@ class FitExecutor:
             await self._watching.look()
             waiting.extendleft(reversed(self._stranded()))
             if not waiting:
-                running = [(sent.future, sent.works) for sent in self._running.values()]
-                waiting.extend(await self._elsewhere.works_of_silent(running))
+                waiting.extend(await self._elsewhere.works_of_silent(self._running.values()))
             self._search.limits.check_failures(self._history, "candidates")
 
     def _submit(self, waiting: deque[Work]) -> None:
@@ -271,7 +259,7 @@ class FitExecutor:
                 **where,
             )
             self._n_tasks += 1
-            self._running[asyncio.create_task(self._result_of(future))] = _Sent(future, works, where)
+            self._running[asyncio.create_task(self._result_of(future))] = Sent(future, works, where)
 
     def _give_up_copies(self) -> None:
         """Wait no longer for tasks of which all fits came back by others."""

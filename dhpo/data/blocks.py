@@ -13,7 +13,7 @@ import pandas as pd
 from dask.optimization import cull
 from dask.typing import Key
 
-from dhpo.data.collections import Chunks, is_future
+from dhpo.data.collections import Chunks, split_futures
 from dhpo.data.rows import Rows, as_target, concatenate, n_rows, take
 
 __all__ = ["Block", "BlockMismatch", "Piece", "align", "check_lengths", "needs_lengths"]
@@ -225,5 +225,5 @@ def _block(index: int, sources: Sequence[Chunks | None], parts: Sequence[tuple[P
         else:
             graph.update(cull(source.graph, [piece.key for piece in part])[0])
             own.append(part)
-    futures = {key: node for key, node in graph.items() if is_future(node)}
-    return Block(index, {k: v for k, v in graph.items() if k not in futures}, tuple(own), futures)
+    rest, futures = split_futures(graph)
+    return Block(index, rest, tuple(own), futures)

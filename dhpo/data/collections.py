@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,19 @@ from dask.typing import Key
 from dhpo.data.rows import n_rows
 from dhpo.words import counted
 
-__all__ = ["Chunks", "as_chunks", "as_chunks_together", "chunk_lengths", "is_delayed", "is_future", "is_lazy"]
+__all__ = [
+    "Chunks",
+    "as_chunks",
+    "as_chunks_together",
+    "check_repeatable",
+    "chunk_lengths",
+    "graph_of",
+    "has_barrier",
+    "is_delayed",
+    "is_future",
+    "is_lazy",
+    "split_futures",
+]
 
 
 _ALLOWED = (
@@ -217,8 +229,9 @@ def check_repeatable(name: str, graph: Mapping[Key, Any], as_a_whole: bool = Fal
     as_a_whole : bool, default False
         Whether Dask computes all chunks together, as those of whole fits.
     """
-    shuffled = any(mark in task for task in _names(graph) for mark in _SHUFFLES)
-    if shuffled or (not as_a_whole and has_barrier(graph)):
+    names = _names(graph)
+    shuffled = any(mark in task for task in names for mark in _SHUFFLES)
+    if shuffled or (not as_a_whole and _has_barrier(names)):
         what, setting = ("shuffled", "dataframe.shuffle.method") if shuffled else ("rechunked", "array.rechunk.method")
         raise ValueError(
             f"{name} was {what} by a method of Dask whose chunks cannot be computed one by one, with the same rows "
@@ -229,7 +242,11 @@ def check_repeatable(name: str, graph: Mapping[Key, Any], as_a_whole: bool = Fal
 
 def has_barrier(graph: Mapping[Key, Any]) -> bool:
     """Whether there are chunks that wait for all others: Dask has to compute all of them at once."""
-    return any(task.startswith(_BARRIER) for task in _names(graph))
+    return _has_barrier(_names(graph))
+
+
+def _has_barrier(names: Iterable[str]) -> bool:
+    return any(task.startswith(_BARRIER) for task in names)
 
 
 def _names(graph: Mapping[Key, Any]) -> set[str]:
@@ -273,6 +290,12 @@ def chunk_lengths(chunks: Chunks) -> list[int]:
 def is_future(node: Any) -> bool:
     """Whether a node of a graph is data that already sits on the cluster."""
     return type(node).__name__ == "Future" and type(node).__module__.startswith("distributed")
+
+
+def split_futures(graph: Mapping[Key, Any]) -> tuple[dict[Key, Any], dict[Key, Any]]:
+    """The nodes of a graph that compute something, and those that are data on the cluster."""
+    futures = {key: node for key, node in graph.items() if is_future(node)}
+    return {key: node for key, node in graph.items() if key not in futures}, futures
 
 
 def _from_memory(name: str, value: Any, text: bool) -> Chunks:

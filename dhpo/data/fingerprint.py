@@ -39,8 +39,8 @@ def _add(digest: Any, part: Any) -> None:
     elif isinstance(part, pd.DataFrame):
         for name, column in part.items():
             digest.update(f"{name!r} {column.dtype}".encode())
-            values = column.to_numpy() if column.dtype == object else None
-            _add(digest, pd.util.hash_pandas_object(column, index=False).to_numpy() if values is None else values)
+            is_object = column.dtype == object
+            _add(digest, column.to_numpy() if is_object else pd.util.hash_pandas_object(column, index=False).to_numpy())
     elif sp.issparse(part):
         rows = part.tocsr()
         digest.update(f"sparse {rows.shape}".encode())

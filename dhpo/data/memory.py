@@ -95,7 +95,7 @@ class MemoryGate:
         with self._changed:
             if self._fits(nbytes, self._ceiling):
                 return True
-            self._evict_idle(nbytes)
+            self._evict_idle(lambda: self._fits(nbytes, self._ceiling))
             return self._fits(nbytes, self._ceiling)
 
     def is_short(self) -> bool:
@@ -104,8 +104,7 @@ class MemoryGate:
         if self.resident() <= most:
             return False
         with self._changed:
-            for evicts in list(self._caches):
-                evicts.evict_idle(lambda: self.resident() <= most)
+            self._evict_idle(lambda: self.resident() <= most)
         return self.resident() > most
 
     def has_room_for_next(self, kind: str, expected: int) -> bool:
@@ -119,14 +118,13 @@ class MemoryGate:
             coming = 0 if (self._holders | self._loading.keys()) - {me} else self._need(kind, expected)
             if self.resident() + coming <= most:
                 return True
-            for evicts in list(self._caches):
-                evicts.evict_idle(lambda: self.resident() + coming <= most)
+            self._evict_idle(lambda: self.resident() + coming <= most)
             free_heap()
         return self.resident() + coming <= most
 
-    def _evict_idle(self, nbytes: int) -> None:
+    def _evict_idle(self, enough: Callable[[], bool]) -> None:
         for evicts in list(self._caches):
-            evicts.evict_idle(lambda: self._fits(nbytes, self._ceiling))
+            evicts.evict_idle(enough)
 
     @property
     def cached(self) -> int:
@@ -241,7 +239,7 @@ class MemoryGate:
             return False  # the first load of a process also imports what it needs: nobody knows how much that is
         if self._fits(need, self._ceiling):
             return True
-        self._evict_idle(need)
+        self._evict_idle(lambda: self._fits(need, self._ceiling))
         if self._fits(need, self._ceiling):
             return True
         if not self._loading and not self._holders - {me}:

@@ -38,7 +38,7 @@ def test_a_model_is_weighed_as_it_is_pickled(held):
 
 def test_a_model_that_grows_by_a_block_at_each_call_is_blamed():
     watched, leaking = growth(), candidate(30, calls=3, start=1, length=10 * MB)
-    watched.started(leaking)
+    watched.started([leaking])
     watched.blame(leaking, 10 * MB)
     assert "grows by a block at each call: by 20 MB in 2 call(s) with blocks of 10 MB" in leaking.outcome.error
     assert leaking.model is None
@@ -56,7 +56,7 @@ def test_a_new_model_is_blamed_when_it_goes_on_to_grow():
 @pytest.mark.parametrize("megabytes", [100, 101])
 def test_a_large_model_that_grows_no_more_is_innocent(megabytes):
     watched, large = growth(), candidate(megabytes, calls=2, start=1, length=100 * MB)
-    watched.started(large)
+    watched.started([large])
     watched.blame(large, 10 * MB)
     assert large.alive
 
@@ -85,7 +85,7 @@ def test_memory_is_short_where_it_has_grown_in_this_step_and_beyond_what_loads_m
 def test_there_is_no_room_where_the_next_block_would_have_the_worker_paused(before, after, no_room):
     held = [before]
     watched = Growth(MemoryGate(1000 * MB, lambda: held[0] * MB))
-    watched.started(candidate(1, calls=0))
+    watched.started([candidate(1, calls=0)])
     held[0] = after
     assert watched.leaves_no_room(100 * MB) == no_room
 
