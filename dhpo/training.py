@@ -220,14 +220,14 @@ class _Run:
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
                 begins = call == candidate.work.start  # it may take more by itself than all rows
-                if (self._growth.may_matter(found.rows.nbytes) or begins) and self._growth.is_short():
+                if (self._growth.may_matter(found.nbytes) or begins) and self._growth.is_short():
                     short = True  # what is left is for a later step, once the models of this one are stored
-                    self._blame(cohort, found.rows.nbytes)
+                    self._blame(cohort, found.nbytes)
                     break
             if not parts.intact:
                 self._take_back(("train", block), found, cohort, Candidate.begin_anew)
             self._trail.nobody()
-            nbytes = found.rows.nbytes
+            nbytes = found.nbytes
             del found, parts  # before the next block is loaded
             self._state.rest()
             if nbytes > _SMALL_BYTES and not short and self._growth.leaves_no_room(nbytes):
@@ -317,7 +317,7 @@ class _Run:
         self._meter.load_seconds += time.perf_counter() - started
         if found.read:
             self._meter.blocks_read += 1
-            self._meter.bytes_read += found.rows.nbytes
+            self._meter.bytes_read += found.nbytes
         else:
             self._meter.blocks_cached += 1
         return found
@@ -402,7 +402,7 @@ class _Run:
         found = self._state.cache.get(key, load, needed_at=-1.0)
         if found.read:
             self._meter.validation_blocks_read += 1
-            self._meter.bytes_read += found.rows.nbytes
+            self._meter.bytes_read += found.nbytes
         return key, found
 
     def _write(self) -> None:

@@ -21,22 +21,42 @@ _MOST_SHARE = 0.68
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
-    """Rows and where they came from.
+class Loaded:
+    """Rows, and what is noted of them once, when they were loaded.
 
     Parameters
     ----------
     rows : Rows
-    read : bool
-        False when they were in the cache.
+    nbytes : int
+        What they take; to find out takes as long as a call, where there are strings.
     seal : bytes
-        `dhpo.data.lending.sample` of the rows when they were loaded, to tell later whether they still are what they
-        were.
+        `dhpo.data.lending.sample` of them, to tell later whether they still are what they were.
     """
 
     rows: Rows
-    read: bool
+    nbytes: int
     seal: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup(Loaded):
+    """Rows and where they came from.
+
+    Parameters
+    ----------
+    read : bool
+        False when they were in the cache.
+    """
+
+    read: bool
+
+
+def _loaded(rows: Rows) -> Loaded:
+    return Loaded(rows, rows.nbytes, sample(rows))
+
+
+def _lookup(loaded: Loaded, read: bool) -> Lookup:
+    return Lookup(loaded.rows, loaded.nbytes, loaded.seal, read)
 
 
 class _Read:
@@ -47,7 +67,7 @@ class _Read:
         self._lock = threading.Lock()
         self._started = False
         self.wanted = False
-        self._done: Future[tuple[Rows, bytes]] = Future()
+        self._done: Future[Loaded] = Future()
 
     def run(self, begin: Callable[[Callable[[], Rows]], Rows]) -> None:
         with self._lock:
@@ -55,8 +75,7 @@ class _Read:
                 return
             self._started, load, self._load = True, self._load, None
         try:
-            rows = begin(load)
-            self._done.set_result((rows, sample(rows)))
+            self._done.set_result(_loaded(begin(load)))
         except BaseException as error:
             self._done.set_exception(error)
 
@@ -73,17 +92,15 @@ class _Read:
             self._done.cancel()
         return started
 
-    def result(self) -> tuple[Rows, bytes]:
-        """The rows, and their seal."""
+    def result(self) -> Loaded:
+        """The rows, once they are there."""
         return self._done.result()
 
 
 @dataclass(slots=True)
 class _Entry:
-    rows: Rows
-    nbytes: int
+    loaded: Loaded
     needed_at: float
-    seal: bytes
 
 
 class BlockCache:
@@ -163,7 +180,7 @@ class BlockCache:
             entry = self._entries.get(key)
             if entry is not None:
                 entry.needed_at = needed_at
-                return Lookup(entry.rows, False, entry.seal)
+                return _lookup(entry.loaded, read=False)
             read = self._reads.setdefault(key, _Read(load))
             read.wanted = True
             self._make_room(needed_at)
@@ -172,7 +189,7 @@ class BlockCache:
             self.gate.let_go(_ahead(key))  # it is read here, and not ahead
         try:
             read.run(lambda load: self._load(key, load, expected, None, wait=True))
-            rows, seal = read.result()
+            loaded = read.result()
         except BaseException:
             with self._lock:
                 self._forget(key, read)
@@ -182,10 +199,10 @@ class BlockCache:
         with self._lock:
             # Threads that wait for one read together count it once: for the first that comes back here. It is kept
             # before it is forgotten, lest a thread that comes in between reads it again.
-            self._put(key, rows, needed_at, pin, seal)
+            self._put(key, loaded, needed_at, pin)
             first = self._forget(key, read)
         self.gate.let_go(_ahead(key))
-        return Lookup(rows, first, seal)
+        return _lookup(loaded, first)
 
     def rest(self) -> None:
         """Note that this thread has done with the rows that it was given last: they may be evicted."""
@@ -256,19 +273,19 @@ class BlockCache:
             self.gate.let_go(_ahead(key))
             return 0
         try:
-            rows, seal = read.result()
+            loaded = read.result()
         except BaseException:
             self.gate.let_go(_ahead(key))
             return 0  # whoever needs the block will see the error
         with self._lock:
-            self._put(key, rows, needed_at, True, seal)
+            self._put(key, loaded, needed_at, True)
         self.gate.let_go(_ahead(key))
-        return rows.nbytes
+        return loaded.nbytes
 
     def discard(self, key: Hashable, rows: Rows) -> None:
         """Drop these very rows, which are no longer what was loaded."""
         with self._lock:
-            if key in self._entries and self._entries[key].rows is rows:
+            if key in self._entries and self._entries[key].loaded.rows is rows:
                 self._evict(key)
 
     def has_room(self, nbytes: int) -> bool:
@@ -278,20 +295,20 @@ class BlockCache:
 
     def put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
         """Keep rows if there is room for them, or room can be made from blocks that are needed later."""
+        loaded = _loaded(rows)
         with self._lock:
-            return self._put(key, rows, needed_at, False, sample(rows))
+            return self._put(key, loaded, needed_at, False)
 
-    def _put(self, key: Hashable, rows: Rows, needed_at: float, pin: bool, seal: bytes) -> bool:
+    def _put(self, key: Hashable, loaded: Loaded, needed_at: float, pin: bool) -> bool:
         if self._closed:
             return False
         if key in self._entries:
             self._entries[key].needed_at = needed_at
             return True
-        nbytes = rows.nbytes
         if not self._make_room(needed_at) and not pin:
             return False
-        self._entries[key] = _Entry(rows, nbytes, needed_at, seal)
-        self.nbytes += nbytes
+        self._entries[key] = _Entry(loaded, needed_at)
+        self.nbytes += loaded.nbytes
         return True
 
     def _make_room(self, needed_at: float) -> bool:
@@ -306,7 +323,7 @@ class BlockCache:
         return others + self.nbytes <= self._allowed
 
     def _evict(self, key: Hashable) -> None:
-        self.nbytes -= self._entries.pop(key).nbytes
+        self.nbytes -= self._entries.pop(key).loaded.nbytes
 
     def close(self) -> None:
         """Drop all blocks and end the thread."""

@@ -63,7 +63,7 @@ def lent_value(value: Any) -> Any:
 def _read_only(array: np.ndarray) -> np.ndarray:
     # The array itself stays as it is: it may be in the memory of Dask, whose user may write to it.
     view = array.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 
@@ -103,7 +103,7 @@ def _spread_over(n: int) -> np.ndarray:
 
 def _few(part: Any, where: np.ndarray) -> Any:
     if isinstance(part, np.ndarray) and not part.dtype.hasobject:
-        return part[where].tobytes()
+        return part.take(where, axis=0).tobytes()
     if sp.issparse(part):
         if part.format in ("csr", "csc", "bsr"):
             # Rows of a matrix in columns would have to be searched for; the order of what is stored tells as much.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
+import os
 import sys
 import threading
 import time
@@ -42,6 +44,7 @@ _WATCH_SECONDS = 0.002
 _LONGEST_WAIT = 60.0
 # Loads that take less than this are neither watched nor kept waiting.
 _SMALL_BYTES = 2_000_000
+_PAGE_BYTES = mmap.PAGESIZE
 
 
 class Evicts(Protocol):
@@ -311,7 +314,15 @@ def _this_process() -> psutil.Process:
 
 def resident_bytes() -> int:
     """Bytes that this process holds resident."""
-    return int(_this_process().memory_info().rss)
+    # What psutil does on Linux, at a quarter of the time: it is asked several times a call.
+    try:
+        descriptor = os.open("/proc/self/statm", os.O_RDONLY)
+    except OSError:
+        return int(_this_process().memory_info().rss)
+    try:
+        return int(os.read(descriptor, 128).split()[1]) * _PAGE_BYTES
+    finally:
+        os.close(descriptor)
 
 
 @cache

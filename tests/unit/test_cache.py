@@ -72,6 +72,14 @@ def test_a_block_that_is_kept_is_read_once(memory):
     assert memory.cache.nbytes == KB
 
 
+def test_what_rows_take_is_found_out_once(memory, monkeypatch):
+    counted = []
+    monkeypatch.setattr(Rows, "nbytes", property(lambda rows: counted.append(rows) or KB))
+    lookups = [memory.cache.get(1, lambda: block(KB, 1), needed_at) for needed_at in (10, 20, 30)]
+    assert [lookup.nbytes for lookup in lookups] == [KB, KB, KB]
+    assert len(counted) == 1
+
+
 def test_the_block_needed_last_is_evicted(memory):
     for key, needed_at in ((1, 30), (2, 50), (3, 40)):
         memory.get(key, needed_at)
