@@ -15,10 +15,18 @@ from sklearn.linear_model import SGDClassifier
 from dhpo import HyperbandSearchCV, SearchFailed, WorkersLost
 from dhpo.data.memory import resident_bytes
 from dhpo.training import held_before_blocks
+from tests.conftest import two_workers
 
+pytestmark = pytest.mark.usefixtures("spawned_workers")  # those that are forked hold less
 MB = 1_000_000
 FEATURES = 50
 SPACE = {"alpha": [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]}
+
+
+@pytest.fixture(scope="module")
+def cluster(spawned_workers):
+    with two_workers() as cluster:
+        yield cluster
 
 
 def search(**kwargs):
@@ -66,7 +74,7 @@ def test_room_for_two_blocks_is_enough(tmp_path, cluster, client, threads):
             n_workers=1,
             threads_per_worker=threads,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=int((held + 2 * 40 * MB) / 0.8),
         ) as tight,
         Client(tight) as of_tight,
@@ -125,7 +133,7 @@ def test_a_model_that_keeps_its_rows_fails_alone(tmp_path):
             n_workers=1,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=550 * MB,
         ) as tight,
         Client(tight) as of_tight,
@@ -144,7 +152,7 @@ def test_workers_that_are_paused_before_the_search_are_told_at_once_with_what_th
     X, y = np.zeros((100, 4), dtype=np.float32), np.arange(100) % 2
     with (
         # A thread of this process, which holds more than that.
-        LocalCluster(n_workers=1, processes=False, memory_limit="60MB", dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, processes=False, memory_limit="60MB", dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         while "paused" not in {worker["status"] for worker in client.scheduler_info()["workers"].values()}:

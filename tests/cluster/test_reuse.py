@@ -49,7 +49,7 @@ def test_empty_partitions_are_no_blocks(client, data, random_state):
 
 
 def test_a_search_that_runs_is_not_started_again(client, data):
-    search = IncrementalSearchCV(SGDClassifier(), SPACE, 2, max_iter=1_000_000, random_state=0, verbose=0)
+    search = IncrementalSearchCV(SGDClassifier(), SPACE, 2, max_iter=20_000, random_state=0, verbose=0)
     X, y = da.from_array(data[0], (50, -1)), da.from_array(data[1], 50)
     run = search.start(X, y)
     with pytest.raises(RuntimeError, match="this search is running"):

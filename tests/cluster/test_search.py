@@ -287,7 +287,7 @@ def test_a_search_of_failures_alone_ends_in_an_error_with_the_first_traceback(cl
 
 def test_the_live_handle_tells_stops_and_gives_a_usable_result(client, data):
     search = IncrementalSearchCV(
-        SGDClassifier(), SPACE, n_initial_parameters=4, max_iter=1_000_000, random_state=0, verbose=0
+        SGDClassifier(), SPACE, n_initial_parameters=4, max_iter=20_000, random_state=0, verbose=0
     )
     run = search.start(*data, classes=[0, 1])
     with pytest.raises(TimeoutError):
@@ -301,7 +301,7 @@ def test_the_live_handle_tells_stops_and_gives_a_usable_result(client, data):
     assert run.result() is search
     assert run.done
     assert search.best_score_ == search.summary()["score"].max() > 0.7
-    assert 0 < search.metadata_["partial_fit_calls"] < 4_000_000
+    assert 0 < search.metadata_["partial_fit_calls"] < 80_000
     assert search.score(*data) > 0.7
 
 
@@ -326,7 +326,7 @@ def test_a_worker_that_is_killed_changes_nothing(data):
             return super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
 
     def search():
-        return HyperbandSearchCV(Slow(), SPACE, max_iter=27, random_state=0, verbose=0)
+        return HyperbandSearchCV(Slow(), SPACE, max_iter=9, random_state=0, verbose=0)
 
     with (
         clusters.local(workers=2, memory="1GB") as cluster,

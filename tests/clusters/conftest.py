@@ -22,6 +22,11 @@ def ctrl_c_is_heeded() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def as_users_start_workers(spawned_workers: None) -> None:
+    """What is tested here is how clusters start."""
+
+
 def hosts_in(folder: Path, namespaces: bool) -> Iterator[SshHosts]:
     if SSHD is None:
         reason = "no sshd on this machine: apt-get install openssh-server"

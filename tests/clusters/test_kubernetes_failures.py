@@ -103,7 +103,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(kube: Kube, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         clusters.start("kubernetes", image="dhpo:test", workers=1, memory="500MB", start_timeout=60)
     assert interrupted[0].status.name == "closed"
-    # An operator that was in the middle of making it tries again after a minute, before it lets go.
+    # An operator that was in the middle of making it tries again, before it lets go.
     wait_until(lambda: not kube.left(), 90, "the end of the cluster")
 
 
