@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ExtraNotInstalled,
         ImpreciseScoresWarning,
         JournalError,
+        RepeatedWorkWarning,
         SearchFailed,
         WorkersLost,
     )
@@ -42,6 +43,7 @@ __all__ = [
     "PartialFitColumnTransformer",
     "PartialFitPipeline",
     "RandomizedSearchCV",
+    "RepeatedWorkWarning",
     "Run",
     "SearchFailed",
     "StoredSearch",
@@ -58,6 +60,7 @@ _HOMES = {
         "ExtraNotInstalled",
         "ImpreciseScoresWarning",
         "JournalError",
+        "RepeatedWorkWarning",
         "SearchFailed",
         "WorkersLost",
     },

@@ -7,6 +7,7 @@ __all__ = [
     "ExtraNotInstalled",
     "ImpreciseScoresWarning",
     "JournalError",
+    "RepeatedWorkWarning",
     "SearchFailed",
     "WorkersLost",
 ]
@@ -33,6 +34,10 @@ class JournalError(DhpoError, ValueError):
 
 class ExtraNotInstalled(DhpoError, ImportError):
     """An optional dependency is missing; the message names the extra to install."""
+
+
+class RepeatedWorkWarning(UserWarning):
+    """The blocks of a collection have most of their work in common; it is done again for each of them."""
 
 
 class ImpreciseScoresWarning(UserWarning):

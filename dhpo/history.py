@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from dhpo.events import DataPrepared, Dropped, Event, Reported, SplitScores, StepDone, TrialStarted
+from dhpo.events import DataPrepared, Dropped, Event, Reported, SplitScores, StepDone, Stopped, TrialStarted
 from dhpo.results import objects, param_columns, score_columns
 from dhpo.trial import Drop, Report, Trial
 
@@ -36,12 +36,13 @@ class _Row:
     def last(self) -> Report | None:
         return self.reports[-1].report if self.reports else None
 
-    @property
-    def status(self) -> str:
+    def status(self, over: bool) -> str:
         if self.last is not None and self.last.failed:
             return "failed"
         if self.drop is not None:
             return self.drop.reason
+        if over:
+            return "stopped" if self.calls else "not begun"
         return "running" if self.calls else "waiting"
 
 
@@ -107,6 +108,12 @@ class History:
         return next((event for event in list(self.events) if isinstance(event, DataPrepared)), None)
 
     @property
+    def over(self) -> bool:
+        """Whether the search has ended, and has not gone on since."""
+        last = self.events[-1:]
+        return bool(last) and isinstance(last[0], Stopped)
+
+    @property
     def best(self) -> Best | None:
         """The trial whose last score is highest; failed trials never are. None before the first score."""
         best: Best | None = None
@@ -156,15 +163,17 @@ class History:
         pandas.DataFrame
             Indexed by trial number, with `bracket`, `status`, `partial_fit_calls` (or `fits`), `score` (the last),
             `rank` (1 is best; failed and unscored trials have none), `fit_time` and `score_time` in seconds, one
-            `param_...` column for each parameter, and `error` (last line of the traceback). `attrs` of the frame hold
-            the totals of `costs`.
+            `param_...` column for each parameter, and `error` (last line of the traceback). `status` is why a trial
+            ended: "finished", "not promoted", "plateau" or "failed"; or else "waiting" or "running", and once the
+            search was brought to an early end, "not begun" or "stopped". `attrs` of the frame hold the totals of
+            `costs`.
         """
         rows = list(self._sorted())
         scores = np.array([np.nan if r.last is None or r.last.failed else r.last.score for r in rows], dtype=float)
         frame = pd.DataFrame(
             {
                 "bracket": [r.trial.bracket for r in rows],
-                "status": [r.status for r in rows],
+                "status": [r.status(self.over) for r in rows],
                 self._counted: [r.calls for r in rows],
                 "score": scores,
                 "rank": pd.array(_ranks(scores), dtype="Int64"),

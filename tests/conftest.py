@@ -15,6 +15,28 @@ import pytest
 from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
 
+# Begun first, so that no process is left with one of them while the other has nothing more to do.
+_LONGEST = [
+    "test_failures.py",
+    "test_random_searches.py",
+    "test_scheduler_lost.py",
+    "test_examples.py",
+    "test_resume.py",
+    "test_frozen.py",
+    "test_kubernetes.py",
+    "test_memory.py",
+    "test_protocol.py",
+    "test_slurm.py",
+    "test_whole_fits.py",
+    "test_ssh.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, and leave the others in their order."""
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(_LONGEST)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from dask.optimization import cull
 from dask.typing import Key
 
 from dhpo.data.rows import n_rows
+from dhpo.errors import RepeatedWorkWarning
 from dhpo.words import counted
 
 __all__ = [
@@ -42,6 +44,8 @@ _TEXT_KINDS = "OSTU"  # of a dtype: objects, bytes and strings
 # In the names of tasks: shuffles whose rows come in another order each time, and what waits for all chunks of one.
 _SHUFFLES = ("zpartd-", "p2pshuffle-", "hashjoinp2p-")
 _BARRIER = "shuffle-barrier-"
+# Work that is done again is told from so many chunks on, by some of them, where it is so many times that of all.
+_MANY_CHUNKS, _LOOKED_AT, _MUCH_MORE = 8, 3, 2
 
 
 @dataclass(frozen=True)
@@ -169,8 +173,10 @@ def _from_delayed(name: str, value: Any, text: bool) -> Chunks:
     graph: dict[Key, Any] = {}
     for part in parts:
         graph.update(part.__dask_graph__())
+    keys = tuple(part.key for part in parts)
     check_repeatable(name, graph)
-    return Chunks(name, graph, tuple(part.key for part in parts), None)
+    _warn_of_repeated_work(name, graph, keys)
+    return Chunks(name, graph, keys, None)
 
 
 def _from_dask(name: str, value: Any, optimized: bool, text: bool) -> Chunks:
@@ -188,12 +194,14 @@ def _from_dask(name: str, value: Any, optimized: bool, text: bool) -> Chunks:
         n_columns = len(value.columns) if value.ndim == 2 else None
     else:
         raise TypeError(f"{name} is a {type(value).__module__}.{type(value).__qualname__}; allowed are {_ALLOWED}.")
-    graph, keys = graph_of(value, optimized)
+    graph, nested = graph_of(value, optimized)
+    keys = tuple(_flat(nested))
     check_repeatable(name, graph)
+    _warn_of_repeated_work(name, graph, keys)
     return Chunks(
         name,
         graph,
-        tuple(_flat(keys)),
+        keys,
         lengths,
         n_columns,
         divisions=tuple(value.divisions) if getattr(value, "known_divisions", False) else None,
@@ -238,6 +246,28 @@ def check_repeatable(name: str, graph: Mapping[Key, Any], as_a_whole: bool = Fal
             "each time. Persist what X and y are taken from first (data = data.persist()), or have Dask do it by "
             f"tasks: dask.config.set({{{setting!r}: 'tasks'}}) before {name} is made."
         )
+
+
+def _warn_of_repeated_work(name: str, graph: Mapping[Key, Any], keys: Sequence[Key]) -> None:
+    """Say so where a chunk needs tasks of all others, as after a shuffle; told by a few chunks."""
+    if len(keys) < _MANY_CHUNKS:
+        return
+    sizes = [_n_tasks(cull(graph, [key])[0]) for key in keys[:: -(-len(keys) // _LOOKED_AT)]]
+    together, apart = _n_tasks(graph), min(sizes) * len(keys)
+    if min(sizes) >= len(keys) and apart > _MUCH_MORE * together:
+        warnings.warn(
+            f"each of the {len(keys)} chunks of {name} needs {min(sizes)} tasks or more of the {together} of all, as "
+            "after a shuffle, and chunks are computed one by one: what they have in common is done again for each. "
+            "Persist what X and y are taken from first (data = data.persist()), or write it to files and search on "
+            "these.",
+            RepeatedWorkWarning,
+            stacklevel=2,
+        )
+
+
+def _n_tasks(graph: Mapping[Key, Any]) -> int:
+    """The nodes that are work, and not data."""
+    return sum(type(node).__name__ not in ("DataNode", "Alias") for node in graph.values())
 
 
 def has_barrier(graph: Mapping[Key, Any]) -> bool:

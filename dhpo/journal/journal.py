@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -168,7 +169,18 @@ def open_journal(url: Any) -> Iterator[Journal | None]:
     ----------
     url : str, path or None
         None for a search without a journal.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    ValueError
+        If it is empty.
     """
+    if url is not None and not isinstance(url, str | os.PathLike):
+        raise TypeError(f"journal={url!r} is of type {type(url).__name__}; give the path or the URL of a folder.")
+    if url == "":
+        raise ValueError("journal='' names no folder; give its path or its URL, or leave journal out.")
     journal = None if url is None else Journal(url)
     try:
         yield journal

@@ -174,7 +174,7 @@ class Case:
                 pd.DataFrame(X[a:b], columns=list("abc"), index=np.arange(a, b)).assign(y=y[a:b])
                 for a, b in itertools.pairwise(edges)
             ]
-            frame = dd.from_map(lambda part: part, parts)
+            frame = dd.from_map(lambda part: part, parts, meta=parts[0][:0])  # or Dask would ask the cluster
             return frame[list("abc")], frame["y"]
         lazy = da.from_array(X.astype("float64" if self.container == "csr" else self.container), chunks=(chunks, 3))
         return lazy.map_blocks(sp.csr_matrix) if self.container == "csr" else lazy, da.from_array(y, chunks=(chunks,))

@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 from dhpo.data.collections import as_chunks, chunk_lengths, is_future
+from dhpo.errors import RepeatedWorkWarning
 
 TABLE = np.arange(20.0).reshape(10, 2)
 FRAME = pd.DataFrame(TABLE, columns=["a", "b"])
@@ -115,6 +116,32 @@ def test_what_is_no_collection_is_refused_by_name(value):
 def test_an_empty_collection_is_refused(value):
     with pytest.raises(ValueError, match="X is empty: it has 0 rows"):
         as_chunks("X", value)
+
+
+def test_chunks_that_need_the_work_of_all_others_are_told():
+    frame = dd.from_pandas(FRAME, npartitions=10)
+    with dask.config.set({"dataframe.shuffle.method": "tasks"}):
+        shuffled = frame.shuffle("a")
+        with pytest.warns(RepeatedWorkWarning, match=r"each of the 10 chunks of X needs .* Persist what X and y"):
+            as_chunks("X", shuffled)
+    with pytest.warns(RepeatedWorkWarning, match="of the 10 chunks of X"):
+        as_chunks("X", frame - frame.mean())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        dd.from_pandas(FRAME, npartitions=10).map_partitions(lambda part: part + 1),
+        da.from_array(TABLE, (1, -1)) + 1,
+        da.random.default_rng(0).random((10, 2), chunks=(1, 1)),
+        da.concatenate([da.from_array(TABLE, (1, 1)), da.from_array(TABLE, (3, -1))])
+        @ da.from_array(TABLE[:2], (1, 1)),
+        [dask.delayed(np.add)(dask.delayed(TABLE), 1) for _ in range(10)],
+    ],
+    ids=["frame", "array", "random", "several sources", "delayed"],
+)
+def test_chunks_that_have_little_in_common_are_no_matter(value):
+    assert len(as_chunks("X", value).keys) >= 10
 
 
 def test_data_on_a_cluster_is_known_by_its_type():
