@@ -188,7 +188,7 @@ def test_a_trial_that_kills_its_workers_is_found(three, shared, tmp_path, monkey
 def test_a_trial_that_ends_its_workers_in_another_way_is_found(three, deed, message, tmp_path):
     three.cluster.scale(4)  # one that lives on: those that leave in order take some time to be replaced
     three.wait_for_workers(4)
-    search = with_one(deed, tmp_path / "calls", 4).start(*LAZY, classes=[0, 1]).result(timeout=120)
+    search = with_one(deed, tmp_path / "calls", 4).start(*LAZY, classes=[0, 1]).result(timeout=300)
     frame = search.summary()
     assert frame["status"].tolist() == ["finished"] * 3 + ["failed"]
     assert re.search(message, frame["error"].iloc[-1])
