@@ -88,17 +88,8 @@ def check_labels(found: np.ndarray, classes: Any) -> None:
     classes : array-like
     """
     known = np.asarray(list(classes) if isinstance(classes, set | frozenset) else classes)
-    if known.ndim != 1 or not len(found):
-        return  # of several outputs, or not told
-    kinds = known.dtype.kind, found.dtype.kind
-    if (kinds[0] in "OUST") != (kinds[1] in "OUST"):
-        if "O" in kinds:
-            return  # nothing that NumPy compares as the estimator does
-        said = ["numbers" if kind not in "UST" else "text" for kind in kinds]
-        raise ValueError(
-            f"classes={known.tolist()!r} are {said[0]}, and the labels of y are {said[1]}: "
-            f"{found[:_NAMED].tolist()!r}. Give classes as y has them, or leave classes out: they are found in y."
-        )
+    if known.ndim != 1 or (known.dtype.kind in "OUST") != (found.dtype.kind in "OUST"):
+        return  # of several outputs, or nothing that NumPy compares as the estimator does
     try:
         strange = found[~np.isin(found, known)]
     except TypeError:  # labels of types that have no order

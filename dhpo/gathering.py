@@ -15,6 +15,7 @@ from dhpo.cluster import Workers
 from dhpo.data.unreadable import BlockUnreadable
 from dhpo.errors import SearchFailed
 from dhpo.failures import is_harmless, said
+from dhpo.forgotten import ForgottenTasks
 
 __all__ = ["ATTEMPTS", "AnyWorkerClient", "Task", "failed_to_read", "gather"]
 
@@ -139,6 +140,7 @@ class _Gathering:
         self._result = result
         self._doing = doing
         self._waiting: dict[Task, asyncio.Future[Any]] = {}
+        self._forgotten = ForgottenTasks(client.client)
 
     def begin(self, task: Task) -> asyncio.Future[Any]:
         result = self._waiting[task] = asyncio.get_running_loop().create_future()
@@ -191,6 +193,7 @@ class _Gathering:
             if not workers.alive:
                 continue
             self._send_stranded()
+            await self._send_forgotten()
             if not silent:
                 continue
             client = self._client.client
@@ -204,6 +207,14 @@ class _Gathering:
         """Send tasks to others that wait for workers that are gone."""
         for task in [task for task in self._waiting if task.again and self._client.workers.is_stranded(task.where)]:
             logger.info("%s: a task that waits for workers that are gone goes elsewhere", self._doing)
+            self._send_again(task)
+
+    async def _send_forgotten(self) -> None:
+        """Send tasks anew that were cleared with a restart of the cluster."""
+        latest = {list(task.attempts.values())[-1][-1]: task for task in self._waiting if task.again and task.attempts}
+        keys = await self._forgotten.among(latest)
+        for task in [task for future, task in latest.items() if future.key in keys and task in self._waiting]:
+            logger.info("%s: a task that the scheduler has forgotten is sent again", self._doing)
             self._send_again(task)
 
     def _send_again(self, task: Task) -> None:

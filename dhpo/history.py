@@ -42,7 +42,7 @@ class _Row:
         if self.drop is not None:
             return self.drop.reason
         if over:
-            return "stopped" if self.calls else "not begun"
+            return "stopped"
         return "running" if self.calls else "waiting"
 
 
@@ -165,8 +165,7 @@ class History:
             `rank` (1 is best; failed and unscored trials have none), `fit_time` and `score_time` in seconds, one
             `param_...` column for each parameter, and `error` (last line of the traceback). `status` is why a trial
             ended: "finished", "not promoted", "plateau" or "failed"; or else "waiting" or "running", and once the
-            search was brought to an early end, "not begun" or "stopped". `attrs` of the frame hold the totals of
-            `costs`.
+            search was brought to an early end, "stopped". `attrs` of the frame hold the totals of `costs`.
         """
         rows = list(self._sorted())
         scores = np.array([np.nan if r.last is None or r.last.failed else r.last.score for r in rows], dtype=float)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from dhpo.events import Event
+from dhpo.events import Event, Stopped
 from dhpo.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import Observers
@@ -44,8 +44,9 @@ class Record:
 
     @property
     def earlier(self) -> list[Event]:
-        """What an earlier process has written down."""
-        return [] if self._journal is None else self._journal.events
+        """What an earlier process has written down, but for how it ended: the search goes on."""
+        events = [] if self._journal is None else self._journal.events
+        return [event for event in events if not isinstance(event, Stopped)]
 
     def repeat(self, event: Event) -> None:
         """Tell of an event that is in the journal already."""

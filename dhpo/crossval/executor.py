@@ -35,6 +35,7 @@ from dhpo.events import (
     TrialStarted,
 )
 from dhpo.failures import in_thread
+from dhpo.forgotten import ForgottenTasks
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.gathering import AnyWorkerClient, gather
 from dhpo.history import History
@@ -216,6 +217,7 @@ class FitExecutor:
             for split in range(self.outcomes.n_splits)
             if not self.outcomes.is_done(number, split)
         )
+        forgotten = ForgottenTasks(self._client)
         while (waiting or self._running) and not self._stopping.requested:
             if self._client.status == "running":
                 self._submit(waiting)
@@ -227,6 +229,7 @@ class FitExecutor:
             await self._record.commit()
             await self._watching.look()
             waiting.extendleft(reversed(self._stranded()))
+            waiting.extendleft(reversed(await self._cleared(forgotten)))
             if not waiting:
                 waiting.extend(await self._elsewhere.works_of_silent(self._running.values()))
             self._search.limits.check_failures(self._history, "candidates")
@@ -269,6 +272,12 @@ class FitExecutor:
     def _stranded(self) -> list[Work]:
         """Give up tasks that wait for workers that are gone, and return the works that are still to do."""
         found = [task for task, sent in self._running.items() if self._workers.is_stranded(sent.where)]
+        return self._not_done([work for task in found for work in self._give_up(task)])
+
+    async def _cleared(self, forgotten: ForgottenTasks) -> list[Work]:
+        """Give up tasks that the scheduler has forgotten, and return the works that are still to do."""
+        keys = await forgotten.among([sent.future for sent in self._running.values()])
+        found = [task for task, sent in self._running.items() if sent.future.key in keys]
         return self._not_done([work for task in found for work in self._give_up(task)])
 
     def _give_up(self, task: asyncio.Task[Any]) -> list[Work]:

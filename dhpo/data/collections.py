@@ -45,7 +45,7 @@ _TEXT_KINDS = "OSTU"  # of a dtype: objects, bytes and strings
 _SHUFFLES = ("zpartd-", "p2pshuffle-", "hashjoinp2p-")
 _BARRIER = "shuffle-barrier-"
 # Work that is done again is told from so many chunks on, by some of them, where it is so many times that of all.
-_MANY_CHUNKS, _LOOKED_AT, _MUCH_MORE = 8, 3, 2
+_MANY_CHUNKS, _LOOKED_AT, _MUCH_MORE = 8, 3, 1.5
 
 
 @dataclass(frozen=True)
@@ -256,10 +256,10 @@ def _warn_of_repeated_work(name: str, graph: Mapping[Key, Any], keys: Sequence[K
     together, apart = _n_tasks(graph), min(sizes) * len(keys)
     if min(sizes) >= len(keys) and apart > _MUCH_MORE * together:
         warnings.warn(
-            f"each of the {len(keys)} chunks of {name} needs {min(sizes)} tasks or more of the {together} of all, as "
-            "after a shuffle, and chunks are computed one by one: what they have in common is done again for each. "
-            "Persist what X and y are taken from first (data = data.persist()), or write it to files and search on "
-            "these.",
+            f"each of the {len(keys)} chunks of {name} depends on {min(sizes)} or more of the {together} tasks of the "
+            "whole, as after a shuffle, or where a mean of all rows is subtracted. Chunks are computed one by one, so "
+            "that work which they share is repeated for each. Persist X and y themselves (X, y = dask.persist(X, y)), "
+            "or write them to files and search on those.",
             RepeatedWorkWarning,
             stacklevel=2,
         )
@@ -267,7 +267,7 @@ def _warn_of_repeated_work(name: str, graph: Mapping[Key, Any], keys: Sequence[K
 
 def _n_tasks(graph: Mapping[Key, Any]) -> int:
     """The nodes that are work, and not data."""
-    return sum(type(node).__name__ not in ("DataNode", "Alias") for node in graph.values())
+    return sum(type(node).__name__ not in ("DataNode", "Alias") and not is_future(node) for node in graph.values())
 
 
 def has_barrier(graph: Mapping[Key, Any]) -> bool:

@@ -156,6 +156,8 @@ class Case:
             }
             for deed in deeds[: rng.integers(2, len(deeds) + 1)]
         ]
+        if all(candidate["deed"][0] in HARMFUL for candidate in self.candidates):
+            self.candidates[0]["deed"] = [None]  # or the search itself fails, as it should
         self.disturbances = [
             (float(rng.uniform(0.0, 1.0)), str(rng.choice(["kill", "freeze", "restart"])))
             for _ in range(rng.choice([0, 0, 1, 2]))

@@ -104,13 +104,6 @@ def test_labels_that_are_none_of_the_classes_are_named_before_training(client, a
     assert not search.history_
 
 
-def test_classes_of_another_kind_than_the_labels_are_told_before_training(client, arrays):
-    search = make_search()
-    with pytest.raises(ValueError, match=r"classes=\['0', '1'\] are text, and the labels of y are numbers: \[0, 1\]"):
-        search.fit(*arrays, classes=["0", "1"])
-    assert not search.history_
-
-
 @pytest.mark.parametrize(("journal", "error"), [("", ValueError), (3, TypeError), (True, TypeError)])
 def test_a_journal_that_is_no_folder_is_refused(client, arrays, journal, error):
     with pytest.raises(error, match=f"journal={journal!r}"):

@@ -118,14 +118,17 @@ def test_an_empty_collection_is_refused(value):
         as_chunks("X", value)
 
 
-def test_chunks_that_need_the_work_of_all_others_are_told():
+def test_chunks_that_need_the_work_of_all_others_are_told(tmp_path):
     frame = dd.from_pandas(FRAME, npartitions=10)
     with dask.config.set({"dataframe.shuffle.method": "tasks"}):
         shuffled = frame.shuffle("a")
-        with pytest.warns(RepeatedWorkWarning, match=r"each of the 10 chunks of X needs .* Persist what X and y"):
+        with pytest.warns(RepeatedWorkWarning, match=r"each of the 10 chunks of X depends on .* Persist X and y"):
             as_chunks("X", shuffled)
     with pytest.warns(RepeatedWorkWarning, match="of the 10 chunks of X"):
         as_chunks("X", frame - frame.mean())
+    mapped = np.memmap(tmp_path / "mapped", shape=(1000, 2), mode="w+")
+    with pytest.warns(RepeatedWorkWarning, match="of the 20 chunks of X"):
+        as_chunks("X", da.from_array(mapped, (50, -1))[np.random.default_rng(0).permutation(1000)])
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_no_trial_of_a_search_that_has_ended_is_said_to_run():
     history = history_of(({"a": 1}, [(1, 0.5)], "finished"), ({"a": 2}, [(1, 0.9)], None), ({"a": 3}, [], None))
     assert history.summary()["status"].tolist() == ["finished", "running", "waiting"]
     history.append(Stopped("stopped", 4.0))
-    assert history.summary()["status"].tolist() == ["finished", "stopped", "not begun"]
+    assert history.summary()["status"].tolist() == ["finished", "stopped", "stopped"]
     history.append(StepDone({2: 1}, StepStats(), 5.0))  # it goes on where it ended
     assert history.summary()["status"].tolist() == ["finished", "running", "running"]
 

@@ -44,6 +44,7 @@ from dhpo.events import (
     Stopped,
     TrialStarted,
 )
+from dhpo.history import History
 from dhpo.journal import Header, Journal, describe
 from dhpo.journal.codec import decode_event, encode_event
 from dhpo.journal.identity import differences
@@ -51,6 +52,8 @@ from dhpo.journal.journal import read_journal
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import LEASE_SECONDS
 from dhpo.journal.values import decode_value, encode_value
+from dhpo.observers.base import Observers
+from dhpo.record import Record
 from dhpo.trial import Drop, Report, Train, Trial
 
 ROOT = Path(dhpo.__file__).parent.parent
@@ -199,6 +202,15 @@ def test_a_torn_line_is_repaired(tmp_path):
     journal.commit()
     journal.close()
     assert file.read_bytes() == whole
+
+
+def test_how_an_earlier_process_ended_is_nothing_to_the_search_that_goes_on(tmp_path):
+    written(tmp_path)
+    journal = Journal(tmp_path)
+    earlier = Record(History(), Observers(), journal).earlier
+    journal.close()
+    assert repr(earlier) == repr([event for event in EVENTS if not isinstance(event, Stopped)])
+    assert len(earlier) == len(EVENTS) - 1
 
 
 def test_a_torn_object_is_repaired():
