@@ -1,4 +1,4 @@
-"""Finds tasks that were sent, and that the scheduler does not know."""
+"""Finds tasks that were sent, and that the scheduler does not know, or has put aside for good."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ __all__ = ["ForgottenTasks"]
 
 _LOOKS_SECONDS = 2.0
 _ANSWER_SECONDS = 2.0
+# Not known; or waiting for a worker, while there are workers.
+_LOST_STATES = (None, "no-worker")
 
 
 class ForgottenTasks:
-    """Finds tasks that the scheduler has forgotten without a word to the client.
+    """Finds tasks that the scheduler has forgotten, or put aside, without a word to the client.
 
     A restart of the cluster clears all tasks. The client tells its futures when it begins; what is sent before it is
-    over is cleared as well, and its futures would be awaited for ever.
+    over may be cleared as well, or wait for a worker also when all are there again, and its futures would be awaited
+    for ever.
 
     Parameters
     ----------
@@ -27,11 +30,13 @@ class ForgottenTasks:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._unknown: set[Key] = set()
+        self._lost: set[Key] = set()
         self._looked = asyncio.get_running_loop().time()
 
     async def among(self, futures: Iterable[Any]) -> set[Key]:
-        """The keys of those that the scheduler has not known twice in a row: what was just sent may be on its way.
+        """The keys of those that were lost twice in a row: what was just sent may be on its way.
+
+        To be asked only while there are workers that begin tasks.
 
         Parameters
         ----------
@@ -55,6 +60,6 @@ class ForgottenTasks:
             states = await asyncio.wait_for(asking, _ANSWER_SECONDS)
         except Exception:  # the watch finds out what is the matter with the scheduler
             return set()
-        unknown = {key for key in pending if states.get(key) is None}
-        found, self._unknown = unknown & self._unknown, unknown
+        lost = {key for key in pending if states.get(key) in _LOST_STATES}
+        found, self._lost = lost & self._lost, lost
         return found

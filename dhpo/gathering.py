@@ -26,6 +26,8 @@ ATTEMPTS = 3
 
 # Of one task, beyond those that Dask allows it: where workers die all the time, many a task is with them by chance.
 _MORE_DEATHS = 4
+# Of one task that are awaited at once, where it is lost again and again.
+_MOST_ATTEMPTS = 5
 # Between two looks at what silent workers have in hand.
 _LOOKS_SECONDS = 0.5
 
@@ -211,7 +213,14 @@ class _Gathering:
 
     async def _send_forgotten(self) -> None:
         """Send tasks anew that were cleared with a restart of the cluster."""
-        latest = {list(task.attempts.values())[-1][-1]: task for task in self._waiting if task.again and task.attempts}
+        workers = self._client.workers
+        if not set(workers.alive) - set(workers.paused):
+            return
+        latest = {
+            list(task.attempts.values())[-1][-1]: task
+            for task in self._waiting
+            if task.again and 0 < len(task.attempts) < _MOST_ATTEMPTS
+        }
         keys = await self._forgotten.among(latest)
         for task in [task for future, task in latest.items() if future.key in keys and task in self._waiting]:
             logger.info("%s: a task that the scheduler has forgotten is sent again", self._doing)

@@ -276,6 +276,8 @@ class FitExecutor:
 
     async def _cleared(self, forgotten: ForgottenTasks) -> list[Work]:
         """Give up tasks that the scheduler has forgotten, and return the works that are still to do."""
+        if not set(self._workers.alive) - set(self._workers.paused):
+            return []
         keys = await forgotten.among([sent.future for sent in self._running.values()])
         found = [task for task, sent in self._running.items() if sent.future.key in keys]
         return self._not_done([work for task in found for work in self._give_up(task)])
