@@ -213,9 +213,6 @@ class _Gathering:
 
     async def _send_forgotten(self) -> None:
         """Send tasks anew that were cleared with a restart of the cluster."""
-        workers = self._client.workers
-        if not set(workers.alive) - set(workers.paused):
-            return
         latest = {
             list(task.attempts.values())[-1][-1]: task
             for task in self._waiting

@@ -167,12 +167,12 @@ class History:
             ended: "finished", "not promoted", "plateau" or "failed"; or else "waiting" or "running", and once the
             search was brought to an early end, "stopped". `attrs` of the frame hold the totals of `costs`.
         """
-        rows = list(self._sorted())
+        rows, over = list(self._sorted()), self.over
         scores = np.array([np.nan if r.last is None or r.last.failed else r.last.score for r in rows], dtype=float)
         frame = pd.DataFrame(
             {
                 "bracket": [r.trial.bracket for r in rows],
-                "status": [r.status(self.over) for r in rows],
+                "status": [r.status(over) for r in rows],
                 self._counted: [r.calls for r in rows],
                 "score": scores,
                 "rank": pd.array(_ranks(scores), dtype="Int64"),

@@ -276,7 +276,7 @@ class FitExecutor:
 
     async def _cleared(self, forgotten: ForgottenTasks) -> list[Work]:
         """Give up tasks that the scheduler has forgotten, and return the works that are still to do."""
-        if not set(self._workers.alive) - set(self._workers.paused):
+        if self._elsewhere.all_silent:
             return []
         keys = await forgotten.among([sent.future for sent in self._running.values()])
         found = [task for task, sent in self._running.items() if sent.future.key in keys]

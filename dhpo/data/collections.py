@@ -253,8 +253,10 @@ def _warn_of_repeated_work(name: str, graph: Mapping[Key, Any], keys: Sequence[K
     if len(keys) < _MANY_CHUNKS:
         return
     sizes = [_n_tasks(cull(graph, [key])[0]) for key in keys[:: -(-len(keys) // _LOOKED_AT)]]
+    if min(sizes) < len(keys):
+        return
     together, apart = _n_tasks(graph), min(sizes) * len(keys)
-    if min(sizes) >= len(keys) and apart > _MUCH_MORE * together:
+    if apart > _MUCH_MORE * together:
         warnings.warn(
             f"each of the {len(keys)} chunks of {name} depends on {min(sizes)} or more of the {together} tasks of the "
             "whole, as after a shuffle, or where a mean of all rows is subtracted. Chunks are computed one by one, so "
