@@ -20,7 +20,7 @@ __all__ = ["Assignment", "Ready", "UnderWay", "plan_steps"]
 _LONGEST_RUN_OF_BLOCKS = 128
 _SHORTEST_BLOCK = 1e-4  # seconds
 # Near the end a long chain is cut to this share of what is left for each thread, so that no thread is left with it.
-_LONGEST_SHARE = 0.125
+_LONGEST_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)

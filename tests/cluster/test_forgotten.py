@@ -1,4 +1,4 @@
-"""Tasks that the scheduler has cleared without a word to the client, as in a restart of the cluster, are sent again."""
+"""Tasks that the scheduler has cleared or put aside, as in a restart of the cluster, are sent again."""
 
 from __future__ import annotations
 
@@ -47,18 +47,29 @@ def whole(gate):
 
 
 def forget(dask_scheduler, client):
+    """What a restart does to tasks that come while it clears all of them."""
     keys = [task.key for task in dask_scheduler.clients[client].wants_what]
     dask_scheduler.client_releases_keys(keys, client)
     return len(keys)
 
 
+def put_aside(dask_scheduler, client):
+    """What a restart does to tasks that come while there is no worker."""
+    processing = [task for task in dask_scheduler.clients[client].wants_what if task.state == "processing"]
+    for task in processing:
+        dask_scheduler.set_restrictions({task.key: ["tcp://127.0.0.1:1"]})
+    dask_scheduler.transitions({task.key: "released" for task in processing}, "test")
+    return {task.state for task in processing} == {"no-worker"}
+
+
+@pytest.mark.parametrize("lose", [forget, put_aside])
 @pytest.mark.parametrize("start", [by_blocks, whole])
-def test_tasks_that_the_scheduler_has_forgotten_are_sent_again(client, tmp_path, start):
+def test_tasks_that_the_scheduler_has_lost_are_sent_again(client, tmp_path, start, lose):
     run = start(tmp_path / "gate")
     try:
         while not any(client.processing().values()):
             time.sleep(0.01)
-        assert client.run_on_scheduler(forget, client=client.id)
+        assert client.run_on_scheduler(lose, client=client.id)
     finally:
         (tmp_path / "gate").touch()
     assert run.result(timeout=TIMEOUT).summary()["status"].tolist() == ["finished"] * 2

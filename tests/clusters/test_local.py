@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import numpy as np
 import psutil
 import pytest
 from distributed import LocalCluster
 from distributed.system import MEMORY_LIMIT
+from sklearn.linear_model import SGDClassifier
 
 import clusters
 from clusters.guard import runs_on_import
+from dhpo import HyperbandSearchCV
 
 
 def own_children() -> set[psutil.Process]:
@@ -101,6 +104,39 @@ def test_memory_of_the_machine_is_shared_out() -> None:
         workers = cluster.scheduler_info["workers"].values()
         assert sum(worker["memory_limit"] for worker in workers) <= MEMORY_LIMIT
         assert [worker["nthreads"] for worker in workers] == [2, 2, 2]
+
+
+class EndsItsWorker(SGDClassifier):
+    """Kills the first process in which it is trained for the third time."""
+
+    def __init__(self, alpha: float = 1e-4, once: str = "", random_state: int | None = None) -> None:
+        super().__init__(alpha=alpha, random_state=random_state)
+        self.once = once
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> EndsItsWorker:
+        if self.once and getattr(self, "t_", 1.0) > 2 * len(X) and not Path(self.once).exists():
+            Path(self.once).touch()
+            os._exit(1)
+        super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
+        return self
+
+
+def test_threads_that_all_import_at_once_and_a_worker_that_is_replaced(tmp_path: Path) -> None:
+    import dask.dataframe as dd
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    frame = dd.from_pandas(pd.DataFrame(rng.normal(size=(400, 3)), columns=list("abc")), npartitions=8)
+    scores = []
+    for threads, once in [(4, str(tmp_path / "once")), (1, "")]:
+        search = HyperbandSearchCV(
+            EndsItsWorker(once=once), {"alpha": [1e-5, 1e-4, 1e-3, 1e-2]}, max_iter=9, random_state=0, verbose=0
+        )
+        with clusters.local(workers=2, threads=threads, dashboard=None) as cluster, cluster.get_client():
+            search.fit(frame, frame["a"] > 0, classes=[False, True])
+        scores.append(search.summary()["score"].sort_index().tolist())
+    assert (tmp_path / "once").exists()
+    assert scores[0] == scores[1]
 
 
 @pytest.mark.parametrize(
