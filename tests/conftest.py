@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -51,13 +52,21 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert not leftovers, f"left in the temporary folder: {leftovers}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heeded() -> Iterator[None]:
+    """What a shell starts in the background ignores it, and so would all processes that tests start and interrupt."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 # What workers import before and during their first step.
 _PRELOADED = ["distributed", "pandas", "sklearn.linear_model", "sklearn.metrics", "dhpo.preparation", "dhpo.training"]
 _METHOD = "distributed.worker.multiprocessing-method"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forked_workers(scratch: Path) -> Iterator[None]:
+def forked_workers(scratch: Path, ctrl_c_is_heeded: None) -> Iterator[None]:
     """Fork the workers of local clusters from a process that has imported what they need: it saves seconds for each."""
     with dask.config.set({_METHOD: "forkserver"}):
         get_mp_context().set_forkserver_preload(_PRELOADED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +11,6 @@ import pytest
 from tests.clusters.kube.fixtures import kube, kube_machine  # noqa: F401
 from tests.clusters.slurm_machine import SlurmMachine, missing, slurm_machine
 from tests.clusters.sshd import SSHD, SshHosts, namespaces_allowed, wait_until
-
-
-@pytest.fixture(scope="session", autouse=True)
-def ctrl_c_is_heeded() -> Iterator[None]:
-    """What a shell starts in the background ignores it, and so would all processes that tests start and interrupt."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module", autouse=True)
