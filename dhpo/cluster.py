@@ -27,6 +27,8 @@ _ON_ITS_WAY = 1.0
 # Of the time between two looks: what is longer may be the driver's own standstill.
 _LONGEST_GAP = 4.0
 _PROBE_SECONDS = 10.0
+# Between two looks whether a worker is there again.
+_LOOKS_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -176,11 +178,17 @@ class Workers:
         """Bytes that a worker may use."""
         return self._workers[address].memory_limit
 
-    def smallest(self, most: int) -> dict[str, int]:
+    async def some_alive(self) -> None:
+        """Return as soon as there is a worker; to be awaited under a `dhpo.watch.Watch`, which has the deadline."""
+        while not self.alive:
+            await asyncio.sleep(_LOOKS_SECONDS)
+
+    async def smallest(self, most: int) -> dict[str, int]:
         """The workers with the least memory, and the bytes of each that are data which Dask itself looks after.
 
-        None of a worker that gives no sign of life.
+        None of a worker that gives no sign of life; but one at least, see `some_alive`.
         """
+        await self.some_alive()
         chosen = sorted(self.alive, key=lambda address: self._workers[address].memory_limit)[:most]
         return {address: self._workers[address].managed for address in chosen}
 

@@ -127,7 +127,7 @@ async def _look(
 async def _held_before(client: Any, workers: Workers, estimator: Any) -> int:
     """Bytes that a worker holds before its first block, with all that a step imports; 0 if none tells in time."""
     pickled = cloudpickle.dumps(estimator, protocol=5)
-    chosen = workers.smallest(_ASKED_WORKERS)
+    chosen = await workers.smallest(_ASKED_WORKERS)
     tasks = {a: client.submit(held_before_blocks, pickled, workers=[a], pure=False) for a in chosen}
     asking = {a: asyncio.ensure_future(client.gather(task, asynchronous=True)) for a, task in tasks.items()}
     # Threads may be busy with others' tasks, and workers may die: nobody waits for an answer that only helps.

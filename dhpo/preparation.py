@@ -356,10 +356,11 @@ async def _load_all(
 ) -> None:
     """Run one task for a few blocks each, and put what they found into `data`."""
     workers = client.workers
+    await workers.some_alive()
     load = partial(
         load_blocks,
         workspace.run,
-        memory_limit=min((workers.memory_limit(a) for a in set(workers.free)), default=0),
+        memory_limit=workers.least_memory,
         split=data.split,
         order=data.order,
         with_classes=plan.with_classes,

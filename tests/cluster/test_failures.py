@@ -31,6 +31,7 @@ from dhpo import (
     SearchFailed,
     WorkersLost,
 )
+from dhpo.cluster import Workers
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((600, 5))
@@ -414,6 +415,23 @@ def test_no_worker_at_all_is_an_error_with_a_deadline():
         pytest.raises(WorkersLost, match="has had no running worker for 1 s; 0 partial_fit calls were done"),
     ):
         make_chaotic("", 9, 0.0).fit(*LAZY, classes=[0, 1])
+
+
+def test_workers_that_are_gone_when_they_are_asked_what_they_hold_are_waited_for(three, monkeypatch):
+    X, y = LAZY
+    of_unknown_lengths = X[X[:, 0] > -99.0], y[X[:, 0] > -99.0]
+    undisturbed = make_chaotic("", 9, 0.0).fit(*of_unknown_lengths, classes=[0, 1])
+    asked, times = Workers.smallest, []
+
+    async def smallest(self, most):
+        times.append(len(self))
+        self.lose_all()
+        return await asked(self, most)
+
+    monkeypatch.setattr(Workers, "smallest", smallest)
+    search = make_chaotic("", 9, 0.0).fit(*of_unknown_lengths, classes=[0, 1])
+    assert times == [3]
+    assert without_times(search) == without_times(undisturbed)
 
 
 def test_a_trial_whose_worker_dies_while_it_has_a_process_of_its_own_is_not_to_blame(three, tmp_path):

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,32 @@ import dhpo
 from dhpo import GridSearchCV, WorkersLost
 from tests.cluster.crashing import KINDS, answer, calls_in, data
 
-DEADLINE = 30.0
+START = 300.0  # seconds; it takes a few, and many on a slow machine
+
+
+@dataclass
+class Cluster:
+    """A scheduler and a worker of their own, as slow as the machine is now."""
+
+    address: str
+    scheduler: subprocess.Popen[bytes]
+    patience: float
+    """Seconds without workers after which a search gives up: what a worker took to be there, six at least."""
+
+    @property
+    def deadline(self) -> float:
+        """Seconds within which a search has to say that the scheduler is lost."""
+        return 5 * self.patience
 
 
 @contextmanager
-def running_cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def running_cluster() -> Iterator[Cluster]:
     """A scheduler and a worker, each a process of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     scheduler = f"dask_scheduler --host {address} --no-dashboard --no-show --dashboard-address 127.0.0.1:0"
-    worker = f"dask_worker {address} --host 127.0.0.1 --nthreads 2 --no-dashboard --memory-limit 1GB --death-timeout 5"
+    worker = f"dask_worker {address} --host 127.0.0.1 --nthreads 2 --no-dashboard --memory-limit 1GB"
     root = Path(dhpo.__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
     processes = [
@@ -47,8 +63,13 @@ def running_cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         )
         for command in (scheduler, worker)
     ]
+    began = time.monotonic()
     try:
-        yield address, processes[0]
+        with Client(address, timeout=START) as client:
+            client.wait_for_workers(1, timeout=START)
+            cluster = Cluster(address, processes[0], max(time.monotonic() - began, 6.0))
+            with dask.config.set({"dhpo.workers-timeout": cluster.patience}):
+                yield cluster
     finally:
         for process in processes:
             with suppress(ProcessLookupError):
@@ -69,23 +90,18 @@ def test_a_scheduler_that_is_killed(tmp_path, n_kills, monkeypatch):
     moments = sorted(rng.randrange(planned * 8 // 10) for _ in range(n_kills))
     lost = 0
     for moment in [*moments, None]:
-        with (
-            running_cluster() as (address, scheduler),
-            Client(address, timeout=60) as client,
-            dask.config.set({"dhpo.workers-timeout": "6s"}),
-        ):
-            client.wait_for_workers(1, timeout=60)
+        with running_cluster() as cluster, Client(cluster.address, timeout=START):
             run = KINDS["hyperband"]().start(*data(), classes=[0, 1], journal=journal)
             if moment is None:
-                found = answer(run.result(timeout=120))
+                found = answer(run.result(timeout=START))
                 break
             while calls.stat().st_size - lost < moment and not run.done:
                 time.sleep(0.002)
-            scheduler.kill()
+            cluster.scheduler.kill()
             began = time.monotonic()
             with pytest.raises(WorkersLost, match="the scheduler is gone, or cannot be reached"):
-                run.result(timeout=DEADLINE)
-            assert time.monotonic() - began < DEADLINE
+                run.result(timeout=cluster.deadline)
+            assert time.monotonic() - began < cluster.deadline
         lost = calls.stat().st_size - calls_in(journal)
     assert found == undisturbed
     assert calls.stat().st_size - planned == lost  # what was in flight, and nothing else
@@ -168,36 +184,30 @@ SELDOM = [(fate, phase) for fate in (GIVEN_UP, FROZEN) for phase in PHASES if (f
     ("fate", "phase"), [*OFTEN, *(pytest.param(*case, marks=pytest.mark.benchmarks) for case in SELDOM)]
 )
 def test_a_scheduler_that_is_lost_in_any_phase_is_told_with_the_word_on_the_journal(tmp_path, phase, fate):
-    timeout = "1s" if fate == GIVEN_UP else "60s"
-    with (
-        running_cluster() as (address, scheduler),
-        Client(address, timeout=60) as first,
-        dask.config.set({"dhpo.workers-timeout": "6s"}),
-    ):
-        first.wait_for_workers(1, timeout=60)
-        with Client(address, timeout=timeout):
-            run = start(phase, tmp_path)
-            while not (tmp_path / "waits").exists():
-                assert not run.done
-                time.sleep(0.01)
-            scheduler.send_signal(signal.SIGSTOP if fate == FROZEN else signal.SIGKILL)
-            with pytest.raises(WorkersLost, match=r"be reached. .* (was|were) done. The same call with journal="):
-                run.result(timeout=DEADLINE)
-            (tmp_path / "ends").touch()
-            if fate == FROZEN:
-                scheduler.send_signal(signal.SIGCONT)  # for the client to be closed at once
+    timeout = 1.0 if fate == GIVEN_UP else START
+    with running_cluster() as cluster, Client(cluster.address, timeout=timeout):
+        run = start(phase, tmp_path)
+        while not (tmp_path / "waits").exists():
+            assert not run.done
+            time.sleep(0.01)
+        cluster.scheduler.send_signal(signal.SIGSTOP if fate == FROZEN else signal.SIGKILL)
+        with pytest.raises(WorkersLost, match=r"be reached. .* (was|were) done. The same call with journal="):
+            run.result(timeout=cluster.deadline)
+        (tmp_path / "ends").touch()
+        if fate == FROZEN:
+            cluster.scheduler.send_signal(signal.SIGCONT)  # for the client to be closed at once
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_search_is_stopped_also_while_the_scheduler_does_not_answer(tmp_path):
-    with running_cluster() as (address, scheduler), Client(address, timeout=60) as client:
-        client.wait_for_workers(1, timeout=60)
-        run = start("blocks", tmp_path)
+    with running_cluster() as cluster, Client(cluster.address, timeout=START):
+        with dask.config.set({"dhpo.workers-timeout": START}):
+            run = start("blocks", tmp_path)
         while not (tmp_path / "waits").exists():
             time.sleep(0.01)
-        scheduler.send_signal(signal.SIGSTOP)
+        cluster.scheduler.send_signal(signal.SIGSTOP)
         run.stop()
-        search = run.result(timeout=DEADLINE)  # well before dhpo.workers-timeout
+        search = run.result(timeout=cluster.deadline)  # well before dhpo.workers-timeout
         assert len(search.summary()) == 2
         (tmp_path / "ends").touch()
-        scheduler.send_signal(signal.SIGCONT)
+        cluster.scheduler.send_signal(signal.SIGCONT)
