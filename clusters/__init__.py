@@ -20,15 +20,15 @@ A kind is one module (or package) in `clusters.kinds` that ends in ``KIND = Kind
 ``start(config, deadline) -> Cluster``
     Starts the smallest number of workers (`config.least`), and returns when the cluster is usable. It raises a
     `StartError` (the cause, and the setting to change) when it is not before `deadline`, and then leaves nothing
-    running. `clusters.waiting` waits for workers. `clusters.start` itself turns on `adapt` where workers is a pair.
+    running. `clusters.deadlines` waits for workers. `clusters.start` itself turns on `adapt` where workers is a pair.
 ``check(config) -> list[Problem]``
     What stands in the way, found without starting anything; empty when nothing does.
 ``needs`` and ``extra``
     The modules that the back end imports, late, and the extra that installs them.
 
 What kinds share: `clusters.config` (keys), `clusters.values` (their types), `clusters.tls` (certificates),
-`clusters.waiting` (deadlines, workers), `clusters.listening` (the dashboard), `clusters.quiet` (settings of Dask that
-cost less), `clusters.errors`.
+`clusters.deadlines` (deadlines, workers), `clusters.dashboard_port` (the dashboard), `clusters.dask_settings` (settings
+of Dask that cost less), `clusters.errors`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clusters.connected import connect
     from clusters.errors import ClusterError, ConfigError, ExtraNotInstalled, Problem, StartError, SubmissionError
     from clusters.machine import local
-    from clusters.reading import configure, load
-    from clusters.running import connect
-    from clusters.starting import check, from_config, render, start
-    from clusters.submission.submitting import render_submission, submissions, submit, submitted
+    from clusters.sources import configure, load
+    from clusters.start_up import check, from_config, render, start
+    from clusters.submission.submission import render_submission, submissions, submit, submitted
 
 __all__ = [
     "ClusterError",
@@ -68,10 +68,10 @@ __all__ = [
 _HOMES = {
     "clusters.errors": {"ClusterError", "ConfigError", "ExtraNotInstalled", "Problem", "StartError", "SubmissionError"},
     "clusters.machine": {"local"},
-    "clusters.reading": {"configure", "load"},
-    "clusters.running": {"connect"},
-    "clusters.starting": {"check", "from_config", "render", "start"},
-    "clusters.submission.submitting": {"render_submission", "submissions", "submit", "submitted"},
+    "clusters.sources": {"configure", "load"},
+    "clusters.connected": {"connect"},
+    "clusters.start_up": {"check", "from_config", "render", "start"},
+    "clusters.submission.submission": {"render_submission", "submissions", "submit", "submitted"},
 }
 
 

@@ -16,8 +16,8 @@ import psutil
 import yaml
 from distributed.deploy import Cluster
 
-from clusters.ending import scheduler_ended
 from clusters.errors import ConfigError, StartError
+from clusters.scheduler_end import scheduler_ended
 from clusters.submission.records import home
 from clusters.tls import portable
 

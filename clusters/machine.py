@@ -10,10 +10,10 @@ from dask.system import CPU_COUNT
 from dask.utils import format_bytes, parse_bytes
 from distributed.system import MEMORY_LIMIT
 
-from clusters.ending import EndsWithScheduler
-from clusters.guard import refuse_unguarded_script
-from clusters.opening import opened
-from clusters.quiet import quiet_settings
+from clusters.clean_start import opened
+from clusters.dask_settings import quiet_settings
+from clusters.scheduler_end import EndsWithScheduler
+from clusters.script_guard import refuse_unguarded_script
 
 __all__ = ["LocalCluster", "local", "local_arguments", "start_local"]
 

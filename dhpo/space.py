@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 from sklearn.model_selection import ParameterSampler
 
-from dhpo.words import counted, did_you_mean
+from dhpo.wording import counted, did_you_mean
 
 __all__ = ["Grid", "Space"]
 

@@ -61,7 +61,8 @@ def ctrl_c_is_heeded() -> Iterator[None]:
 
 
 # What workers import before and during their first step.
-_PRELOADED = ["distributed", "pandas", "sklearn.linear_model", "sklearn.metrics", "dhpo.preparation", "dhpo.training"]
+_PRELOADED = ["distributed", "pandas", "sklearn.linear_model", "sklearn.metrics", "dhpo.worker.first_look"]
+_PRELOADED += ["dhpo.worker.step"]
 _METHOD = "distributed.worker.multiprocessing-method"
 
 

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar, cast
 from distributed.deploy import Cluster
 
 from clusters.config import ClusterConfig, unknown_key
+from clusters.deadlines import Deadline
 from clusters.errors import ConfigError, ExtraNotInstalled, Problem
-from clusters.waiting import Deadline
 
 __all__ = ["HOMES", "Kind", "kind_named"]
 

@@ -7,14 +7,14 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from clusters.config import ClusterConfig, Section
-from clusters.ending import count_idleness
+from clusters.dashboard_port import dashboard_problem
+from clusters.deadlines import Deadline, wait_for_workers
 from clusters.errors import ConfigError, Problem, StartError
-from clusters.guard import UnguardedScript
 from clusters.kinds import Kind
-from clusters.listening import dashboard_problem
 from clusters.machine import LocalCluster, local_arguments, start_local
+from clusters.scheduler_end import count_idleness
+from clusters.script_guard import UnguardedScript
 from clusters.tls import security_of
-from clusters.waiting import Deadline, wait_for_workers
 
 __all__ = ["KIND", "LocalConfig", "LocalOptions"]
 

@@ -15,7 +15,7 @@ import yaml
 from clusters.errors import SubmissionError
 from clusters.submission import runner
 from clusters.submission.channels import Channel, Take
-from clusters.submission.described import describe
+from clusters.submission.plain_config import describe
 from clusters.submission.plan import Plan
 from clusters.submission.records import Record
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 from clusters.errors import SubmissionError
-from clusters.submission import asking, runner
+from clusters.submission import remote_run, runner
 
 __all__ = ["Channel", "LocalChannel", "answer_of", "opening"]
 
@@ -30,7 +30,7 @@ class Channel(Protocol):
         Parameters
         ----------
         part : str
-            One of `asking.PARTS`.
+            One of `remote_run.PARTS`.
         order : dict
             What it has to know.
         give : file, optional
@@ -73,7 +73,7 @@ class LocalChannel:
         with tempfile.TemporaryFile() as said:
             try:
                 process = subprocess.Popen(
-                    [self._python, "-c", asking.BOOT],
+                    [self._python, "-c", remote_run.BOOT],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=said,
@@ -103,7 +103,7 @@ class LocalChannel:
 
 def opening(part: str, order: dict[str, Any]) -> bytes:
     """The first line that a Python there reads."""
-    code = [inspect.getsource(runner), inspect.getsource(asking)]
+    code = [inspect.getsource(runner), inspect.getsource(remote_run)]
     return json.dumps([code, part, order]).encode() + b"\n"
 
 
@@ -116,10 +116,10 @@ def answer_of(said: bytes, where: str, python: str) -> dict[str, Any]:
         If it is none, or that it failed.
     """
     lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-    if not lines or not lines[-1].startswith(asking.MARK):
+    if not lines or not lines[-1].startswith(remote_run.MARK):
         words = f"; its last words: {lines[-1].strip()}" if lines else ""
         raise SubmissionError(f"{where}: {python} does not run{words}", "change python=, or install it there")
-    answer: dict[str, Any] = json.loads(lines[-1].removeprefix(asking.MARK))
+    answer: dict[str, Any] = json.loads(lines[-1].removeprefix(remote_run.MARK))
     if answer["event"] == "failed":
         raise SubmissionError(f"{where}: {answer['cause']}", answer["setting"])
     return answer

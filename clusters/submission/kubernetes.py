@@ -14,11 +14,11 @@ import yaml
 from pydantic import ValidationError
 
 from clusters.errors import StartError, SubmissionError
+from clusters.event_loops import in_own_loop
 from clusters.kinds import kind_named
 from clusters.kinds.kubernetes import KubernetesConfig, job_manifest, submit_job
 from clusters.kinds.kubernetes.api import Refused, Server
 from clusters.kinds.kubernetes.manifests import DASK_API
-from clusters.loops import in_own_loop
 from clusters.submission.backend import Backend, State, Status
 from clusters.submission.channels import Channel, Take
 from clusters.submission.plan import Plan

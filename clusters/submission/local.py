@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from clusters import starting
+from clusters import start_up
 from clusters.errors import SubmissionError
 from clusters.submission.backend import Backend
 from clusters.submission.channels import LocalChannel
@@ -39,7 +39,7 @@ class LocalBackend(Backend):
     def submit(self, plan: Plan) -> tuple[str, dict[str, Any]]:
         """Start it, if its cluster would start."""
         self.check_plan(plan)
-        for problem in starting.check(plan.config):
+        for problem in start_up.check(plan.config):
             raise SubmissionError(problem.cause, problem.setting)
         return super().submit(plan)
 

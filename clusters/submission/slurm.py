@@ -16,7 +16,7 @@ from typing import Any
 from dask.utils import parse_bytes
 from pydantic import TypeAdapter, ValidationError
 
-from clusters import starting
+from clusters import start_up
 from clusters.errors import SubmissionError
 from clusters.kinds.jobqueue.options import Folder
 from clusters.kinds.jobqueue.script import python_of
@@ -81,7 +81,7 @@ class SlurmBackend(Backend):
         """Place it, and submit its job."""
         self.check_plan(plan)
         config = plan.config
-        for problem in starting.check(config):
+        for problem in start_up.check(config):
             raise SubmissionError(problem.cause, problem.setting)
         channel = self.channel(config)
         order = {"folder": plan.folder, "check": False, "launch": False}

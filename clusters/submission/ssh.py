@@ -14,7 +14,7 @@ from clusters.kinds.ssh.config import SshConfig
 from clusters.submission.backend import Backend
 
 if TYPE_CHECKING:
-    from clusters.submission.over_ssh import SshChannel
+    from clusters.submission.ssh_channel import SshChannel
 
 __all__ = ["BACKEND"]
 
@@ -30,7 +30,7 @@ class SshBackend(Backend):
     def channel(self, config: SshConfig) -> SshChannel:
         """Through SSH."""
         kind_named("ssh").require()
-        from clusters.submission.over_ssh import SshChannel
+        from clusters.submission.ssh_channel import SshChannel
 
         return SshChannel(config, config.ssh.hosts[0])
 

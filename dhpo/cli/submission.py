@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dhpo.cli.telling import Settings, configuration, errors_told
+from dhpo.cli.messages import Settings, configuration, errors_told
 
 if TYPE_CHECKING:
     from clusters.submission.backend import Status
-    from clusters.submission.submitting import Submission
+    from clusters.submission.submission import Submission
 
 __all__ = ["add_to"]
 

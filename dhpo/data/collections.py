@@ -19,7 +19,7 @@ from dask.typing import Key
 
 from dhpo.data.rows import n_rows
 from dhpo.errors import RepeatedWorkWarning
-from dhpo.words import counted
+from dhpo.wording import counted
 
 __all__ = [
     "Chunks",

@@ -2,6 +2,6 @@
 
 from dhpo.journal.identity import describe
 from dhpo.journal.journal import Header, Journal, open_journal
-from dhpo.journal.stored import StoredSearch, load
+from dhpo.journal.stored_search import StoredSearch, load
 
 __all__ = ["Header", "Journal", "StoredSearch", "describe", "load", "open_journal"]

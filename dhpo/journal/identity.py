@@ -15,7 +15,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-__all__ = ["describe", "differences"]
+from dhpo.errors import JournalError
+from dhpo.history.events import DataPrepared
+
+__all__ = ["check_same_data", "describe", "differences"]
 
 _EMPTY = types.CellType()
 
@@ -146,3 +149,13 @@ def differences(journal: Mapping[str, str], now: Mapping[str, str]) -> list[str]
         for name in dict.fromkeys([*journal, *now])
         if journal.get(name) != now.get(name)
     ]
+
+
+def check_same_data(before: DataPrepared, now: DataPrepared, other: str = "data") -> None:
+    """Raise JournalError if the data is not what was recorded."""
+    for name in ("n_blocks", "n_training", "n_validation", "digest"):
+        if getattr(before, name) != getattr(now, name):
+            raise JournalError(
+                f"the journal is of a search on other {other}: {name} was {getattr(before, name)}, and is "
+                f"{getattr(now, name)}. Use another journal, or the data that the search was begun with."
+            )

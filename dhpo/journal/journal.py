@@ -13,14 +13,14 @@ import fsspec
 
 import dhpo
 from dhpo.errors import JournalError
-from dhpo.events import Event
 from dhpo.full_disk import JOURNAL, says_where
-from dhpo.journal.codec import decode_event, encode_event
+from dhpo.history.codec import decode_event, encode_event
+from dhpo.history.events import Event
 from dhpo.journal.identity import differences
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import FileLock, LeaseLock, Lock
 from dhpo.journal.log import Log, open_log
-from dhpo.store import ModelStore
+from dhpo.storage.model_store import ModelStore
 
 __all__ = ["Header", "Journal", "open_journal", "read_journal"]
 
@@ -38,7 +38,7 @@ class Header:
     entropy : int
         Seed of the search.
     first_of_bracket : mapping of int to int, optional
-        See `dhpo.history.History`.
+        See `dhpo.history.history.History`.
     by_fits : bool
         Whether candidates are fitted whole.
     version : str

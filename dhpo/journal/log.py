@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
-from dhpo.store import is_local
+from dhpo.storage.model_store import is_local
 
 __all__ = ["FileLog", "Log", "ObjectLog", "open_log"]
 

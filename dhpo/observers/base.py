@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from dhpo.events import Event
-from dhpo.history import History
+from dhpo.history.events import Event
+from dhpo.history.history import History
 
 if TYPE_CHECKING:
-    from dhpo.schedules.rungs import Plan
+    from dhpo.schedules.plan import Plan
 
 __all__ = ["Observer", "Observers"]
 

@@ -14,14 +14,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dhpo.events import DataPrepared, Dropped, Event, Reported, StepDone, Stopped, TrialStarted
-from dhpo.history import Best, History
+from dhpo.history.events import DataPrepared, Dropped, Event, Reported, StepDone, Stopped, TrialStarted
+from dhpo.history.history import Best, History
 from dhpo.observers.base import Observer
 from dhpo.trial import Params
-from dhpo.words import counted
+from dhpo.wording import counted
 
 if TYPE_CHECKING:
-    from dhpo.schedules.rungs import Plan
+    from dhpo.schedules.plan import Plan
 
 __all__ = ["Terminal", "make_terminal"]
 

@@ -11,7 +11,7 @@ from dhpo.schedules.hyperband import Hyperband
 from dhpo.schedules.incremental import Incremental
 from dhpo.schedules.inverse_decay import InverseDecay
 from dhpo.schedules.patience import Patience
-from dhpo.schedules.rungs import BracketPlan, Plan, Rung
+from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.schedules.virtual_time import InVirtualTime
 
 __all__ = [

@@ -6,8 +6,10 @@ from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
 
+from dhpo.checks import checked_int
 from dhpo.schedules.base import answered
-from dhpo.schedules.rungs import BracketPlan, Plan, checked_int, halving_rungs
+from dhpo.schedules.plan import BracketPlan, Plan
+from dhpo.schedules.rungs import halving_rungs
 from dhpo.trial import Decision, Drop, DropReason, Report, Train
 
 __all__ = ["ASHA"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from dhpo.schedules.rungs import Plan
+from dhpo.schedules.plan import Plan
 from dhpo.trial import Decision, Report, Train
-from dhpo.words import counted
+from dhpo.wording import counted
 
 __all__ = ["Schedule", "answered"]
 

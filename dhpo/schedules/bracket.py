@@ -8,7 +8,7 @@ from itertools import accumulate, chain, groupby, zip_longest
 from operator import is_
 
 from dhpo.schedules.base import answered
-from dhpo.schedules.rungs import BracketPlan, Plan
+from dhpo.schedules.plan import BracketPlan, Plan
 from dhpo.trial import Decision, Drop, DropReason, Report, Train
 
 __all__ = ["Bracket", "BracketSchedule"]

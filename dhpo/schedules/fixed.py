@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dhpo.checks import checked_int
 from dhpo.schedules.bracket import BracketSchedule
-from dhpo.schedules.rungs import BracketPlan, Plan, checked_int, fixed_rungs
+from dhpo.schedules.plan import BracketPlan, Plan
+from dhpo.schedules.rungs import fixed_rungs
 
 __all__ = ["Fixed"]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dhpo.checks import checked_factor, checked_int
 from dhpo.schedules.bracket import BracketSchedule
-from dhpo.schedules.rungs import BracketPlan, Plan, checked_factor, checked_int, halving_rungs
+from dhpo.schedules.plan import BracketPlan, Plan
+from dhpo.schedules.rungs import halving_rungs
 
 __all__ = ["SuccessiveHalving"]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dhpo.checks import checked_factor, checked_int
 from dhpo.schedules.bracket import BracketSchedule
-from dhpo.schedules.rungs import Plan, checked_factor, checked_int, hyperband_brackets
+from dhpo.schedules.plan import Plan
+from dhpo.schedules.rungs import hyperband_brackets
 
 __all__ = ["Hyperband"]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from numbers import Real
 
+from dhpo.checks import checked_int
 from dhpo.schedules.bracket import BracketSchedule
-from dhpo.schedules.rungs import BracketPlan, Plan, checked_int, inverse_decay_rungs
+from dhpo.schedules.plan import BracketPlan, Plan
+from dhpo.schedules.rungs import inverse_decay_rungs
 
 __all__ = ["InverseDecay"]
 

@@ -7,8 +7,9 @@ from collections import deque
 from dataclasses import replace
 from numbers import Real
 
+from dhpo.checks import checked_int
 from dhpo.schedules.base import Schedule, answered
-from dhpo.schedules.rungs import Plan, checked_int
+from dhpo.schedules.plan import Plan
 from dhpo.trial import Decision, Drop, Report, Train
 
 __all__ = ["Patience"]

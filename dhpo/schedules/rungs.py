@@ -6,22 +6,12 @@ rounding here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
-from numbers import Integral, Real
-from typing import Any
 
-from dhpo.words import counted
+from dhpo.schedules.plan import BracketPlan, Rung
 
 __all__ = [
-    "BracketPlan",
-    "Plan",
-    "Rung",
-    "checked_factor",
-    "checked_int",
     "fixed_rungs",
     "halving_rungs",
     "hyperband_brackets",
@@ -29,136 +19,7 @@ __all__ = [
     "inverse_decay_rungs",
 ]
 
-_SHOWN_RUNGS = 6
 _DECAY_DENOMINATOR = 100
-_FACTOR_DENOMINATOR = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """`n_trials` are trained up to `resource` cumulative `partial_fit` calls each, and scored."""
-
-    n_trials: int
-    resource: int
-
-    def __str__(self) -> str:
-        return f"{self.n_trials} x {self.resource}"
-
-
-@dataclass(frozen=True, slots=True)
-class BracketPlan:
-    """The rungs of one bracket: resources rise, numbers of trials never do.
-
-    Parameters
-    ----------
-    bracket : int
-        Its number; in Hyperband the larger, the more aggressive.
-    rungs : tuple of Rung
-        At least one.
-    """
-
-    bracket: int
-    rungs: tuple[Rung, ...]
-
-    def __post_init__(self) -> None:
-        steps = list(pairwise(self.rungs))
-        if not self.rungs or self.rungs[-1].n_trials < 1 or self.rungs[0].resource < 1:
-            raise ValueError(f"rungs={self.rungs!r}: at least one is needed, of 1 trial and 1 call or more.")
-        if any(b.resource <= a.resource or b.n_trials > a.n_trials for a, b in steps):
-            raise ValueError(f"rungs={self.rungs!r}: resources have to rise, and numbers of trials must not.")
-
-    @property
-    def n_trials(self) -> int:
-        """Number of trials that the bracket starts."""
-        return self.rungs[0].n_trials
-
-    @property
-    def partial_fit_calls(self) -> int:
-        """Calls over all trials of the bracket."""
-        below = (0, *(rung.resource for rung in self.rungs))
-        return sum(rung.n_trials * (rung.resource - start) for rung, start in zip(self.rungs, below, strict=False))
-
-    @property
-    def max_resource(self) -> int:
-        """Calls of the longest-trained trial."""
-        return self.rungs[-1].resource
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a schedule will run when nothing fails and nothing stops early; `print` shows it as a table.
-
-    Parameters
-    ----------
-    brackets : tuple of BracketPlan
-        At least one; trials are numbered through them in this order.
-    """
-
-    brackets: tuple[BracketPlan, ...]
-
-    @property
-    def n_trials(self) -> int:
-        """Number of trials."""
-        return sum(bracket.n_trials for bracket in self.brackets)
-
-    @property
-    def partial_fit_calls(self) -> int:
-        """`partial_fit` calls over all trials."""
-        return sum(bracket.partial_fit_calls for bracket in self.brackets)
-
-    @property
-    def max_resource(self) -> int:
-        """`partial_fit` calls of the longest-trained trial."""
-        return max(bracket.max_resource for bracket in self.brackets)
-
-    def passes(self, n_blocks: int) -> Fraction:
-        """Passes over the training data that the longest-trained trial makes.
-
-        Parameters
-        ----------
-        n_blocks : int
-            Number of training blocks; one `partial_fit` call sees one block.
-        """
-        return Fraction(self.max_resource, checked_int("n_blocks", n_blocks))
-
-    def __str__(self) -> str:
-        rows = [("bracket", "trials", "partial_fit calls", "rungs (trials x calls each)")]
-        rows += [(str(b.bracket), str(b.n_trials), f"{b.partial_fit_calls:,}", _arrows(b.rungs)) for b in self.brackets]
-        longest = f"at most {counted(self.max_resource, 'call')} for one trial"
-        rows.append(("total", str(self.n_trials), f"{self.partial_fit_calls:,}", longest))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = ["  ".join([*(f"{row[i]:>{widths[i]}}" for i in range(3)), row[3]]) for row in rows]
-        rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
-
-
-def _arrows(rungs: tuple[Rung, ...]) -> str:
-    shown = [str(rung) for rung in rungs]
-    if len(shown) > _SHOWN_RUNGS + 1:
-        shown = [*shown[: _SHOWN_RUNGS - 2], f"({len(shown) - _SHOWN_RUNGS} more)", *shown[-2:]]
-    return " -> ".join(shown)
-
-
-def checked_int(name: str, value: Any, minimum: int = 1) -> int:
-    """Return `value` as an int, or say what is wrong with the parameter `name`.
-
-    A float that is an integer is one; True and False are not.
-    """
-    integral = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
-    if not integral or isinstance(value, bool) or value < minimum:
-        raise ValueError(f"{name}={value!r} is not allowed: give an int >= {minimum}.")
-    return int(value)
-
-
-def checked_factor(name: str, value: Any) -> int | Fraction:
-    """Return a reduction factor as an int, or else as the nearest fraction with a denominator of at most 1,000.
-
-    Fractions make the arithmetic of rungs as exact as integers do.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 2 <= float(value) < math.inf:
-        raise ValueError(f"{name}={value!r} is not allowed: give a number >= 2.")
-    factor = Fraction(float(value)).limit_denominator(_FACTOR_DENOMINATOR)
-    return int(factor) if factor.denominator == 1 else factor
 
 
 def integer_log(n: int, base: int | Fraction) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 
+from dhpo.checks import checked_int
 from dhpo.schedules.base import Schedule, answered
-from dhpo.schedules.rungs import Plan, checked_int
+from dhpo.schedules.plan import Plan
 from dhpo.trial import Decision, Report, Train
 
 __all__ = ["InVirtualTime"]

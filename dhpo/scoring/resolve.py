@@ -15,8 +15,8 @@ from dhpo.scoring.base import BlockScorer, Scorer
 from dhpo.scoring.collecting import CollectingScorer
 from dhpo.scoring.own import AdditiveScorer, OwnScorer
 from dhpo.scoring.sums import MEANS, MeanScorer, R2Scorer
-from dhpo.words import did_you_mean
-from dhpo.wrapped import unwrap
+from dhpo.wording import did_you_mean
+from dhpo.wrappers import unwrap
 
 __all__ = ["Metrics", "deciding_scoring", "make_block_scorer", "resolve_metrics", "resolve_scoring"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dhpo.checks import checked_int
 from dhpo.schedules.asha import ASHA
 from dhpo.schedules.base import Schedule
-from dhpo.schedules.rungs import checked_int
 from dhpo.schedules.virtual_time import InVirtualTime
 from dhpo.search.incremental import _InitialParameters
 

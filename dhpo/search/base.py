@@ -16,19 +16,21 @@ from sklearn.utils import Tags, get_tags
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
 from dhpo.data.numbers import refuse_what_is_no_number, takes_numbers_alone, takes_text
-from dhpo.executor import Executor
-from dhpo.history import History
-from dhpo.job import Job, takes_classes
+from dhpo.driver.classes_argument import takes_classes
+from dhpo.driver.executor import Executor
+from dhpo.driver.job import Job
+from dhpo.driver.prepared_data import DataPlan
+from dhpo.history.history import History
 from dhpo.journal import Header, Journal, open_journal
 from dhpo.observers.base import Observers
 from dhpo.observers.terminal import make_terminal
-from dhpo.preparation import DataPlan
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
-from dhpo.schedules.rungs import Plan
+from dhpo.schedules.plan import Plan
 from dhpo.scoring import resolve_metrics
 from dhpo.search.client import current_client
-from dhpo.search.door import (
+from dhpo.search.identity import identity_of
+from dhpo.search.input_checks import (
     check_estimator,
     check_fit_params,
     checked_folds,
@@ -38,14 +40,13 @@ from dhpo.search.door import (
     routed_weight,
     warn_of_column,
 )
-from dhpo.search.identity import identity_of
-from dhpo.search.once import RunsOnce
+from dhpo.search.one_at_a_time import RunsOnce
 from dhpo.search.postfit import PredictsWithBest
 from dhpo.search.results import LeavesResults
 from dhpo.search.run import Run, Runs
 from dhpo.seeds import entropy_of, seed_for
 from dhpo.space import Space
-from dhpo.wrapped import unwrap
+from dhpo.wrappers import unwrap
 
 __all__ = ["BlockSearchCV"]
 

@@ -9,16 +9,16 @@ from typing import Any
 
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
+from dhpo.checks import checked_int
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.grid import GridSampler
 from dhpo.samplers.random import RandomSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.fixed import Fixed
-from dhpo.schedules.rungs import checked_int
 from dhpo.search.whole import WholeOrBlockSearchCV
 from dhpo.space import Space
 from dhpo.trial import Params
-from dhpo.words import counted
+from dhpo.wording import counted
 
 __all__ = ["GridSearchCV", "RandomizedSearchCV"]
 

@@ -7,12 +7,13 @@ from itertools import accumulate
 from numbers import Integral
 from typing import Any
 
+from dhpo.checks import checked_factor, checked_int
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.random import RandomSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.halving import SuccessiveHalving
 from dhpo.schedules.hyperband import Hyperband
-from dhpo.schedules.rungs import Plan, checked_factor, checked_int
+from dhpo.schedules.plan import Plan
 from dhpo.search.incremental import _InitialParameters
 from dhpo.seeds import seed_for
 from dhpo.space import Space

@@ -7,10 +7,10 @@ from typing import Any
 
 import joblib
 
-from dhpo.crossval.job import FitSearch
 from dhpo.data.collections import Chunks, is_future, is_lazy
-from dhpo.job import Job
+from dhpo.driver.job import Job
 from dhpo.journal import describe
+from dhpo.whole_fits.job import FitSearch
 
 __all__ = ["identity_of", "identity_of_fits"]
 

@@ -22,7 +22,7 @@ from dhpo.data.collections import as_chunks_together, chunk_lengths
 from dhpo.data.numbers import takes_text
 from dhpo.data.rows import n_rows, take
 from dhpo.scoring import deciding_scoring, make_block_scorer
-from dhpo.wrapped import wrapped_scoring
+from dhpo.wrappers import wrapped_scoring
 
 __all__ = ["PredictsWithBest"]
 

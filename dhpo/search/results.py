@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from dhpo.executor import Executor
-from dhpo.history import History
+from dhpo.driver.executor import Executor
+from dhpo.history.history import History
 from dhpo.scoring import resolve_scoring
 from dhpo.search.precision import precision_of, warn_of_chance
-from dhpo.wrapped import unwrap
+from dhpo.wrappers import unwrap
 
 __all__ = ["LeavesResults"]
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dhpo.errors import SearchFailed, WorkersLost
-from dhpo.failures import is_harmless, said
-from dhpo.history import Best, History
+from dhpo.history.history import Best, History
+from dhpo.user_code import is_harmless, said
 
 if TYPE_CHECKING:
     import pandas as pd

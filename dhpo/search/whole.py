@@ -16,21 +16,21 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
-from dhpo.crossval.executor import FitExecutor
-from dhpo.crossval.job import FitData, FitSearch, LazyInput, Routed, make_fit_data
-from dhpo.crossval.results import warn_of_fits, warn_of_scores
-from dhpo.crossval.scoring import WholeScoring, accepts_sample_weight, check_refit, resolve_whole_scoring
 from dhpo.data.collections import is_lazy
-from dhpo.history import History
+from dhpo.history.history import History
 from dhpo.journal import Header, open_journal
-from dhpo.schedules.rungs import BracketPlan, Plan, Rung
+from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV
-from dhpo.search.door import checked_limits, refuse_lazy_estimator
 from dhpo.search.identity import identity_of_fits
+from dhpo.search.input_checks import checked_limits, refuse_lazy_estimator
 from dhpo.search.run import Run
 from dhpo.trial import Params
-from dhpo.words import did_you_mean
-from dhpo.wrapped import unwrap, wrapped_scoring
+from dhpo.whole_fits.executor import FitExecutor
+from dhpo.whole_fits.job import FitData, FitSearch, LazyInput, Routed, make_fit_data
+from dhpo.whole_fits.results import warn_of_fits, warn_of_scores
+from dhpo.whole_fits.scoring import WholeScoring, accepts_sample_weight, check_refit, resolve_whole_scoring
+from dhpo.wording import did_you_mean
+from dhpo.wrappers import unwrap, wrapped_scoring
 
 __all__ = ["WholeOrBlockSearchCV"]
 

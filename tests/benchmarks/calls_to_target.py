@@ -214,7 +214,7 @@ def searched(search: Any, stop_at: float) -> tuple[Any, float]:
 
 def curve_of(history: Any) -> Curve:
     """The scores of a search as they came to be known, with all calls made by then, those in vain too."""
-    from dhpo.events import Reported, StepDone
+    from dhpo.history.events import Reported, StepDone
 
     calls = 0
     for event in history.events:
@@ -226,7 +226,7 @@ def curve_of(history: Any) -> Curve:
 
 def n_steps(history: Any) -> int:
     """Dask tasks that have come back."""
-    from dhpo.events import StepDone
+    from dhpo.history.events import StepDone
 
     return sum(isinstance(event, StepDone) for event in history.events)
 
@@ -235,7 +235,7 @@ class Trained:
     """Scores of trials after so many calls: those that the class has found, and else by training."""
 
     def __init__(self, problem: str, seed: int, history: Any) -> None:
-        from dhpo.events import Reported, TrialStarted
+        from dhpo.history.events import Reported, TrialStarted
         from dhpo.samplers import RandomSampler
         from dhpo.seeds import entropy_of
         from dhpo.space import Space

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 import clusters
 from clusters.config import ClusterConfig
 from clusters.kinds import HOMES, Kind, kind_named
-from clusters.reading import block_fields
+from clusters.sources import block_fields
 from clusters.tls import portable, security_of
 
 SECRET = "s3cret-in-the-clear"
@@ -209,7 +209,7 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     lacking: Kind[Any] = Kind(
         "local", local.config, local.render, local.start, local.check, extra="moon", needs=("json", "no_such_package")
     )
-    monkeypatch.setattr("clusters.starting.kind_named", lambda name: lacking)
+    monkeypatch.setattr("clusters.start_up.kind_named", lambda name: lacking)
     for call in (clusters.start, clusters.check):
         with pytest.raises(clusters.ExtraNotInstalled, match=r'needs no_such_package: pip install "dhpo\[moon\]"') as e:
             call("local")

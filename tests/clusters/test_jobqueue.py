@@ -19,7 +19,7 @@ import clusters
 from clusters.kinds.jobqueue import network
 from clusters.kinds.jobqueue.network import scheduler_ip, worker_host_lines
 from clusters.kinds.jobqueue.options import JobOptions
-from clusters.kinds.jobqueue.private import PrivateFolder, sweep
+from clusters.kinds.jobqueue.private_folder import PrivateFolder, sweep
 from clusters.kinds.jobqueue.walltime import clock, hours_and_minutes, lifetime_of, parse_walltime
 
 SECRET = "s3cret-in-the-clear"

@@ -15,7 +15,7 @@ import yaml
 import clusters
 from clusters.kinds.kubernetes import KubernetesConfig
 from clusters.kinds.kubernetes.api import Server
-from clusters.kinds.kubernetes.forwarding import reach_scheduler
+from clusters.kinds.kubernetes.scheduler_address import reach_scheduler
 from tests.clusters.kube.api import kubeconfig
 from tests.clusters.kube.machine import Kube, wait_until
 

@@ -18,7 +18,7 @@ from distributed.system import MEMORY_LIMIT
 from sklearn.linear_model import SGDClassifier
 
 import clusters
-from clusters.guard import runs_on_import
+from clusters.script_guard import runs_on_import
 from dhpo import HyperbandSearchCV
 
 

@@ -14,9 +14,9 @@ import pytest
 from pydantic import SecretStr
 
 import clusters
-from clusters.submission import asking
+from clusters.submission import remote_run
 from clusters.submission.backend import backend_named
-from clusters.submission.described import describe, restore
+from clusters.submission.plain_config import describe, restore
 from clusters.submission.records import Record, read
 from tests.clusters.submitting import (
     ROOT,
@@ -245,13 +245,13 @@ def test_a_submission_that_is_interrupted_or_fails_is_let_go(folder: Path, monke
 
 def test_a_script_that_begins_and_ends_between_two_looks_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([{}, {"pid": 1}])
-    monkeypatch.setattr(asking, "known", lambda folder: next(looks), raising=False)
-    monkeypatch.setattr(asking, "CONTROL", ".dhpo", raising=False)
-    monkeypatch.setattr(asking, "LOG", os.devnull, raising=False)
+    monkeypatch.setattr(remote_run, "known", lambda folder: next(looks), raising=False)
+    monkeypatch.setattr(remote_run, "CONTROL", ".dhpo", raising=False)
+    monkeypatch.setattr(remote_run, "LOG", os.devnull, raising=False)
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: gone)
-    assert asking.launch("/") == {}
+    assert remote_run.launch("/") == {}
 
 
 def test_a_record_whose_files_are_gone_is_told(folder: Path) -> None:

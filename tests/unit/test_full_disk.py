@@ -9,16 +9,16 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from dhpo.crumbs import CrumbTrail, read_crumb
 from dhpo.data.blocks import Block, Piece
 from dhpo.data.copies import CopiesWriter
 from dhpo.data.reader import BlockSpec, Split, prepare
-from dhpo.events import Dropped
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.history.events import Dropped
 from dhpo.journal import Header, Journal
-from dhpo.store import ModelStore
+from dhpo.storage.model_store import ModelStore
+from dhpo.storage.workspace import Workspace
 from dhpo.trial import Drop
-from dhpo.workspace import Workspace
+from dhpo.worker.breadcrumbs import CrumbTrail, read_crumb
 
 HEADER = Header({"search": "a test"}, 7)
 
@@ -77,7 +77,7 @@ def test_the_folder_of_a_search(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("dhpo.workspace.Path.mkdir", full)
+    monkeypatch.setattr("dhpo.storage.workspace.Path.mkdir", full)
     with pytest.raises(OSError, match=r"cannot write to .*journal= of fit"):
         Workspace(tmp_path)
 

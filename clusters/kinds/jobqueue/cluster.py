@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 from distributed.core import Status
 from distributed.deploy.spec import ProcessInterface
 
-from clusters.ending import EndsWithScheduler
-from clusters.kinds.jobqueue.native import native_class
-from clusters.kinds.jobqueue.private import PrivateFolder
+from clusters.kinds.jobqueue.dask_jobqueue_import import native_class
+from clusters.kinds.jobqueue.private_folder import PrivateFolder
 from clusters.kinds.jobqueue.system import System
+from clusters.scheduler_end import EndsWithScheduler
 
 __all__ = ["Ledger", "TellingCluster", "TellingJob", "cluster_class"]
 

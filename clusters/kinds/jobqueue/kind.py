@@ -6,14 +6,14 @@ from typing import TypeVar
 
 from distributed.deploy import Cluster
 
+from clusters.deadlines import Deadline
 from clusters.errors import Problem
 from clusters.kinds import Kind
-from clusters.kinds.jobqueue.checking import find_problems
+from clusters.kinds.jobqueue.checks import find_problems
 from clusters.kinds.jobqueue.options import JobConfig
 from clusters.kinds.jobqueue.script import render_script
-from clusters.kinds.jobqueue.starting import start_jobs
+from clusters.kinds.jobqueue.start_up import start_jobs
 from clusters.kinds.jobqueue.system import System
-from clusters.waiting import Deadline
 
 __all__ = ["kind_of"]
 

@@ -10,12 +10,12 @@ from typing import Any
 from distributed.security import Security
 
 from clusters.config import ClusterConfig
+from clusters.dask_settings import quiet_settings
 from clusters.errors import ConfigError
-from clusters.kinds.jobqueue.native import native_class
+from clusters.kinds.jobqueue.dask_jobqueue_import import native_class
 from clusters.kinds.jobqueue.network import WORKER_HOST, worker_host_lines
 from clusters.kinds.jobqueue.options import JobConfig, QueueOptions
 from clusters.kinds.jobqueue.system import System
-from clusters.quiet import quiet_settings
 
 __all__ = ["JobPaths", "job_arguments", "python_of", "render_script", "uses_tls", "worker_environment"]
 

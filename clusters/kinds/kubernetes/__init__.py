@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from clusters.deadlines import Deadline
 from clusters.kinds import Kind
 from clusters.kinds.kubernetes.api import without_file_in_dask_config
 from clusters.kinds.kubernetes.checks import check
@@ -22,7 +23,6 @@ from clusters.kinds.kubernetes.manifests import (
 )
 from clusters.kinds.kubernetes.rights import rbac
 from clusters.tls import security_of
-from clusters.waiting import Deadline
 
 __all__ = [
     "KIND",

@@ -8,11 +8,11 @@ from contextlib import aclosing
 from typing import Any
 
 from clusters.errors import Problem, StartError
+from clusters.event_loops import in_own_loop
 from clusters.kinds.kubernetes.api import Refused, Server
 from clusters.kinds.kubernetes.config import KubernetesConfig
 from clusters.kinds.kubernetes.manifests import DASK_API
 from clusters.kinds.kubernetes.rights import needed
-from clusters.loops import in_own_loop
 
 __all__ = ["check", "problems"]
 

@@ -16,12 +16,12 @@ from dask_kubernetes.operator import KubeCluster
 from distributed.core import Status, rpc
 from distributed.security import Security
 
+from clusters.deadlines import Deadline
 from clusters.errors import ClusterError, StartError
 from clusters.kinds.kubernetes.api import Refused, Server
 from clusters.kinds.kubernetes.causes import Seen, cause_of, crashed_container
 from clusters.kinds.kubernetes.checks import problems
 from clusters.kinds.kubernetes.config import KubernetesConfig, WorkerGroup
-from clusters.kinds.kubernetes.forwarding import Reached, reach_scheduler
 from clusters.kinds.kubernetes.manifests import (
     DASK_API,
     cluster_manifest,
@@ -30,7 +30,7 @@ from clusters.kinds.kubernetes.manifests import (
     network_policy,
     secrets,
 )
-from clusters.waiting import Deadline
+from clusters.kinds.kubernetes.scheduler_address import Reached, reach_scheduler
 
 __all__ = ["KubernetesCluster"]
 

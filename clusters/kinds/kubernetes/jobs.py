@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from clusters.errors import StartError
+from clusters.event_loops import in_own_loop
 from clusters.kinds.kubernetes.api import Refused, Server
 from clusters.kinds.kubernetes.checks import problems
 from clusters.kinds.kubernetes.config import KubernetesConfig
 from clusters.kinds.kubernetes.manifests import DASK_API, job_manifest, secrets
-from clusters.loops import in_own_loop
 from clusters.tls import security_of
 
 __all__ = ["job_state", "submit_job"]

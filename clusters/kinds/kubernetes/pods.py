@@ -6,8 +6,8 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
+from clusters.dask_settings import quiet_settings
 from clusters.kinds.kubernetes.config import KubernetesConfig, WorkerGroup
-from clusters.quiet import quiet_settings
 
 __all__ = [
     "DASHBOARD_PORT",

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from distributed.deploy import Cluster
 
+from clusters.deadlines import Deadline
 from clusters.errors import Problem
 from clusters.kinds import Kind
 from clusters.kinds.ssh.config import SshConfig
 from clusters.kinds.ssh.orders import render
-from clusters.waiting import Deadline
 
 __all__ = ["KIND"]
 
@@ -25,7 +25,7 @@ def _start(config: SshConfig, deadline: Deadline) -> Cluster:
 
 
 def _check(config: SshConfig) -> list[Problem]:
-    from clusters.kinds.ssh.checking import check
+    from clusters.kinds.ssh.checks import check
 
     return check(config)
 

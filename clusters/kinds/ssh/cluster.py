@@ -11,13 +11,13 @@ from typing import Any
 
 from distributed.utils import format_dashboard_link, silence_logging_cmgr
 
-from clusters.ending import EndsWithScheduler
+from clusters.deadlines import Deadline, wait_for_workers
 from clusters.errors import StartError
 from clusters.kinds.ssh.config import Host, SshConfig
 from clusters.kinds.ssh.orders import scheduler_order, worker_name, worker_order
 from clusters.kinds.ssh.process import Scheduler, Session, Worker
+from clusters.scheduler_end import EndsWithScheduler
 from clusters.tls import security_of
-from clusters.waiting import Deadline, wait_for_workers
 
 __all__ = ["SshCluster", "start"]
 

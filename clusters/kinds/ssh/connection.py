@@ -12,9 +12,9 @@ from typing import Any
 
 import asyncssh
 
+from clusters.deadlines import Deadline
 from clusters.errors import StartError
 from clusters.kinds.ssh.config import Host, SshConfig
-from clusters.waiting import Deadline
 
 __all__ = ["Connections"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import dask
 from distributed.security import Security
 
+from clusters.dask_settings import quiet_settings
 from clusters.kinds.ssh.config import Host, SshConfig
 from clusters.kinds.ssh.remote import BOOT
-from clusters.quiet import quiet_settings
 from clusters.tls import portable
 
 __all__ = ["command", "placed", "render", "scheduler_order", "worker_order"]

@@ -11,11 +11,11 @@ from typing import Any
 from distributed.core import Status
 from distributed.deploy import ProcessInterface
 
+from clusters.deadlines import Deadline
 from clusters.errors import StartError
 from clusters.kinds.ssh.config import Host, SshConfig
 from clusters.kinds.ssh.connection import Connections
 from clusters.kinds.ssh.python import RemotePython
-from clusters.waiting import Deadline
 
 __all__ = ["RemoteProcess", "Scheduler", "Session", "Worker"]
 

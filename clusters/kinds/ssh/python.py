@@ -16,12 +16,12 @@ from typing import Any
 
 import asyncssh
 
+from clusters.deadlines import Deadline
 from clusters.errors import StartError
 from clusters.kinds.ssh import remote
 from clusters.kinds.ssh.config import Host, SshConfig
 from clusters.kinds.ssh.connection import Connections
 from clusters.kinds.ssh.orders import command
-from clusters.waiting import Deadline
 
 __all__ = ["RemotePython"]
 

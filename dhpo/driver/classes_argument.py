@@ -1,0 +1,28 @@
+"""Whether an estimator is told the classes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from dhpo.wrappers import unwrap
+
+__all__ = ["has_optional_classes", "takes_classes"]
+
+
+def takes_classes(estimator: Any) -> bool:
+    """Whether `partial_fit` has an argument `classes`."""
+    return _classes_argument(estimator) is not None
+
+
+def has_optional_classes(estimator: Any) -> bool:
+    """Whether `partial_fit` can be called without `classes`."""
+    argument = _classes_argument(estimator)
+    return argument is not None and argument.default is not inspect.Parameter.empty
+
+
+def _classes_argument(estimator: Any) -> inspect.Parameter | None:
+    try:
+        return inspect.signature(unwrap(estimator).partial_fit).parameters.get("classes")
+    except (TypeError, ValueError):  # compiled, and without a signature
+        return None

@@ -1,0 +1,393 @@
+"""Turns the decisions of a schedule into Dask tasks, and their results into reports.
+
+The only loop over futures. Everything that happens is appended to the history, and to the journal where there is one;
+everything that is decided is decided by the schedule (what to train), the sampler (with which parameters) and
+`dhpo.driver.step_planning` (where, and with whom).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from typing import Any
+
+from dask.typing import Key
+
+from dhpo.cluster.stopping import Stopping
+from dhpo.cluster.watchdog import REFRESH_SECONDS, Watch
+from dhpo.cluster.workers import Workers
+from dhpo.driver.folds import is_refit, refit_number
+from dhpo.driver.in_flight import InFlight
+from dhpo.driver.job import Job
+from dhpo.driver.ledger import Ledger
+from dhpo.driver.replay import replay
+from dhpo.driver.sent_step import Sent, StepLost
+from dhpo.driver.startup import Opened, open_search
+from dhpo.driver.step_length import Pace
+from dhpo.driver.step_planning import Assignment, Ready, plan_steps
+from dhpo.errors import SearchFailed
+from dhpo.history.events import Checkpoint, Refitted, StepDone, Stopped
+from dhpo.history.history import History
+from dhpo.journal import Journal
+from dhpo.journal.identity import check_same_data
+from dhpo.journal.recorder import Record
+from dhpo.observers.base import Observers
+from dhpo.storage.kept_models import KeptModels
+from dhpo.storage.model_store import ModelLost, loads_model
+from dhpo.storage.workspace import Workspace
+from dhpo.user_code import said
+from dhpo.wording import counted, were_done
+from dhpo.worker.messages import Step, StepResult
+from dhpo.worker.step import timeout_error
+
+__all__ = ["Executor"]
+
+logger = logging.getLogger(__name__)
+
+# Trials of an asynchronous schedule that wait for a thread to share the reads of blocks.
+_MOST_TOGETHER = 8
+# For each thread: trials that are trained before they are promoted, and how long such a step lasts.
+_MOST_AHEAD = 8
+_AHEAD_SECONDS = 0.5
+# Seconds without a sign of life of a worker, after which what it does goes before the work of others.
+_SILENT_TOO_LONG = 20.0
+
+
+class Executor:
+    """Runs one search on one cluster.
+
+    Nothing that it awaits may keep it waiting for ever. What is asked of the cluster has a deadline, or is awaited
+    under a `Watch`, which has; a disk that hangs is waited for: nothing may go on before what was paid for is safe.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    job : Job
+    history : History
+        Grows while the search runs.
+    observers : Observers
+    journal : Journal, optional
+        Open, and of this very search. It is closed at the end.
+
+    Attributes
+    ----------
+    best_model : estimator or None
+        The model of the best report, or one like it trained on all rows, once the search is over.
+    """
+
+    def __init__(
+        self, client: Any, job: Job, history: History, observers: Observers, journal: Journal | None = None
+    ) -> None:
+        self.best_model: Any = None
+        self._client = client
+        self.job = job
+        self._history = history
+        self._observers = observers
+        self._journal = journal
+        self._record = Record(history, observers, journal)
+        self._workers = Workers(client)
+        self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
+        self._models = KeptModels(self._workspace.models, keep_all=journal is not None)
+        self._ledger = Ledger(job, self._models, self._record.append, self._record.now)
+        self._stopping = Stopping()
+        self._refitted: dict[tuple[int, int], Checkpoint] = {}
+        self._steps: InFlight | None = None
+        self._refitting = False
+        self._pace = Pace(job.step_seconds)
+        self._watch: Watch | None = None
+        self._woken = self._record.now()
+
+    def stop(self, at_once: bool = False) -> None:
+        """End the search as soon as possible; to be called in the thread of the event loop.
+
+        Parameters
+        ----------
+        at_once : bool, default False
+            Whether to leave out the training of the best on all rows, too, where there are folds.
+        """
+        self._stopping.request(at_once)
+
+    async def run(self) -> None:
+        """Run the search to its end.
+
+        Raises
+        ------
+        SearchFailed
+            If no trial has a finite score at the end, more than `max_failures` failed, steps fail for reasons outside
+            of any trial, or the best cannot be trained on all rows.
+        WorkersLost
+            If there was no worker for `workers_timeout` seconds.
+        JournalError
+            If the journal is of a search that would have decided something else, or on other data.
+        """
+        self._observers.start(self.job.schedule.plan(), self._history, self._client.dashboard_link)
+        reason = "failed"
+        with self._stopping.watched(self.job.limits.time_budget) as (soon, at_once):
+            try:
+                self._replay()
+                await self._open(soon)
+                await self._until(lambda: self.job.schedule.done, soon)
+                await self._refit(at_once)
+                reason = self._stopping.reason
+            except asyncio.CancelledError:
+                if not self._stopping.requested:
+                    raise
+                reason = self._stopping.reason
+            finally:
+                await self._end(reason)
+        if self._history.best is None and reason == "time budget":
+            raise SearchFailed(f"no trial was scored before time_budget={self.job.limits.time_budget:g} s was over.")
+        if self._history.best is None and reason == "done":
+            error = self._history.first_error or "every score was nan or infinite"
+            n_trials = len(self._history.trials)
+            none = "the only trial was not scored" if n_trials == 1 else f"none of {n_trials} trials was scored"
+            raise SearchFailed(f"{none}. The first failure:\n{error}")
+
+    async def _end(self, reason: str) -> None:
+        self._workers.close()
+        if self._watch is not None:
+            self._watch.close()
+        try:
+            if self._steps is not None:
+                await self._steps.cancel()
+            self._record.append(Stopped(reason, self._record.now()))
+            self._observers.stop()
+            try:
+                self._has_best_model()
+            finally:
+                await self._commit()
+        finally:
+            try:
+                if self._steps is not None:
+                    await self._steps.forget()
+                await asyncio.to_thread(self._workspace.remove)  # no deadline: what is left would never be removed
+            finally:
+                self._record.close()
+
+    def _replay(self) -> None:
+        """Bring everything to where an earlier process had brought it."""
+        for event in self._record.earlier:
+            self._record.repeat(event)
+            replay(event, self._ledger, self.job)
+            if isinstance(event, Refitted):
+                self._refitted[event.trial, event.checkpoint.calls] = event.checkpoint
+        if self._journal is not None:
+            self._ledger.forget_lost_models()
+            self._models.tidy_all()
+
+    async def _open(self, stopping: asyncio.Task[Any]) -> None:
+        watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self._so_far)
+        self._watch = watch
+        opened = await open_search(self._client, self._workers, self._workspace, self.job, watch, stopping)
+        self._opened: Opened = opened
+        self._reads_again = not self._workers.cache_holds(opened.data.nbytes)
+        before = self._history.prepared
+        now = opened.event(self._record.now())
+        if before is None:
+            self._record.append(now)
+        else:
+            check_same_data(before, now)
+        self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
+        self._woken = self._record.now()
+
+    def _so_far(self) -> str:
+        return were_done(self._history.partial_fit_calls, "partial_fit call") + self._record.way_on
+
+    async def _refit(self, stopping: asyncio.Task[Any]) -> None:
+        """Train a model like the best on all rows, where all others were trained on folds, or anew if it is lost."""
+        best = self._history.best
+        if best is None or self._stopping.requested_at_once or self._has_best_model():
+            return
+        if self.job.data.n_folds and not self.job.refit:
+            return
+        # What else is in flight is not wanted any more: a report of it could change which trial is the best.
+        for sent in self._in_flight.give_up_all():
+            self._ledger.step_vanished(sent.assignment)
+        self._ledger.begin_refit(best.trial, best.report.resource)
+        self._refitting = True
+        await self._until(lambda: self._ledger.refitted(best.trial) is not None, stopping)
+        trained = self._ledger.refitted(best.trial)
+        if trained is None:
+            return
+        if trained.error is not None:
+            raise SearchFailed(f"trial {best.trial.number} is the best, and failed on all rows:\n{trained.error}")
+        checkpoint = self._models.latest(refit_number(best.trial.number))
+        if checkpoint is not None:
+            self._refitted[best.trial.number, checkpoint.calls] = checkpoint
+            self._record.append(Refitted(best.trial.number, checkpoint, self._record.now()))
+
+    def _has_best_model(self) -> bool:
+        """Read the best model, if there is one."""
+        best = self._history.best
+        if best is None or self.best_model is not None:
+            return self.best_model is not None
+        refitted = self._refitted.get((best.trial.number, best.report.resource))
+        if refitted is None and self.job.data.n_folds:
+            return False
+        try:
+            data = self._models.read(self._models.scored(best.trial.number) if refitted is None else refitted)
+        except (ModelLost, KeyError):
+            logger.warning("the model of trial %d, the best, is lost", best.trial.number, exc_info=True)
+            return False
+        try:
+            self.best_model = loads_model(data)
+        except BaseException as error:
+            raise SearchFailed(
+                f"the model of trial {best.trial.number}, the best, cannot be unpickled in this process: {said(error)}"
+            ) from error
+        return True
+
+    async def _until(self, over: Callable[[], bool], signal: asyncio.Task[Any]) -> None:
+        """The loop: decide, submit, wait, take in what came back."""
+        steps, watch = self._in_flight, self._watch
+        if watch is None:
+            raise RuntimeError("the data was not looked at yet")
+        while True:
+            if not self._refitting:
+                self._ledger.take_decisions(len(self._workers.free), self._together)
+            if over() or signal.done():
+                return
+            if self._client.status == "running":
+                self._submit_steps()
+            await self._commit()
+            before = self._record.now()
+            await steps.wait(signal, REFRESH_SECONDS)
+            self._woken = self._record.now()
+            self._pace.passed(self._woken - before, len(self._workers))
+            for sent, result in steps.returned():
+                self._step_came_back(sent, result)
+            await watch.look()
+            await self._look_after_steps()
+            self.job.limits.check_failures(self._history, "trials")
+
+    @property
+    def _gather(self) -> bool:
+        """Whether it is worth more to share the reads of blocks than to train the most promising first."""
+        return self._reads_again and not self._ledger.costs.reading_is_cheap
+
+    @property
+    def _together(self) -> float:
+        """How long a step of trials should last that could be trained one after the other."""
+        if not self._gather:
+            return self._pace.together(self._workers.n_threads, self.job.schedule.asynchronous)
+        return min(self._pace.step_seconds, _MOST_TOGETHER * (self._ledger.costs.mean_call or self._pace.step_seconds))
+
+    async def _commit(self) -> None:
+        """What was paid for is safe from here on, and what it replaces can go."""
+        await self._record.commit()
+        self._models.tidy()
+
+    def _submit_steps(self) -> None:
+        # Before all others where the schedule never runs out of work; else by threads that would idle.
+        self._in_flight.copy_silent(_SILENT_TOO_LONG, self._crumb)
+        ready = [model for model in self._ledger.ready() if is_refit(model.trial) or not self._refitting]
+        # An asynchronous schedule was asked for what the free threads can do; of all else the busy ones have a share.
+        for_all = self._gather or not self.job.schedule.asynchronous
+        self._submit_some(ready, self._pace.step_seconds, for_all)
+        self._in_flight.copy_silent(0.0, self._crumb)
+        # Not where the data is read again and again: those promoted later would not share the reads of these.
+        ahead = self.job.speculate and not self._gather and not self._refitting
+        if ahead and self._workers.free and not any(True for _ in self._ledger.ready()):
+            # In short steps: what is decided meanwhile goes before.
+            self._ledger.look_ahead(_MOST_AHEAD * self._workers.n_threads)
+            seconds = min(self._pace.step_seconds, _AHEAD_SECONDS)
+            self._submit_some(list(self._ledger.ready(ahead=True)), seconds, for_all=False)
+
+    def _submit_some(self, ready: Sequence[Ready], seconds: float, for_all: bool) -> None:
+        free = self._workers.free
+        if not free or not ready:
+            return
+        n_threads, under_way = self._workers.n_threads, self._in_flight.under_way
+        if not for_all:
+            n_threads, under_way = len(free), []
+        together = min(self._together, seconds)
+        costs, gather = self._ledger.costs, self._gather
+        for assignment in plan_steps(
+            ready, free, n_threads, under_way, costs, seconds=seconds, together=together, gather=gather
+        ):
+            self._submit(assignment, seconds)
+
+    def _submit(self, assignment: Assignment, seconds: float) -> None:
+        opened = self._opened
+        data = opened.data
+        works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.trials]
+        start = min(work.start for work in works)
+        blocks = {data.order.block_at(call) for call in range(start, assignment.until)}
+        may_score = any(work.target <= max(assignment.until, work.start) for work in works)
+        step = Step(
+            works=works,
+            until=assignment.until,
+            blocks={block: data.specs[block] for block in blocks},
+            validation=data.validation if may_score else (),
+            seconds=seconds,
+            memory_limit=self._workers.memory_limit(assignment.worker),
+            crumb=self._crumb(self._in_flight.n_sent),
+        )
+        futures: dict[Key, Any] = {key: data.futures[key] for b in blocks for key in data.specs[b].supplied}
+        if may_score:
+            futures.update(data.validation_futures)
+        self._in_flight.submit(assignment, step, futures, idle_since=self._woken)
+        self._ledger.sent(assignment)
+
+    def _crumb(self, number: int) -> str:
+        return self._workspace.crumb(number, self._opened.shared)
+
+    @property
+    def _in_flight(self) -> InFlight:
+        if self._steps is None:
+            raise RuntimeError("the data was not looked at yet")
+        return self._steps
+
+    def _step_came_back(self, sent: Sent, result: StepResult | BaseException) -> None:
+        if isinstance(result, StepLost):
+            self._step_was_lost(sent, result)
+        elif isinstance(result, BaseException):
+            self._step_failed(sent, result)
+        else:
+            self._pace.came_back(result.stats.seconds, self._woken - sent.idle_since - result.stats.seconds)
+            self._ledger.costs.read(result.stats.blocks_read, result.stats.read_seconds)
+            outcomes = [outcome for outcome in result.outcomes if not self._ledger.is_dropped(outcome)]
+            states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in outcomes]
+            progress = dict(self._ledger.progress(o) for o in outcomes if not is_refit(o.trial))
+            self._record.append(StepDone(progress, result.stats, self._record.now(), tuple(states)))
+            for outcome in outcomes:
+                if not outcome.lost:
+                    self._ledger.settled(outcome)
+
+    def _step_was_lost(self, sent: Sent, lost: StepLost) -> None:
+        self._pace.died()
+        logger.info(
+            "%s died in a step of %s: %s",
+            sent.assignment.worker,
+            counted(len(sent.assignment.trials), "model"),
+            lost.crumb,
+        )
+        self._ledger.step_lost(sent.assignment, lost.crumb, self._opened.shared)
+
+    def _step_failed(self, sent: Sent, error: BaseException) -> None:
+        if self._client.status != "running" or isinstance(error, asyncio.CancelledError | CancelledError):
+            # All futures are gone with the scheduler.
+            self._ledger.step_vanished(sent.assignment)
+            return
+        logger.warning("a step of %s failed: %r", counted(len(sent.assignment.trials), "model"), error)
+        if self._ledger.step_failed(sent.assignment):
+            raise SearchFailed(
+                f"steps fail again and again, for no fault of a trial: {type(error).__name__}: "
+                f"{str(error).rstrip('.')}. {self._so_far()}"
+            ) from error
+
+    async def _look_after_steps(self) -> None:
+        """Take back what will not come back by itself."""
+        for sent, lost in await self._in_flight.lost():
+            self._step_was_lost(sent, lost)
+        for sent in await self._in_flight.stranded():
+            logger.info("%s is paused, and had not begun a step; it goes elsewhere", sent.assignment.worker)
+            self._ledger.step_vanished(sent.assignment)
+        deadline = self.job.limits.trial_timeout
+        if deadline is None:
+            return
+        for sent, guilty, doing in await self._in_flight.hanging(self._ledger.seconds_left(deadline)):
+            logger.warning("%s hangs in %s of model %d; restarting it", sent.assignment.worker, doing, guilty)
+            self._ledger.step_hangs(sent.assignment, guilty, timeout_error(deadline, f"it was in {doing} then"))

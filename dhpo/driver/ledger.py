@@ -1,0 +1,377 @@
+"""Where each trial of a search stands: takes decisions and outcomes, and tells what is ready to run.
+
+The bookkeeping of the executor, without Dask and without a clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from dhpo.driver.costs import Costs
+from dhpo.driver.folds import Folds, is_refit, refit_number
+from dhpo.driver.job import Job
+from dhpo.driver.promise import Promise
+from dhpo.driver.standing import ModelStanding, TrialStanding
+from dhpo.driver.step_planning import Assignment, Ready
+from dhpo.history.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, TrialStarted
+from dhpo.storage.kept_models import KeptModels
+from dhpo.trial import Drop, Report, Train, Trial
+from dhpo.worker.breadcrumbs import Crumb, Deed
+from dhpo.worker.messages import Outcome, Work
+
+__all__ = ["Ledger"]
+
+# A worker that dies while a trial is trained may die for any reason; a second one at the same call is suspicious. The
+# trial then goes on in a process of its own: if that dies, the trial is to blame, and else it never was.
+_DEATHS_BEFORE_QUARANTINE = 2
+# A trial may also have its workers leave in order, as by SIGINT: they end the step before they are gone, and lose what
+# came of it. Its notes tell nothing then, or of another trial. Steps that are lost one after the other are suspicious.
+_LOST_BEFORE_ALONE = 2
+_LOST_BEFORE_QUARANTINE = 3
+# Steps of a trial alone that fail for reasons outside of it, as when its data cannot be read, end the search.
+_FAILED_STEPS = 3
+
+
+class Ledger:
+    """All trials that are not dropped.
+
+    Parameters
+    ----------
+    job : Job
+    models : KeptModels
+    append : callable
+        Adds an event to the history.
+    now : callable
+        Returns the seconds since the search began, for the events.
+
+    Attributes
+    ----------
+    costs : Costs
+        What a call and a score of each model take.
+    """
+
+    def __init__(self, job: Job, models: KeptModels, append: Callable[[Event], None], now: Callable[[], float]) -> None:
+        self.costs = Costs()
+        self._promise = Promise(job.schedule.plan())
+        self._job = job
+        self._folds = Folds(job.data.n_folds)
+        self._models = models
+        self._append = append
+        self._now = now
+        self._active: dict[int, TrialStanding] = {}
+        self._of_model: dict[int, tuple[TrialStanding, ModelStanding]] = {}
+        self._refit_calls: dict[int, int] = {}  # of a process before this one
+
+    def take_decisions(self, n_threads: int, together: float) -> None:
+        """Ask the schedule until it has nothing more to say, or enough of it.
+
+        Parameters
+        ----------
+        n_threads : int
+            That have nothing to do.
+        together : float
+            An asynchronous schedule is asked only while so many seconds of work do not wait for each of them: what it
+            says later rests on more reports.
+        """
+        schedule = self._job.schedule
+        room, waiting = n_threads * together, 0.0
+        if schedule.asynchronous:
+            waiting = sum(self._waiting(active, together) for active in self._active.values() if active.wanted)
+        while (not schedule.asynchronous or waiting < room) and (decision := schedule.ask()) is not None:
+            match decision:
+                case Train(number) if number in self._active:
+                    self._append(Promoted(decision, self._now()))
+                    self.train(decision)
+                    if self._active[number].settled:  # it was trained ahead
+                        self._report(self._active[number])
+                    waiting += self._waiting(self._active[number], together)
+                case Train(number, bracket=bracket):
+                    trial = Trial(number, self._job.sampler.ask(number), bracket)
+                    self._append(TrialStarted(trial, self._now(), decision))
+                    self.start(trial, decision)
+                    waiting += self._waiting(self._active[number], together)
+                case Drop():
+                    self._append(Dropped(decision, self._now()))
+                    self.drop(decision)
+
+    def _waiting(self, active: TrialStanding, most: float) -> float:
+        """Seconds of a trial's work that wait for a thread; a chain of calls fills no more than one step."""
+        models = [model for model in active.models if not model.under_way and model.scores is None]
+        if models and self.costs.mean_call is None:
+            return most
+        return min(sum(self.costs.work(m.number, active.next_target - m.calls) for m in models), most)
+
+    def forget_lost_models(self) -> None:
+        """Begin anew with models whose files are gone."""
+        there = self._models.files()
+        for _, model in self._of_model.values():
+            checkpoint = self._models.latest(model.number)
+            if model.calls and (checkpoint is None or checkpoint.file not in there):
+                self.advance(ModelState(model.number, 0, None))
+
+    def start(self, trial: Trial, train: Train) -> None:
+        """A new trial is asked for."""
+        self._enter(
+            trial.number, TrialStanding(trial, [ModelStanding(model) for model in self._folds.models(trial.number)])
+        )
+        self.train(train)
+
+    def train(self, train: Train) -> None:
+        """More training of a trial is asked for."""
+        active = self._active[train.trial]
+        active.target, active.rung, active.wanted, active.ahead = train.resource, train.rung, True, None
+
+    def drop(self, drop: Drop) -> None:
+        """A trial is given up."""
+        active = self._active.pop(drop.trial)
+        for model in active.models:
+            del self._of_model[model.number]
+            if self._folds.n_folds:
+                self._models.forget(model.number)
+        if not self._folds.n_folds:
+            self._models.ended(drop.trial, active.last)
+
+    def _enter(self, number: int, active: TrialStanding) -> TrialStanding:
+        self._active[number] = active
+        self._of_model.update((model.number, (active, model)) for model in active.models)
+        return active
+
+    def begin_refit(self, trial: Trial, calls: int) -> None:
+        """Train a new model with the parameters of a trial on all rows, for so many calls."""
+        number = refit_number(trial.number)
+        model = ModelStanding(number, self._refit_calls.get(number, 0))
+        if model.calls > calls:
+            model.calls = 0
+            self._models.forget(number)
+        self._enter(number, TrialStanding(trial, [model], calls, wanted=True, scored=False))
+
+    def refitted(self, trial: Trial) -> SplitScores | None:
+        """What came of the model that is trained on all rows; None while it is in training."""
+        active = self._active[refit_number(trial.number)]
+        if active.models[0].calls == active.target and active.models[0].scores is None:
+            return SplitScores({})
+        return active.models[0].scores
+
+    def ready(self, ahead: bool = False) -> Iterator[Ready]:
+        """The models that wait for a thread.
+
+        Parameters
+        ----------
+        ahead : bool, default False
+            Those instead whose trials may be promoted, to be trained on while there is nothing else to do.
+        """
+        for a in self._active.values():
+            if a.wanted == ahead or (ahead and a.ahead is None):
+                continue
+            for m in a.models:
+                if not m.under_way and m.scores is None:
+                    yield Ready(
+                        m.number,
+                        m.calls,
+                        a.next_target,
+                        -1 if ahead else a.rung,  # nothing else waits for what is done ahead
+                        m.home,
+                        alone=m.deaths > 0 or m.failed_steps > 0 or m.lost_steps >= _LOST_BEFORE_ALONE,
+                        run_end=m.run_end,
+                        quarantined=m.deaths >= _DEATHS_BEFORE_QUARANTINE or m.lost_steps >= _LOST_BEFORE_QUARANTINE,
+                        candidate=a.trial.number if self._folds.n_folds else None,
+                        promise=self._promise.of(a, m.calls),
+                    )
+
+    def look_ahead(self, most: int) -> None:
+        """Allow the trials that lead to be trained before they are promoted.
+
+        Parameters
+        ----------
+        most : int
+            Trials that may be trained ahead at a time.
+        """
+        leading = self._job.schedule.leading()[:most]
+        allowed = {train.trial: train for train in leading}
+        for number, active in self._active.items():
+            active.ahead = allowed.get(number)
+
+    def is_dropped(self, outcome: Outcome) -> bool:
+        """Whether the trial of an outcome was dropped while it was trained ahead; its model is forgotten then."""
+        dropped = outcome.trial not in self._of_model
+        if dropped and outcome.checkpoint is not None:
+            self._models.discard(outcome.checkpoint)
+        return dropped
+
+    def work(self, number: int, with_model: bool) -> Work:
+        """What a step has to know of a model.
+
+        Parameters
+        ----------
+        number : int
+        with_model : bool
+            Whether the model itself goes along, because the worker does not see the store.
+        """
+        active, model = self._of_model[number]
+        checkpoint = self._models.latest(number)
+        return Work(
+            number,
+            dict(active.trial.params),
+            model.calls,
+            active.next_target,
+            checkpoint,
+            self._models.read(checkpoint) if with_model and checkpoint is not None else None,
+            active.trial.number,
+            self._folds.fold(number),
+            active.scored,
+            model.spent,
+            model.writes,
+        )
+
+    def sent(self, assignment: Assignment) -> None:
+        """A step was submitted."""
+        for number in assignment.trials:
+            model = self._of_model[number][1]
+            model.under_way = True
+            model.run_end = assignment.run_end
+
+    def advanced(self, outcome: Outcome, worker: str) -> ModelState:
+        """A model came back from a step on `worker`; return how far it has come."""
+        checkpoint = outcome.checkpoint
+        if outcome.model is not None:
+            checkpoint = self._models.write(outcome.trial, outcome.calls, outcome.model)
+        kept = outcome.calls
+        if outcome.error is not None or outcome.lost:  # it has not been stored since
+            checkpoint = None if outcome.lost else checkpoint
+            kept = 0 if checkpoint is None else checkpoint.calls
+        state = ModelState(outcome.trial, kept, checkpoint, outcome.fit_seconds, outcome.score_seconds)
+        _, model = self._of_model[outcome.trial]
+        scored = outcome.score is not None
+        calls = max(outcome.calls - model.calls, 0)
+        self.costs.measured(outcome.trial, calls, outcome.fit_seconds, scored, outcome.score_seconds, worker)
+        self.advance(state)
+        model.came_back(worker, outcome.calls, scored)
+        model.writes = outcome.writes
+        return state
+
+    def advance(self, state: ModelState) -> None:
+        """A model was brought so far."""
+        if is_refit(state.model) and state.model not in self._of_model:  # of a process before this one
+            self._refit_calls[state.model] = state.calls
+            if state.checkpoint is not None:
+                self._models.trained(state.checkpoint)
+            return
+        _, model = self._of_model[state.model]
+        if state.calls < model.calls:
+            self._models.forget(state.model)
+        elif state.checkpoint is not None and state.calls > model.calls:
+            self._models.trained(state.checkpoint)
+        model.calls = state.calls
+        model.fit_seconds += state.fit_seconds
+        model.score_seconds += state.score_seconds
+        model.spent += state.fit_seconds + state.score_seconds
+
+    def progress(self, outcome: Outcome) -> tuple[int, int]:
+        """The trial of an outcome, and the calls that all its models have seen; not those ahead of its last report."""
+        active, _ = self._of_model[outcome.trial]
+        calls = min(model.calls for model in active.models)
+        return active.trial.number, calls if active.wanted or active.last is None else active.last.resource
+
+    def settled(self, outcome: Outcome) -> None:
+        """Report the trial of a model that has come back, once each of its models was scored or failed."""
+        active, model = self._of_model[outcome.trial]
+        if outcome.error is not None:
+            self._score(active, model, {}, outcome.error)
+        elif outcome.score is not None:
+            # What is not finite is a failure, ranked last.
+            score = outcome.score if math.isfinite(outcome.score) else math.nan
+            found = {self._job.metrics.deciding: score, **outcome.others}
+            self._score(active, model, {name: found[name] for name in self._job.metrics.scoring}, None)
+        elif not active.scored and model.calls == active.target:
+            self._score(active, model, {}, None)
+
+    def step_lost(self, assignment: Assignment, crumb: Crumb | None, crumbs_kept: bool) -> None:
+        """The worker of a step died in it: its models go on from the store.
+
+        Parameters
+        ----------
+        assignment : Assignment
+        crumb : Crumb or None
+            What the step was about to do.
+        crumbs_kept : bool
+            Whether the crumb would be known if there was one. Else each model of the step comes under suspicion.
+        """
+        for _, model in self._end(assignment):
+            model.lost_steps += 1
+            if assignment.quarantined:
+                # It was in a process of its own, and the worker died nevertheless: workers die by themselves here.
+                model.cleared()
+            elif crumb is not None and crumb.model == model.number:
+                # Steps end at other calls every time, and pickle what was trained since it was stored.
+                model.suspect((model.calls if crumb.deed == Deed.PICKLING else crumb.call, crumb.deed))
+            elif crumb is None and not crumbs_kept:
+                model.suspect((model.calls, Deed.TRAINING))
+
+    def _end(self, assignment: Assignment) -> list[tuple[TrialStanding, ModelStanding]]:
+        """The models of a step that is over, but those whose trials were dropped meanwhile."""
+        found = [self._of_model[number] for number in assignment.trials if number in self._of_model]
+        for _, model in found:
+            model.under_way = False
+        return found
+
+    def step_hangs(self, assignment: Assignment, guilty: int, error: str) -> None:
+        """A step was given up because of one of its models, which failed by that."""
+        for active, model in self._end(assignment):
+            if model.number == guilty:
+                self._score(active, model, {}, error)
+
+    def step_failed(self, assignment: Assignment) -> bool:
+        """A whole step failed, for no fault of its models: each of them goes on alone.
+
+        Returns
+        -------
+        bool
+            Whether this has happened to one of them too often.
+        """
+        models = [model for _, model in self._end(assignment)]
+        for model in models:
+            model.failed_steps += 1
+        return any(model.failed_steps >= _FAILED_STEPS for model in models)
+
+    def step_vanished(self, assignment: Assignment) -> None:
+        """A step was taken back, or was lost together with the scheduler; nobody is to blame."""
+        self._end(assignment)
+
+    def seconds_left(self, trial_timeout: float) -> dict[int, float]:
+        """Seconds that each model under way may still take."""
+        models = [model for _, model in self._of_model.values() if model.under_way]
+        left = {model.number: max(trial_timeout - model.spent, 0.0) for model in models}
+        return defaultdict(lambda: trial_timeout, left)  # those dropped while they were trained ahead
+
+    def _score(self, active: TrialStanding, model: ModelStanding, scores: dict[str, float], error: str | None) -> None:
+        model.scores = SplitScores(scores, None, model.fit_seconds, model.score_seconds, error)
+        if active.scored and active.settled and active.wanted:
+            self._report(active)
+
+    def _report(self, active: TrialStanding) -> None:
+        splits = tuple(model.scores for model in active.models if model.scores is not None)
+        error = next((split.error for split in splits if split.error is not None), None)
+        deciding = [split.test.get(self._job.metrics.deciding, math.nan) for split in splits]
+        report = Report(
+            active.trial.number,
+            min(model.calls for model in active.models),
+            math.nan if error is not None else sum(deciding) / len(deciding),
+            sum(model.fit_seconds for model in active.models),
+            sum(model.score_seconds for model in active.models),
+            error,
+        )
+        self._append(Reported(report, self._now(), splits))
+        self.take_report(report)
+
+    def take_report(self, report: Report) -> None:
+        """A trial was scored, or failed."""
+        active = self._active[report.trial]
+        active.last, active.wanted = report, False
+        for model in active.models:
+            model.scores, model.fit_seconds, model.score_seconds = None, 0.0, 0.0
+        if not self._folds.n_folds:  # else the best is trained anew, on all rows
+            self._models.reported(report)
+        self._job.sampler.tell(report)
+        self._job.schedule.tell(report)

@@ -1,0 +1,146 @@
+"""Events as records of a journal, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from dhpo.history.events import (
+    Checkpoint,
+    DataPrepared,
+    Dropped,
+    Event,
+    FitDone,
+    ModelState,
+    Promoted,
+    Refitted,
+    Reported,
+    SplitScores,
+    StepDone,
+    StepStats,
+    Stopped,
+    TrialStarted,
+)
+from dhpo.history.values import decode_value, encode_value
+from dhpo.trial import Drop, Report, Train, Trial
+
+__all__ = ["decode_event", "encode_event"]
+
+Record = dict[str, Any]
+
+
+def encode_event(event: Event) -> Record:
+    """An event as a record; `decode_event` gives an equal event back."""
+    match event:
+        case DataPrepared():
+            return {"event": "data", **asdict(event)}
+        case TrialStarted(trial, time, train):
+            params = {name: encode_value(value) for name, value in trial.params.items()}
+            record = {"event": "trial", "trial": trial.number, "bracket": trial.bracket, "params": params}
+            return {**record, "train": None if train is None else asdict(train), "time": time}
+        case Promoted(train, time):
+            return {"event": "promoted", "train": asdict(train), "time": time}
+        case Reported(report, time, splits):
+            numbers = {**asdict(report), "score": _number(report.score)}
+            return {"event": "report", **numbers, "splits": [_encode_split(split) for split in splits], "time": time}
+        case Dropped(drop, time):
+            return {"event": "drop", **asdict(drop), "time": time}
+        case StepDone(progress, stats, time, models):
+            states = [asdict(model) for model in models]
+            spent = {name: value for name, value in asdict(stats).items() if value}
+            return {"event": "step", "progress": list(progress.items()), "stats": spent, "time": time, "models": states}
+        case FitDone(scores=scores):
+            return {"event": "fit", **asdict(event), "scores": _encode_split(scores)}
+        case Refitted():
+            return {"event": "refit", **asdict(event)}
+        case Stopped(reason, time):
+            return {"event": "stop", "reason": reason, "time": time}
+
+
+def decode_event(record: Mapping[str, Any]) -> Event:
+    """The event of a record.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If this is not a record of an event.
+    """
+    kind = record["event"]
+    if kind not in _DECODERS:
+        raise ValueError(f"{kind!r} is no event that this version knows")
+    return _DECODERS[kind]({name: value for name, value in record.items() if name != "event"})
+
+
+def _trial(record: Record) -> Event:
+    params = {name: decode_value(value) for name, value in record["params"].items()}
+    train = None if record["train"] is None else Train(**record["train"])
+    return TrialStarted(Trial(record["trial"], params, record["bracket"]), record["time"], train)
+
+
+def _report(record: Record) -> Event:
+    time, splits = record.pop("time"), tuple(_decode_split(split) for split in record.pop("splits"))
+    return Reported(Report(**{**record, "score": float(record["score"])}), time, splits)
+
+
+def _step(record: Record) -> Event:
+    states = tuple(
+        ModelState(**{**state, "checkpoint": _checkpoint(state["checkpoint"])}) for state in record["models"]
+    )
+    return StepDone(dict(record["progress"]), StepStats(**record["stats"]), record["time"], states)
+
+
+def _drop(record: Record) -> Event:
+    time = record.pop("time")
+    return Dropped(Drop(**record), time)
+
+
+def _refit(record: Record) -> Event:
+    return Refitted(**{**record, "checkpoint": Checkpoint(**record["checkpoint"])})
+
+
+def _fit(record: Record) -> Event:
+    return FitDone(**{**record, "scores": _decode_split(record["scores"]), "failures": tuple(record["failures"])})
+
+
+_DECODERS: dict[str, Callable[[Record], Event]] = {
+    "data": lambda record: DataPrepared(**record),
+    "trial": _trial,
+    "promoted": lambda record: Promoted(Train(**record["train"]), record["time"]),
+    "report": _report,
+    "drop": _drop,
+    "step": _step,
+    "fit": _fit,
+    "refit": _refit,
+    "stop": lambda record: Stopped(**record),
+}
+
+
+def _model_state(record: Record) -> ModelState:
+    return ModelState(**{**record, "checkpoint": _checkpoint(record["checkpoint"])})
+
+
+def _checkpoint(record: Record | None) -> Checkpoint | None:
+    return None if record is None else Checkpoint(**record)
+
+
+def _encode_split(split: SplitScores) -> Record:
+    numbers = {
+        side: None if scores is None else {name: _number(score) for name, score in scores.items()}
+        for side, scores in (("test", split.test), ("train", split.train))
+    }
+    return {**numbers, "fit_time": split.fit_time, "score_time": split.score_time, "error": split.error}
+
+
+def _decode_split(record: Record) -> SplitScores:
+    sides = {
+        side: None if record[side] is None else {name: float(score) for name, score in record[side].items()}
+        for side in ("test", "train")
+    }
+    return SplitScores(sides["test"] or {}, sides["train"], record["fit_time"], record["score_time"], record["error"])
+
+
+def _number(value: float) -> float | str:
+    """JSON has no word for what is not finite; `float` reads these."""
+    return float(value) if math.isfinite(value) else str(float(value))

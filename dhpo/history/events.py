@@ -1,0 +1,283 @@
+"""What can happen in a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dhpo.trial import Drop, Report, Train, Trial
+
+__all__ = [
+    "Checkpoint",
+    "DataPrepared",
+    "Dropped",
+    "Event",
+    "FitDone",
+    "ModelState",
+    "Promoted",
+    "Refitted",
+    "Reported",
+    "SplitScores",
+    "StepDone",
+    "StepStats",
+    "Stopped",
+    "TrialStarted",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DataPrepared:
+    """Every block was looked at once: validation rows held out, classes found, rows copied where that pays.
+
+    Parameters
+    ----------
+    n_blocks, n_training, n_validation : int
+        Blocks; rows to train on; rows to score on.
+    nbytes : int
+        Bytes of the training rows in memory.
+    materialised : int
+        Blocks whose training rows were copied to scratch space.
+    time : float
+        Seconds since the search began, here and in the other events.
+    digest : str
+        Hash of all rows, where the search has a journal.
+    """
+
+    n_blocks: int
+    n_training: int
+    n_validation: int
+    nbytes: int
+    materialised: int
+    time: float
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """A schedule asked for a new trial, and a sampler gave it its parameters.
+
+    Parameters
+    ----------
+    trial : Trial
+    time : float
+    train : Train, optional
+        What the schedule asked for; None where trials are fitted whole.
+    """
+
+    trial: Trial
+    time: float
+    train: Train | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """A schedule asked for more training of a trial that it knows."""
+
+    train: Train
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class SplitScores:
+    """What came of a trial on one split of the data: the hold-out, or one fold of a cross-validation.
+
+    Parameters
+    ----------
+    test : mapping of str to float
+        The score by metric; the only metric of a search is called "score". Not a number where the trial failed.
+    train : mapping of str to float, optional
+        The same on the training rows, where it was asked for.
+    fit_time, score_time : float
+        Seconds.
+    error : str, optional
+        The traceback, if the trial failed on this split.
+    """
+
+    test: Mapping[str, float]
+    train: Mapping[str, float] | None = None
+    fit_time: float = 0.0
+    score_time: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A trial was scored, or failed.
+
+    Parameters
+    ----------
+    report : Report
+        Its score is the mean over the splits of the metric that decides.
+    time : float
+    splits : tuple of SplitScores
+        One for each split of the data; none where the trial failed before it came to any.
+    """
+
+    report: Report
+    time: float
+    splits: tuple[SplitScores, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A schedule gave up a trial, or is done with it."""
+
+    drop: Drop
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepStats:
+    """What one step cost.
+
+    Parameters
+    ----------
+    calls : int
+        `partial_fit` calls made.
+    blocks_read : int
+        Training blocks loaded from their source or from scratch space, not from the cache of the worker.
+    blocks_cached : int
+        Training blocks found in the cache.
+    bytes_read : int
+        Bytes of all blocks loaded, training and validation.
+    validation_blocks_read : int
+        Validation blocks loaded, not from the cache.
+    fit_seconds, score_seconds, load_seconds, store_seconds, seconds : float
+        Thread seconds in `partial_fit`, scoring, waiting for blocks and writing models; wall seconds of the step.
+    useful_cpu : float
+        CPU seconds of the step's own thread in `partial_fit` and scoring.
+    read_seconds : float
+        Seconds in which training blocks were loaded, most of them while models were trained on the one before.
+    """
+
+    calls: int = 0
+    blocks_read: int = 0
+    blocks_cached: int = 0
+    bytes_read: int = 0
+    validation_blocks_read: int = 0
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+    load_seconds: float = 0.0
+    store_seconds: float = 0.0
+    seconds: float = 0.0
+    useful_cpu: float = 0.0
+    read_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where the model of a trial lies, as it was after `calls` calls.
+
+    Parameters
+    ----------
+    trial, calls : int
+    file : str
+        Name of the file in the store.
+    offset, length : int
+        The bytes of the model in it.
+    digest : str
+        Hash of these bytes.
+    """
+
+    trial: int
+    calls: int
+    file: str
+    offset: int
+    length: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """How far a step has brought one model.
+
+    Parameters
+    ----------
+    model : int
+        Its number: of its trial, or of its trial and fold, see `dhpo.driver.folds`.
+    calls : int
+        `partial_fit` calls that it has seen.
+    checkpoint : Checkpoint or None
+        Where it lies; None for one that failed at its first call.
+    fit_seconds, score_seconds : float
+        Spent on it in this step.
+    """
+
+    model: int
+    calls: int
+    checkpoint: Checkpoint | None
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One Dask task came back.
+
+    Parameters
+    ----------
+    progress : dict of int to int
+        The calls that each of its trials has seen now.
+    stats : StepStats
+    time : float
+    models : tuple of ModelState
+        None where trials are fitted whole.
+    """
+
+    progress: dict[int, int]
+    stats: StepStats
+    time: float
+    models: tuple[ModelState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FitDone:
+    """A candidate was fitted whole on one split, and scored.
+
+    Parameters
+    ----------
+    candidate, split : int
+    scores : SplitScores
+    time : float
+    several : bool
+        Whether the scorer returned a mapping.
+    failures : tuple of str
+        The traceback of each scorer that failed.
+    """
+
+    candidate: int
+    split: int
+    scores: SplitScores
+    time: float
+    several: bool = False
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """The best trial so far was trained once more, on all rows.
+
+    Parameters
+    ----------
+    trial : int
+    checkpoint : Checkpoint
+    time : float
+    seconds : float
+        That a whole fit took.
+    """
+
+    trial: int
+    checkpoint: Checkpoint
+    time: float
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The search ended: "done", "stopped" by the user, or "failed" with an error."""
+
+    reason: str
+    time: float
+
+
+Event = DataPrepared | TrialStarted | Promoted | Reported | Dropped | StepDone | FitDone | Refitted | Stopped

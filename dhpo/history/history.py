@@ -1,0 +1,331 @@
+"""Everything that happened in a search, as one list of events, and the views of it that people look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from dhpo.history.events import DataPrepared, Dropped, Event, Reported, SplitScores, StepDone, Stopped, TrialStarted
+from dhpo.history.tables import objects, param_columns, score_columns
+from dhpo.trial import Drop, Report, Trial
+
+__all__ = ["Best", "History"]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The trial with the highest last score so far, and that report."""
+
+    trial: Trial
+    report: Report
+
+
+@dataclass
+class _Row:
+    trial: Trial
+    calls: int = 0
+    reports: list[Reported] = field(default_factory=list)
+    drop: Drop | None = None
+
+    @property
+    def last(self) -> Report | None:
+        return self.reports[-1].report if self.reports else None
+
+    def status(self, over: bool) -> str:
+        if self.last is not None and self.last.failed:
+            return "failed"
+        if self.drop is not None:
+            return self.drop.reason
+        if over:
+            return "stopped"
+        return "running" if self.calls else "waiting"
+
+
+class History:
+    """Append-only list of events and the views of it.
+
+    Parameters
+    ----------
+    first_of_bracket : mapping of int to int, optional
+        The number of the first trial of each bracket. With it, `model_id` is "bracket=4-0", as in dask-ml's Hyperband;
+        else it is the number of the trial.
+    by_fits : bool, default False
+        Whether what is counted are fits on splits of the data, and not calls of `partial_fit`.
+    """
+
+    def __init__(self, first_of_bracket: Mapping[int, int] | None = None, by_fits: bool = False) -> None:
+        self.events: list[Event] = []
+        self._counted = "fits" if by_fits else "partial_fit_calls"
+        self._rows: dict[int, _Row] = {}
+        self._first_of_bracket = first_of_bracket
+
+    def _model_id(self, trial: Trial) -> int | str:
+        if self._first_of_bracket is None:
+            return trial.number
+        return f"bracket={trial.bracket}-{trial.number - self._first_of_bracket[trial.bracket]}"
+
+    def append(self, event: Event) -> None:
+        """Add one event; nothing else changes a history."""
+        self.events.append(event)
+        match event:
+            case TrialStarted(trial):
+                self._rows[trial.number] = _Row(trial)
+            case Reported(report):
+                row = self._rows[report.trial]
+                row.reports.append(event)
+                row.calls = max(row.calls, report.resource)
+            case Dropped(drop):
+                self._rows[drop.trial].drop = drop
+            case StepDone(progress):
+                for number, calls in progress.items():
+                    self._rows[number].calls = max(self._rows[number].calls, calls)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def _sorted(self) -> Iterator[_Row]:
+        # The search goes on appending in its own thread while people look; list() copies in one go, iteration does not.
+        yield from sorted(list(self._rows.values()), key=lambda row: row.trial.number)  # noqa: C414
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials so far, by number."""
+        return [row.trial for row in self._sorted()]
+
+    @property
+    def reported(self) -> list[Trial]:
+        """The trials that were scored, or failed, at least once, by number: the rows of `cv_results`."""
+        return [row.trial for row in self._sorted() if row.reports]
+
+    @property
+    def prepared(self) -> DataPrepared | None:
+        """What the first look at the data found; None before it."""
+        return next((event for event in list(self.events) if isinstance(event, DataPrepared)), None)
+
+    @property
+    def over(self) -> bool:
+        """Whether the search has ended, and has not gone on since."""
+        last = self.events[-1:]
+        return bool(last) and isinstance(last[0], Stopped)
+
+    @property
+    def best(self) -> Best | None:
+        """The trial whose last score is highest; failed trials never are. None before the first score."""
+        best: Best | None = None
+        for row in self._sorted():
+            last = row.last
+            if last is None or last.failed:
+                continue
+            if best is None or last.score > best.report.score:
+                best = Best(row.trial, last)
+        return best
+
+    @property
+    def best_index(self) -> int | None:
+        """The row of the best in `cv_results`; None before the first score."""
+        best = self.best
+        return None if best is None else [trial.number for trial in self.reported].index(best.trial.number)
+
+    def last_scores(self) -> list[float]:
+        """The last score of each trial that has one and did not fail since, by number."""
+        return [last.score for row in self._sorted() if (last := row.last) is not None and not last.failed]
+
+    def splits_of(self, trial: Trial) -> tuple[SplitScores, ...]:
+        """The last scores of a trial, by split of the data."""
+        reports = self._rows[trial.number].reports
+        return reports[-1].splits if reports else ()
+
+    @property
+    def n_failed(self) -> int:
+        """Trials whose last report is a failure."""
+        return sum(row.last is not None and row.last.failed for row in list(self._rows.values()))
+
+    @property
+    def first_error(self) -> str | None:
+        """The traceback of the first trial that failed with one."""
+        return next((e.report.error for e in self.events if isinstance(e, Reported) and e.report.error), None)
+
+    @property
+    def partial_fit_calls(self) -> int:
+        """`partial_fit` calls that the models have seen, over all trials."""
+        return sum(row.calls for row in self._sorted())
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each trial, as it stands now.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by trial number, with `bracket`, `status`, `partial_fit_calls` (or `fits`), `score` (the last),
+            `rank` (1 is best; failed and unscored trials have none), `fit_time` and `score_time` in seconds, one
+            `param_...` column for each parameter, and `error` (last line of the traceback). `status` is why a trial
+            ended: "finished", "not promoted", "plateau" or "failed"; or else "waiting" or "running", and once the
+            search was brought to an early end, "stopped". `attrs` of the frame hold the totals of `costs`.
+        """
+        rows, over = list(self._sorted()), self.over
+        scores = np.array([np.nan if r.last is None or r.last.failed else r.last.score for r in rows], dtype=float)
+        frame = pd.DataFrame(
+            {
+                "bracket": [r.trial.bracket for r in rows],
+                "status": [r.status(over) for r in rows],
+                self._counted: [r.calls for r in rows],
+                "score": scores,
+                "rank": pd.array(_ranks(scores), dtype="Int64"),
+                "fit_time": [sum(e.report.fit_time for e in r.reports) for r in rows],
+                "score_time": [sum(e.report.score_time for e in r.reports) for r in rows],
+            },
+            index=pd.Index([r.trial.number for r in rows], name="trial", dtype=int),
+        )
+        for name, values in _columns(rows).items():
+            # Missing where a trial does not have the parameter.
+            frame["param_" + name] = pd.Series(np.ma.filled(values.astype(object), np.nan).tolist(), index=frame.index)
+        errors = [None if r.last is None or not r.last.error else r.last.error.strip().splitlines()[-1] for r in rows]
+        frame["error"] = pd.Series(errors, index=frame.index, dtype=object)
+        frame.attrs.update(self.costs())
+        return frame
+
+    def costs(self) -> dict[str, Any]:
+        """What the search has cost so far, over all trials.
+
+        Returns
+        -------
+        dict
+            `partial_fit_calls`; `wasted_calls` besides, made ahead of a promotion that has not come, or made again
+            because a model was lost; `tasks` that trained and scored; `n_blocks` of the data; `blocks_read`, loads of
+            training blocks (the first look at the data included) that no cache could serve, and `blocks_cached`, those
+            that one could; `validation_blocks_read`; `bytes_read`; `passes`, `blocks_read` as passes over the whole
+            data; and the seconds that threads spent in `partial_fit`, scoring, waiting for blocks and storing models.
+        """
+        steps = [e.stats for e in list(self.events) if isinstance(e, StepDone)]
+        if self._counted == "fits":
+            return {
+                "fits": self.partial_fit_calls,
+                "tasks": len(steps),
+                "fit_seconds": sum(s.fit_seconds for s in steps),
+                "score_seconds": sum(s.score_seconds for s in steps),
+            }
+        prepared = self.prepared
+        n_blocks = prepared.n_blocks if prepared else 0
+        blocks_read = sum(s.blocks_read for s in steps) + n_blocks
+        return {
+            "partial_fit_calls": self.partial_fit_calls,
+            "wasted_calls": self._wasted_calls(),
+            "tasks": len(steps),
+            "n_blocks": n_blocks,
+            "blocks_read": blocks_read,
+            "blocks_cached": sum(s.blocks_cached for s in steps),
+            "validation_blocks_read": sum(s.validation_blocks_read for s in steps),
+            "bytes_read": sum(s.bytes_read for s in steps) + (prepared.nbytes if prepared else 0),
+            "passes": blocks_read / n_blocks if n_blocks else 0.0,
+            "partial_fit_seconds": sum(s.fit_seconds for s in steps),
+            "score_seconds": sum(s.score_seconds for s in steps),
+            "load_seconds": sum(s.load_seconds for s in steps),
+            "store_seconds": sum(s.store_seconds for s in steps),
+        }
+
+    def _wasted_calls(self) -> int:
+        if any(isinstance(e, Reported) and len(e.splits) > 1 for e in list(self.events)):
+            return 0  # folds are not trained ahead
+        steps = [e for e in list(self.events) if isinstance(e, StepDone)]
+        made = sum(e.stats.calls for e in steps if e.progress or not e.models)
+        return max(made - self.partial_fit_calls, 0)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every report in the order of its arrival, in dask-ml's words (`history_`)."""
+        return [self._record(e) for e in list(self.events) if isinstance(e, Reported)]
+
+    def model_records(self) -> dict[int | str, list[dict[str, Any]]]:
+        """The same records by `model_id` (`model_history_`)."""
+        return {self._model_id(row.trial): [self._record(e) for e in row.reports] for row in self._sorted()}
+
+    def _record(self, event: Reported) -> dict[str, Any]:
+        report = event.report
+        trial = self._rows[report.trial].trial
+        return {
+            "model_id": self._model_id(trial),
+            "params": dict(trial.params),
+            "bracket": trial.bracket,
+            "partial_fit_calls": report.resource,
+            "partial_fit_time": report.fit_time,
+            "score": report.score,
+            "score_time": report.score_time,
+            "elapsed_wall_time": event.time,
+            "error": report.error,
+            **self._other_metrics(event),
+        }
+
+    def _other_metrics(self, event: Reported) -> dict[str, float]:
+        """Means over the splits, where there are several metrics."""
+        names = [name for name in (event.splits[0].test if event.splits else ()) if name != "score"]
+        return {
+            f"test_{name}": float(np.mean([split.test.get(name, np.nan) for split in event.splits])) for name in names
+        }
+
+    def cv_results(self) -> dict[str, Any]:
+        """The last score of every reported trial, in the words of scikit-learn and dask-ml (`cv_results_`).
+
+        Returns
+        -------
+        dict of str to ndarray, each of shape (n_trials,)
+            `split0_test_...`, `mean_test_...`, `std_test_...` and `rank_test_...` for each metric, the only one being
+            called "score"; that one is in `test_score` as well, as dask-ml has it. `param_...` columns are masked
+            arrays, masked where a trial does not have the parameter.
+        """
+        rows = [row for row in self._sorted() if row.reports]
+        fit_mean, fit_std = _means_and_stds([[e.report.fit_time for e in r.reports] for r in rows])
+        score_mean, score_std = _means_and_stds([[e.report.score_time for e in r.reports] for r in rows])
+        results: dict[str, Any] = {
+            "mean_partial_fit_time": fit_mean,
+            "std_partial_fit_time": fit_std,
+            "mean_score_time": score_mean,
+            "std_score_time": score_std,
+            "model_id": np.array([self._model_id(r.trial) for r in rows]),
+            "bracket": np.array([r.trial.bracket for r in rows], dtype=int),
+            "partial_fit_calls": np.array([r.reports[-1].report.resource for r in rows], dtype=int),
+            "params": objects([dict(r.trial.params) for r in rows]),
+        }
+        results.update(("param_" + name, values) for name, values in _columns(rows).items())
+        splits = [r.reports[-1].splits or _one_split(r.reports[-1].report) for r in rows]
+        metrics = next((list(e.splits[0].test) for e in self._scored() if e.splits), ["score"])
+        scores = score_columns(splits, "test", metrics)
+        if metrics == ["score"]:
+            results["test_score"] = scores["mean_test_score"].copy()
+        results.update(scores)
+        return results
+
+    def _scored(self) -> list[Reported]:
+        """The reports that are no failures, in the order of their arrival."""
+        return [e for e in list(self.events) if isinstance(e, Reported) and not e.report.failed]
+
+
+def _means_and_stds(rows: list[list[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each row; the rows differ in length, and none is empty."""
+    if not rows:
+        return np.empty(0), np.empty(0)
+    lengths = np.array([len(row) for row in rows])
+    starts = np.cumsum(lengths) - lengths
+    values = np.concatenate([np.asarray(row, dtype=float) for row in rows])
+    means = np.add.reduceat(values, starts) / lengths
+    squares = (values - np.repeat(means, lengths)) ** 2
+    return means, np.sqrt(np.add.reduceat(squares, starts) / lengths)
+
+
+def _one_split(report: Report) -> tuple[SplitScores, ...]:
+    return (SplitScores({} if report.failed else {"score": report.score}),)
+
+
+def _ranks(scores: np.ndarray) -> list[int | None]:
+    finite = np.isfinite(scores)
+    ranks: list[int | None] = [None] * len(scores)
+    for i, rank in zip(np.flatnonzero(finite), rankdata(-scores[finite], method="min"), strict=True):
+        ranks[i] = int(rank)
+    return ranks
+
+
+def _columns(rows: list[_Row]) -> dict[str, np.ma.MaskedArray[Any, Any]]:
+    return param_columns([row.trial.params for row in rows])

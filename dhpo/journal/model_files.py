@@ -1,0 +1,30 @@
+"""Where the models lie that the events of a journal tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dhpo.history.events import Checkpoint, Event, Reported, StepDone
+
+__all__ = ["replayed_models"]
+
+
+def replayed_models(events: Iterable[Event]) -> dict[int, Checkpoint]:
+    """The model of each trial as it was when it was last scored; of searches with one split of the data.
+
+    Parameters
+    ----------
+    events : iterable of Event
+    """
+    latest: dict[int, Checkpoint] = {}
+    scored: dict[int, Checkpoint] = {}
+    for event in events:
+        match event:
+            case StepDone(models=models):
+                latest.update((m.model, m.checkpoint) for m in models if m.checkpoint is not None)
+            case Reported(report, splits=splits) if len(splits) == 1:
+                if report.failed:
+                    scored.pop(report.trial, None)
+                elif report.trial in latest:
+                    scored[report.trial] = latest[report.trial]
+    return scored

@@ -1,0 +1,141 @@
+"""A search as its journal tells it: to look at, without a cluster and without its data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dhpo.history.events import Checkpoint, Refitted, Stopped
+from dhpo.history.history import Best, History
+from dhpo.journal.journal import read_journal
+from dhpo.journal.model_files import replayed_models
+from dhpo.storage.model_store import loads_model
+from dhpo.wording import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["StoredSearch", "load"]
+
+
+def load(journal: Any) -> StoredSearch:
+    """Read the journal of a search; also of one that runs now, or that died.
+
+    Nothing is started, and nothing is written. Reading unpickles parameters that JSON has no word for, and models when
+    they are asked for: whoever can write to a journal can run code in the process that loads it. Load only what you
+    trust.
+
+    Parameters
+    ----------
+    journal : str or path
+        The folder or fsspec URL that was given to `fit(..., journal=...)`.
+
+    Returns
+    -------
+    StoredSearch
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no journal.
+    JournalError
+        If it is damaged, or of another major version.
+    """
+    return StoredSearch(journal)
+
+
+class StoredSearch:
+    """What `dhpo.load` returns.
+
+    Attributes
+    ----------
+    status : str
+        "done", "stopped", "failed" as the search ended, or "unfinished" where it runs, or its process died.
+    identity : dict of str to str
+        What search it is: its parameters, estimator and data, in words.
+    history_ : list of dict
+        Every score in the order of its arrival.
+    model_history_ : dict of str or int to list of dict
+        The same by model.
+    cv_results_ : dict of str to ndarray
+        Of all trials that were scored; there once one was.
+    best_params_, best_score_, best_index_
+        Of the trial with the highest last score; there once one was scored.
+    """
+
+    def __init__(self, journal: Any) -> None:
+        header, events, self._store = read_journal(journal)
+        self._history = History(header.first_of_bracket, header.by_fits)
+        for event in events:
+            self._history.append(event)
+        self._by_fits = header.by_fits
+        self._models = replayed_models(events)
+        self._refitted = {(e.trial, e.checkpoint.calls): e.checkpoint for e in events if isinstance(e, Refitted)}
+        self.identity = dict(header.identity)
+        self.status = next((e.reason for e in events[-1:] if isinstance(e, Stopped)), "unfinished")
+        self.history_ = self._history.records()
+        self.model_history_ = self._history.model_records()
+        if not self._history.reported:
+            return
+        self.cv_results_ = self._history.cv_results()
+        best = self._history.best
+        if best is not None:
+            self.best_params_ = dict(best.trial.params)
+            self.best_score_ = best.report.score
+            self.best_index_ = self._history.best_index
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each trial: see `History.summary`."""
+        return self._history.summary()
+
+    @property
+    def best(self) -> Best | None:
+        """The trial with the highest last score and that report; None before the first score."""
+        return self._history.best
+
+    def model(self, trial: int) -> Any:
+        """The model of a trial, as it was when it was last scored.
+
+        Parameters
+        ----------
+        trial : int
+            Its number, as in the index of `summary()`.
+
+        Raises
+        ------
+        KeyError
+            If the trial has no model: it was not scored, its last training failed, or it was cross-validated, which
+            leaves a model for the best alone.
+        ModelLost
+            If the file of the model is gone or damaged.
+        """
+        if trial not in self._models:
+            raise KeyError(f"trial {trial} has no model here; there are those of {sorted(self._models)}")
+        return self._read(self._models[trial])
+
+    @property
+    def best_estimator_(self) -> Any:
+        """The model of the best trial; where the search was cross-validated, the one that was trained on all rows.
+
+        Raises
+        ------
+        AttributeError
+            If there is none yet.
+        """
+        best = self._history.best
+        checkpoint = None
+        if best is not None:
+            refitted = self._refitted.get((best.trial.number, best.report.resource))
+            if self._by_fits and self._refitted:  # which a callable may have chosen
+                refitted = next(reversed(self._refitted.values()))
+            checkpoint = refitted or self._models.get(best.trial.number)
+        if checkpoint is None:
+            raise AttributeError("the search has not come to a best_estimator_ yet")
+        return self._read(checkpoint)
+
+    def _read(self, checkpoint: Checkpoint) -> Any:
+        return loads_model(self._store.read(checkpoint))
+
+    def __repr__(self) -> str:
+        n_trials, best = len(self._history.trials), self._history.best
+        score = "" if best is None else f", best score {best.report.score:.4g}"
+        return f"<{type(self).__name__}: {self.status}, {counted(n_trials, 'trial')}{score}>"

@@ -1,0 +1,110 @@
+"""Which models of a search are worth keeping, and where they lie."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from dhpo.history.events import Checkpoint
+from dhpo.storage.model_store import ModelStore
+from dhpo.trial import Report
+
+__all__ = ["KeptModels"]
+
+
+class KeptModels:
+    """The driver's index of the store; files that nothing refers to any more are deleted by `tidy`.
+
+    Kept are, of each trial in training, the latest model and the one last scored (the search may be stopped between the
+    two), and of all trials that ended, the best.
+
+    Parameters
+    ----------
+    store : ModelStore
+    keep_all : bool, default False
+        Whether the last scored model of every trial is kept, also where another is better.
+    """
+
+    def __init__(self, store: ModelStore, keep_all: bool = False) -> None:
+        self._store = store
+        self._keep_all = keep_all
+        self._latest: dict[int, Checkpoint] = {}
+        self._scored: dict[int, Checkpoint] = {}
+        self._references: Counter[str] = Counter()
+        self._unused: list[str] = []
+        self._best_ended: Report | None = None
+
+    def latest(self, trial: int) -> Checkpoint | None:
+        """Where the latest model of a trial lies; None for one that was never trained."""
+        return self._latest.get(trial)
+
+    def scored(self, trial: int) -> Checkpoint:
+        """Where the model lies that the last score of a trial is of."""
+        return self._scored[trial]
+
+    def read(self, checkpoint: Checkpoint) -> bytes:
+        """The bytes of a model."""
+        return self._store.read(checkpoint)
+
+    def write(self, trial: int, calls: int, model: bytes) -> Checkpoint:
+        """Store a model that came with a report."""
+        return self._store.write({(trial, calls): model})[trial]
+
+    def trained(self, checkpoint: Checkpoint) -> None:
+        """A trial has a new latest model."""
+        self._set(self._latest, checkpoint.trial, checkpoint)
+
+    def reported(self, report: Report) -> None:
+        """The latest model of a trial was scored."""
+        if not report.failed and report.trial in self._latest:
+            self._set(self._scored, report.trial, self._latest[report.trial])
+
+    def forget(self, trial: int) -> None:
+        """The latest model of a trial is not needed any more, or is lost."""
+        self._set(self._latest, trial, None)
+
+    def discard(self, checkpoint: Checkpoint) -> None:
+        """A model that was just written is not needed."""
+        if checkpoint.file not in self._references:
+            self._unused.append(checkpoint.file)
+
+    def ended(self, trial: int, last: Report | None) -> None:
+        """A trial will never be trained again."""
+        self._set(self._latest, trial, None)
+        best = self._best_ended
+        if last is None or last.failed:
+            self._set(self._scored, trial, None)
+        elif self._keep_all:
+            return
+        elif best is None or (last.score, -last.trial) > (best.score, -best.trial):
+            self._best_ended = last
+            if best is not None:
+                self._set(self._scored, best.trial, None)
+        else:
+            self._set(self._scored, trial, None)
+
+    def files(self) -> set[str]:
+        """The files that are there, needed or not."""
+        return self._store.files()
+
+    def tidy(self) -> None:
+        """Delete the files that are not needed any more."""
+        unused, self._unused = self._unused, []
+        for file in unused:
+            if file not in self._references:  # another model of the same step may be needed since
+                self._store.delete(file)
+
+    def tidy_all(self) -> None:
+        """Delete all files but those that are needed, whoever wrote them."""
+        self._unused = [file for file in self._store.files() if file not in self._references]
+        self.tidy()
+
+    def _set(self, table: dict[int, Checkpoint], trial: int, checkpoint: Checkpoint | None) -> None:
+        old = table.pop(trial, None)
+        if checkpoint is not None:
+            table[trial] = checkpoint
+            self._references[checkpoint.file] += 1
+        if old is not None:
+            self._references[old.file] -= 1
+            if self._references[old.file] == 0:
+                del self._references[old.file]
+                self._unused.append(old.file)

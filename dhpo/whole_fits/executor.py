@@ -1,0 +1,390 @@
+"""Fits every candidate on every split as Dask tasks, and the best one on all rows.
+
+Besides `dhpo.driver.executor`, the other loop over futures: whole fits share no blocks, have no models to keep, and ask
+no schedule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import math
+from collections import deque
+from typing import Any
+
+import cloudpickle
+
+from dhpo.cluster.lost_tasks import ForgottenTasks
+from dhpo.cluster.stopping import CANCEL_SECONDS, Stopping, cancel_all
+from dhpo.cluster.tasks import AnyWorkerClient, gather
+from dhpo.cluster.watchdog import REFRESH_SECONDS, Watch
+from dhpo.cluster.workers import Workers
+from dhpo.errors import SearchFailed
+from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.history.events import Dropped, FitDone, Reported, SplitScores, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.history.history import History
+from dhpo.journal import Journal
+from dhpo.observers.base import Observers
+from dhpo.schedules.plan import BracketPlan, Plan, Rung
+from dhpo.storage.workspace import Workspace
+from dhpo.trial import Drop, Trial
+from dhpo.user_code import in_thread
+from dhpo.whole_fits.collection import collect, refuse_what_does_not_fit
+from dhpo.whole_fits.fits import FitOutcome, fit_several, forget_job, hand_over, refit
+from dhpo.whole_fits.fits_elsewhere import Elsewhere, Sent
+from dhpo.whole_fits.job import FitJob, FitSearch, Work
+from dhpo.whole_fits.outcomes import Outcomes, reraise
+from dhpo.whole_fits.recorder import FitRecord
+from dhpo.whole_fits.results import best_index
+from dhpo.wording import counted, were_done
+
+__all__ = ["FitExecutor"]
+
+logger = logging.getLogger(__name__)
+
+# Fits shorter than this share tasks that take so many times as long: a task costs Dask some 2 ms.
+_SHORT_FIT_SECONDS = 0.02
+_SHORT_FITS_TOGETHER = 5
+
+
+class FitExecutor:
+    """Runs one search by whole fits on one cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    search : FitSearch
+    history : History
+        Grows while the search runs.
+    observers : Observers
+    journal : Journal, optional
+        Open, and of this very search. It is closed at the end.
+
+    Attributes
+    ----------
+    outcomes : Outcomes
+        What came of the fits.
+    best_index : int or None
+        The row of `outcomes.results` that is the best.
+    best_model : estimator or None
+        Fitted on all rows, where `refit` says so.
+    refit_time : float
+        Seconds.
+    """
+
+    def __init__(
+        self, client: Any, search: FitSearch, history: History, observers: Observers, journal: Journal | None = None
+    ) -> None:
+        self.outcomes = Outcomes(search)
+        self.best_index: int | None = None
+        self.best_model: Any = None
+        self.refit_time = 0.0
+        self._client = client
+        self._search = search
+        self._history = history
+        self._observers = observers
+        self._workers = Workers(client)
+        self._record = FitRecord(history, observers, journal)
+        self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
+        self._running: dict[asyncio.Task[Any], Sent] = {}
+        self._for_any = AnyWorkerClient(client, self._workers)
+        self._elsewhere = Elsewhere(client, self._workers)
+        self._background: set[asyncio.Task[Any]] = set()
+        self._again: set[tuple[int, int]] = set()
+        self._n_tasks = 0
+        self._stopping = Stopping()
+        self._source: Any = None
+        self._watch: Watch | None = None
+
+    def stop(self, at_once: bool = False) -> None:
+        """End the search soon; to be called in the thread of the event loop.
+
+        Parameters
+        ----------
+        at_once : bool, default False
+            Whether to leave out the last fit of the best on all rows, too.
+        """
+        self._stopping.request(at_once)
+
+    async def run(self) -> None:
+        """Run the search to its end.
+
+        Raises
+        ------
+        ValueError
+            If all fits failed, or the data does not fit a worker.
+        SearchFailed
+            If more than `max_failures` candidates failed.
+        WorkersLost
+            If there was no worker for `workers_timeout` seconds.
+        Exception
+            What a fit raised, if `error_score` is "raise"; what the last fit of the best on all rows raised.
+        """
+        reason = "failed"
+        with self._stopping.watched(self._search.limits.time_budget) as (soon, at_once):
+            try:
+                await self._prepare(soon)
+                await self._fit_all(soon)
+                if self._stopping.requested:
+                    await self._cancel()
+                await self._finish(at_once)
+                reason = self._stopping.reason
+            except asyncio.CancelledError:
+                if not self._stopping.requested:
+                    raise
+                reason = self._stopping.reason
+            finally:
+                await self._end(reason)
+        if self._history.best is None and reason == "time budget":
+            raise SearchFailed(
+                f"no candidate was scored before time_budget={self._search.limits.time_budget:g} s was over."
+            )
+
+    async def _end(self, reason: str) -> None:
+        try:
+            await self._cancel()
+            if self._watch is not None:
+                self._watch.close()
+            self._record.append(Stopped(reason, self._record.now()))
+            self._observers.stop()
+            await self._record.commit()
+        finally:
+            await self._forget()
+            await asyncio.to_thread(self._workspace.remove)  # no deadline: what is left would never be removed
+            self._record.close()
+
+    async def _prepare(self, stopping: asyncio.Task[Any]) -> None:
+        search = self._search
+        watch = self._watch = Watch(self._client, self._workers, search.limits.workers_timeout, self._so_far)
+        await watch.wait_for_workers(stopping)
+        if self._stopping.requested:
+            return
+        memory = min(self._workers.memory_limit(address) for address in self._workers.addresses)
+        data = search.data
+        if data is None:
+            if search.lazy is None:
+                raise RuntimeError("a search needs data, or where to collect it from")
+            collecting = collect(self._for_any, search.lazy, memory)
+            X, y, params = await watch.during(collecting, stopping, "collecting the data")
+            # The user's splitter, and later his `refit`, take the time that they take.
+            data = await in_thread(search.make_data, X, y, params)
+        else:
+            refuse_what_does_not_fit(data, memory)
+        self.outcomes.n_splits = len(data.splits)
+        plan = Plan((BracketPlan(0, (Rung(len(search.candidates), len(data.splits)),)),))
+        self._observers.start(plan, self._history, self._client.dashboard_link)
+        await self._record.replay(data, self.outcomes)
+        error_score = "raise" if search.raises else search.error_score
+        job = FitJob(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
+        run = self._workspace.run
+        hand_over(run, job)
+        sharing = self._workers.share_folder(self._workspace.token)
+        shared = await watch.during(sharing, stopping, "finding out what workers share")
+        pickled: bytes = await in_thread(cloudpickle.dumps, job, 5)
+        if shared:
+            path = self._workspace.scratch / "job.pickle"
+            with says_where(path.parent, f"{TEMPORARY}, or by {JOURNAL}"):
+                await asyncio.to_thread(path.write_bytes, pickled)
+            self._source = str(path)
+        else:
+            # Once over the network to each worker, and from worker to worker.
+            scattering = self._client.scatter(pickled, broadcast=True, hash=False)
+            self._source = await watch.during(scattering, stopping, "sending the data to the workers")
+
+    @property
+    def _watching(self) -> Watch:
+        if self._watch is None:
+            raise RuntimeError("the search has not begun")
+        return self._watch
+
+    def _so_far(self) -> str:
+        return were_done(self.outcomes.n_fits, "fit") + self._record.way_on
+
+    async def _fit_all(self, stopping: asyncio.Task[Any]) -> None:
+        waiting = deque(
+            Work(number, split, params)
+            for number, params in enumerate(self._search.candidates)
+            for split in range(self.outcomes.n_splits)
+            if not self.outcomes.is_done(number, split)
+        )
+        forgotten = ForgottenTasks(self._client)
+        while (waiting or self._running) and not self._stopping.requested:
+            if self._client.status == "running":
+                self._submit(waiting)
+            await asyncio.wait({*self._running, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in self._running if task.done()]:
+                works = self._running.pop(task).works
+                waiting.extendleft(reversed(self._came_back(task, works)))
+            self._give_up_copies()
+            await self._record.commit()
+            await self._watching.look()
+            waiting.extendleft(reversed(self._stranded()))
+            waiting.extendleft(reversed(await self._cleared(forgotten)))
+            if not waiting:
+                waiting.extend(await self._elsewhere.works_of_silent(self._running.values()))
+            self._search.limits.check_failures(self._history, "candidates")
+
+    def _submit(self, waiting: deque[Work]) -> None:
+        # One task more than threads for each worker hides the way of its result to us.
+        window = self._workers.n_threads + len(self._workers)
+        if self._elsewhere.all_silent:
+            return
+        while waiting and len(self._running) < window:
+            if (waiting[0].candidate, waiting[0].split) in self._again:
+                if self._running:
+                    return  # alone, so that no other is taken for what kills workers
+                window = 1
+            works = [waiting.popleft() for _ in range(min(self._together(len(waiting)), len(waiting)))]
+            for work in works:
+                if self.outcomes.begins(work.candidate):
+                    self._record.append(TrialStarted(Trial(work.candidate, work.params), self._record.now()))
+            where = self._workers.anywhere()
+            future = self._client.submit(
+                fit_several,
+                self._workspace.run,
+                self._source,
+                works,
+                _SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER,
+                key=f"fit-{self._workspace.run}-{self._n_tasks}",
+                priority=-self._n_tasks,
+                retries=2,
+                pure=False,
+                **where,
+            )
+            self._n_tasks += 1
+            self._running[asyncio.create_task(self._result_of(future))] = Sent(future, works, where)
+
+    def _give_up_copies(self) -> None:
+        """Wait no longer for tasks of which all fits came back by others."""
+        for task in [task for task, sent in self._running.items() if not self._not_done(sent.works)]:
+            self._give_up(task)
+
+    def _stranded(self) -> list[Work]:
+        """Give up tasks that wait for workers that are gone, and return the works that are still to do."""
+        found = [task for task, sent in self._running.items() if self._workers.is_stranded(sent.where)]
+        return self._not_done([work for task in found for work in self._give_up(task)])
+
+    async def _cleared(self, forgotten: ForgottenTasks) -> list[Work]:
+        """Give up tasks that the scheduler has forgotten, and return the works that are still to do."""
+        if self._elsewhere.all_silent:
+            return []
+        keys = await forgotten.among([sent.future for sent in self._running.values()])
+        found = [task for task, sent in self._running.items() if sent.future.key in keys]
+        return self._not_done([work for task in found for work in self._give_up(task)])
+
+    def _give_up(self, task: asyncio.Task[Any]) -> list[Work]:
+        sent = self._running.pop(task)
+        cancelling = asyncio.create_task(cancel_all(self._client, {task: sent.future}))
+        self._background.add(cancelling)
+        cancelling.add_done_callback(self._background.discard)
+        return sent.works
+
+    def _together(self, n_waiting: int) -> int:
+        """How many fits go into the next task."""
+        seconds = self.outcomes.mean_seconds
+        if seconds is None:
+            return 1
+        if seconds > _SHORT_FIT_SECONDS or self._again:
+            return 1
+        share = math.ceil(n_waiting / (4 * max(self._workers.n_threads, 1)))
+        return max(1, min(int(_SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER / max(seconds, 1e-4)), share))
+
+    async def _result_of(self, future: Any) -> Any:
+        # No deadline: nobody knows how long a fit takes. The watch tells when the cluster is gone.
+        return (await self._client.gather([future], asynchronous=True))[0]
+
+    def _came_back(self, task: asyncio.Task[Any], works: list[Work]) -> list[Work]:
+        """Take the outcomes in, and return the works that are still to do."""
+        try:
+            outcomes: list[FitOutcome] = task.result()
+        except (asyncio.CancelledError, concurrent.futures.CancelledError):
+            return self._not_done(works)  # gone with the scheduler
+        except Exception as error:
+            logger.warning("a task of %s failed: %r", counted(len(works), "fit"), error)
+            once_more = [work for work in works if (work.candidate, work.split) not in self._again]
+            self._again.update((work.candidate, work.split) for work in once_more)
+            text = f"{type(error).__name__}: {error}"
+            outcomes = [FitOutcome(w.candidate, w.split, SplitScores({}, error=text)) for w in works]
+            self._take([outcome for w, outcome in zip(works, outcomes, strict=True) if w not in once_more])
+            return self._not_done(once_more)
+        self._take(outcomes)
+        return self._not_done(works[len(outcomes) :])
+
+    def _not_done(self, works: list[Work]) -> list[Work]:
+        return [work for work in works if not self.outcomes.is_done(work.candidate, work.split)]
+
+    def _take(self, outcomes: list[FitOutcome]) -> None:
+        outcomes = [outcome for outcome in outcomes if not self.outcomes.is_done(outcome.candidate, outcome.split)]
+        if not outcomes:
+            return
+        for outcome in outcomes:
+            self._again.discard((outcome.candidate, outcome.split))
+            self.outcomes.take(outcome)
+            failures = tuple(outcome.failures)
+            self._record.append(
+                FitDone(outcome.candidate, outcome.split, outcome.scores, self._record.now(), outcome.several, failures)
+            )
+        self._record.append(
+            StepDone(
+                {outcome.candidate: self.outcomes.n_done(outcome.candidate) for outcome in outcomes},
+                StepStats(
+                    calls=len(outcomes),
+                    fit_seconds=sum(o.scores.fit_time for o in outcomes),
+                    score_seconds=sum(o.scores.score_time for o in outcomes),
+                ),
+                self._record.now(),
+            )
+        )
+        for candidate in dict.fromkeys(outcome.candidate for outcome in outcomes):
+            if self.outcomes.is_complete(candidate):
+                report, splits = self.outcomes.report(candidate)
+                self._record.append(Reported(report, self._record.now(), splits))
+                self._record.append(
+                    Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._record.now())
+                )
+
+    async def _finish(self, stopping: asyncio.Task[Any]) -> None:
+        """Find the best of the candidates that came to their end, and fit it on all rows."""
+        search, outcomes = self._search, self.outcomes
+        results = outcomes.conclude()
+        if results is None or (not search.refit and outcomes.several):
+            return
+        best: int = await in_thread(best_index, results, search.refit, outcomes.deciding_metric)
+        self.best_index = best
+        if not search.refit or self._stopping.requested_at_once:
+            return
+        candidate = outcomes.complete[best]
+        stored = self._record.kept_model(candidate)
+        if stored is not None:
+            self.best_model, self.refit_time = stored
+            return
+        doing = "fitting the best on all rows"
+        task = self._for_any.submit(
+            refit, self._workspace.run, self._source, results["params"][best], retries=2, pure=False
+        )
+        (fitted,) = await self._watching.during(gather(self._for_any, [task], doing, 0), stopping, doing)
+        if fitted.raised is not None:
+            reraise(fitted.raised)
+        self.best_model, self.refit_time = await in_thread(cloudpickle.loads, fitted.model), fitted.seconds
+        await self._record.keep_model(candidate, outcomes.n_splits, fitted.model, fitted.seconds)
+
+    async def _cancel(self) -> None:
+        self._workers.close()
+        await cancel_all(self._client, {task: sent.future for task, sent in self._running.items()})
+        self._running.clear()
+        if self._background:  # each has a deadline of its own
+            await asyncio.wait(self._background)
+        self._elsewhere.close()
+
+    async def _forget(self) -> None:
+        self._source = None
+        forget_job(self._workspace.run)
+        if self._client.status != "running":
+            return
+        try:
+            # A worker that does not answer reads it when it does.
+            asking = self._client.run(forget_job, self._workspace.run, on_error="ignore")
+            await asyncio.wait_for(asking, CANCEL_SECONDS)
+        except Exception:  # the cluster may be gone, which frees its memory as well
+            logger.debug("could not free the memory of the workers", exc_info=True)

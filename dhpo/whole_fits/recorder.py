@@ -1,0 +1,69 @@
+"""The record of a search by whole fits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import cloudpickle
+import joblib
+
+from dhpo.history.events import DataPrepared, FitDone, Refitted, TrialStarted
+from dhpo.journal.identity import check_same_data
+from dhpo.journal.recorder import Record
+from dhpo.storage.model_store import ModelLost
+from dhpo.user_code import in_thread
+from dhpo.whole_fits.fits import FitOutcome
+from dhpo.whole_fits.job import FitData
+from dhpo.whole_fits.outcomes import Outcomes
+from dhpo.whole_fits.rows import n_samples
+
+__all__ = ["FitRecord"]
+
+logger = logging.getLogger(__name__)
+
+
+class FitRecord(Record):
+    """Writes the events of a search by whole fits down, and takes those in that an earlier process has written."""
+
+    async def replay(self, data: FitData, outcomes: Outcomes) -> None:
+        """Take in what an earlier process has done, on the same data and the same splits.
+
+        Raises
+        ------
+        JournalError
+            If data or splits are others.
+        """
+        if self._journal is None:
+            return
+        n_rows = n_samples(data.X)
+        now = DataPrepared(1, n_rows, n_rows, 0, 0, self.now(), await in_thread(joblib.hash, data))
+        if not self.earlier:
+            self.append(now)
+        for event in self.earlier:
+            self.repeat(event)
+            match event:
+                case DataPrepared():
+                    check_same_data(event, now, "data, or on other splits of it (give a random splitter a seed)")
+                case TrialStarted(trial):
+                    outcomes.begins(trial.number)
+                case FitDone():
+                    failures = list(event.failures)
+                    outcomes.take(FitOutcome(event.candidate, event.split, event.scores, event.several, failures))
+
+    async def keep_model(self, candidate: int, n_splits: int, model: bytes, seconds: float) -> None:
+        """Store the model of the best candidate, fitted on all rows."""
+        if self._journal is not None:
+            written = await asyncio.to_thread(self._journal.models.write, {(candidate, n_splits): model})
+            self.append(Refitted(candidate, written[candidate], self.now(), seconds))
+
+    def kept_model(self, candidate: int) -> tuple[Any, float] | None:
+        """The model that an earlier process has fitted on all rows, and the seconds that took."""
+        for event in self.earlier:
+            if isinstance(event, Refitted) and event.trial == candidate and self._journal is not None:
+                try:
+                    return cloudpickle.loads(self._journal.models.read(event.checkpoint)), event.seconds
+                except ModelLost:
+                    logger.warning("the model of candidate %d, the best, is lost", candidate, exc_info=True)
+        return None

@@ -1,0 +1,1 @@
+"""What runs on the workers, and the messages by which the driver asks for it."""

@@ -1,0 +1,135 @@
+"""Runs a step in a process of its own: for a trial in whose hands workers have died.
+
+    python -m dhpo.worker.isolated_step STEP RESULT PARENT
+
+Whether the trial is to blame shows without a doubt: if it is, this process dies and the worker lives on.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import cloudpickle
+import psutil
+from dask.typing import Key
+
+from dhpo.history.events import StepStats
+from dhpo.user_code import guarded, said, told
+from dhpo.worker.breadcrumbs import read_crumb, remove_crumb
+from dhpo.worker.messages import Outcome, Step, StepResult
+from dhpo.worker.step import run_step
+
+__all__ = ["run_quarantined"]
+
+_LOOK_SECONDS = 0.1
+# For the process to end once its result is there.
+_END_SECONDS = 2.0
+# Of the memory limit of the worker; Dask restarts a worker at 0.95.
+_MEMORY_SHARE = 0.9
+
+
+@guarded
+def run_quarantined(
+    run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()
+) -> StepResult:
+    """Do what `run_step` does, in a process of its own; a death of that process is a failure of its trial.
+
+    Parameters
+    ----------
+    run, context, step, names, values
+        As for `run_step`.
+    """
+    # Beside the notes, where it goes with the search, should this worker die.
+    beside = os.path.dirname(step.crumb) or None
+    with tempfile.TemporaryDirectory(prefix="dhpo-quarantine-", dir=beside) as folder:
+        asked, found = Path(folder) / "step", Path(folder) / "result"
+        asked.write_bytes(cloudpickle.dumps((run, context, step, list(names), list(values)), protocol=5))
+        command = [sys.executable, "-m", "dhpo.worker.isolated_step", str(asked), str(found), str(os.getpid())]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        # In a session of its own: Ctrl-C in the terminal of the worker would reach it as well, and look like its death.
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True) as process:
+            ending = _watched(process, step.memory_limit, found)
+        if found.exists():
+            result: StepResult | str = pickle.loads(found.read_bytes())
+            if isinstance(result, str):  # no deed of the trial: its data could not be read, for instance
+                raise RuntimeError(result)
+            return result
+    crumb = read_crumb(step.crumb)
+    remove_crumb(step.crumb)
+    doing = "its preparation" if crumb is None else crumb.doing
+    error = (
+        f"WorkerKilled: workers died in {doing} of this trial; a process of its own, which it then had, {ending} there"
+    )
+    return StepResult(
+        [Outcome(w.trial, w.start, error=error, checkpoint=w.checkpoint) for w in step.works], StepStats()
+    )
+
+
+def _watched(process: subprocess.Popen[bytes], memory_limit: int, found: Path) -> str:
+    """Wait for the end of a process, and say what it was; one that takes too much memory is killed."""
+    watched = psutil.Process(process.pid)
+    ended_at = 0.0
+    while True:
+        try:
+            code = process.wait(_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            try:
+                used = watched.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+            if found.exists():  # a thread that the estimator began may keep the process alive for ever
+                ended_at = ended_at or time.monotonic()
+                if time.monotonic() - ended_at > _END_SECONDS:
+                    process.kill()
+                continue
+            if memory_limit and used > memory_limit * _MEMORY_SHARE:
+                process.kill()
+                process.wait()
+                return (
+                    f"was killed because it took {used / 1e6:,.0f} MB, of the {memory_limit / 1e6:,.0f} MB of a worker,"
+                )
+            continue
+        if code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
+
+
+def _die_of(number: int, frame: FrameType | None) -> None:
+    """End as by a signal that nobody handles: KeyboardInterrupt could be raised wherever the step is by then."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, _die_of)
+    asked, found, parent = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    run, context, step, names, values = pickle.loads(asked.read_bytes())
+    try:
+        result: StepResult | str = run_step(run, context, step, names, values)
+    except Exception as error:
+        result = f"{said(error)}\nThe traceback in the process of its own:\n{told(error)}"
+    partial = found.with_suffix(".partial")
+    partial.write_bytes(cloudpickle.dumps(result, protocol=5))
+    os.replace(partial, found)
+
+
+if __name__ == "__main__":
+    main()

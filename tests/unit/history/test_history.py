@@ -1,0 +1,264 @@
+"""One list of events, and the views of it that people look at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dhpo.history.events import DataPrepared, Dropped, Reported, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.history.history import History
+from dhpo.trial import Drop, Report, Trial
+
+NAN = float("nan")
+
+
+def history_of(*trials, first_of_bracket=None):
+    """Each trial is (params, reports, reason); a report is (calls, score) or a `Report`."""
+    history = History(first_of_bracket)
+    for number, (params, reports, reason) in enumerate(trials):
+        history.append(TrialStarted(Trial(number, params, bracket=number % 2), 0.0))
+        for report in reports:
+            if not isinstance(report, Report):
+                report = Report(number, *report, fit_time=1.0, score_time=0.25)
+            history.append(Reported(report, 1.0))
+        if reason:
+            history.append(Dropped(Drop(number, reason), 2.0))
+    return history
+
+
+def test_an_empty_history_has_all_its_views():
+    history = History()
+    assert (len(history), history.trials, history.reported, history.best, history.first_error) == (
+        0,
+        [],
+        [],
+        None,
+        None,
+    )
+    assert history.partial_fit_calls == 0
+    assert len(history.summary()) == 0
+    assert history.summary().columns.tolist()[:4] == ["bracket", "status", "partial_fit_calls", "score"]
+    assert history.cv_results()["rank_test_score"].shape == (0,)
+    assert history.records() == []
+    assert history.model_records() == {}
+    assert history.costs()["passes"] == 0.0
+
+
+def test_the_summary_has_one_row_for_each_trial_as_it_stands():
+    history = history_of(
+        ({"a": 1}, [(1, 0.5), (3, 0.7)], "finished"),
+        ({"a": 2}, [(1, 0.9)], "not promoted"),
+        ({"a": 3}, [(1, 0.9), Report(2, 2, NAN, error="Traceback\n  ...\nValueError: bad\n")], "failed"),
+        ({"a": 4}, [], None),
+        ({"a": 5}, [], None),
+    )
+    history.append(StepDone({4: 2}, StepStats(), 3.0))
+    frame = history.summary()
+    assert frame.index.name == "trial"
+    assert frame.index.tolist() == [0, 1, 2, 3, 4]
+    assert frame["bracket"].tolist() == [0, 1, 0, 1, 0]
+    assert frame["status"].tolist() == ["finished", "not promoted", "failed", "waiting", "running"]
+    assert frame["partial_fit_calls"].tolist() == [3, 1, 2, 0, 2]
+    np.testing.assert_array_equal(frame["score"], [0.7, 0.9, NAN, NAN, NAN])
+    assert frame["rank"].tolist()[:2] == [2, 1]
+    assert frame["rank"].isna().tolist() == [False, False, True, True, True]
+    assert frame["fit_time"].tolist() == [2.0, 1.0, 1.0, 0.0, 0.0]
+    assert frame["score_time"].tolist() == [0.5, 0.25, 0.25, 0.0, 0.0]
+    assert frame["param_a"].tolist() == [1, 2, 3, 4, 5]
+    assert frame["error"].dropna().to_dict() == {2: "ValueError: bad"}
+    assert frame.attrs == history.costs()
+
+
+def test_no_trial_of_a_search_that_has_ended_is_said_to_run():
+    history = history_of(({"a": 1}, [(1, 0.5)], "finished"), ({"a": 2}, [(1, 0.9)], None), ({"a": 3}, [], None))
+    assert history.summary()["status"].tolist() == ["finished", "running", "waiting"]
+    history.append(Stopped("stopped", 4.0))
+    assert history.summary()["status"].tolist() == ["finished", "stopped", "stopped"]
+    history.append(StepDone({2: 1}, StepStats(), 5.0))  # it goes on where it ended
+    assert history.summary()["status"].tolist() == ["finished", "running", "running"]
+
+
+def test_trials_are_sorted_by_number_in_whatever_order_they_came():
+    history = History()
+    for number in (2, 0, 1):
+        history.append(TrialStarted(Trial(number, {"a": number}), 0.0))
+        history.append(Reported(Report(number, 1, float(number)), 1.0))
+    assert [trial.number for trial in history.trials] == [0, 1, 2]
+    assert history.summary()["param_a"].tolist() == [0, 1, 2]
+    assert history.cv_results()["params"].tolist() == [{"a": 0}, {"a": 1}, {"a": 2}]
+    assert [record["model_id"] for record in history.records()] == [2, 0, 1]
+    assert [event.time for event in history.events] == [0.0, 1.0] * 3
+
+
+def test_a_parameter_that_a_trial_does_not_have_is_missing():
+    history = history_of(({"a": 1.5, "b": "x"}, [(1, 0.1)], None), ({"c": None}, [(1, 0.2)], None))
+    frame = history.summary()
+    assert frame["param_a"].isna().tolist() == [False, True]
+    assert frame["param_b"].tolist()[0] == "x"
+    assert not any(value is np.ma.masked for column in frame for value in frame[column])
+    results = history.cv_results()
+    assert results["param_a"].mask.tolist() == [False, True]
+    assert results["param_c"].mask.tolist() == [True, False]  # None is a value
+    assert results["param_c"][1] is None
+    assert results["params"].tolist() == [{"a": 1.5, "b": "x"}, {"c": None}]
+
+
+def test_parameters_may_be_lists():
+    values = [[1, 2], [3, 4], (5, 6)]
+    history = history_of(*(({"layers": value}, [(1, 0.5)], None) for value in values))
+    assert history.summary()["param_layers"].tolist() == values
+    assert history.cv_results()["param_layers"].shape == (3,)
+    assert list(history.cv_results()["param_layers"].data) == values
+
+
+def test_ranks_are_those_of_scikit_learn_and_failures_come_last():
+    scores = [0.5, NAN, 0.9, 0.5, float("inf"), 0.1, -np.inf]
+    history = history_of(*(({}, [(1, score)], None) for score in scores))
+    results = history.cv_results()
+    assert results["rank_test_score"].tolist() == [2, 5, 1, 2, 5, 4, 5]
+    assert results["rank_test_score"].dtype == np.int32
+    assert np.isnan(results["test_score"]).tolist() == [False, True, False, False, True, False, True]
+    ranks = history.summary()["rank"]
+    assert ranks.dropna().to_dict() == {0: 2, 2: 1, 3: 2, 5: 4}
+
+
+def test_cv_results_are_of_reported_trials_and_their_last_score():
+    history = history_of(
+        ({"a": 1}, [(1, 0.5), Report(0, 3, 0.7, fit_time=3.0, score_time=0.75)], "finished"),
+        ({"a": 2}, [], None),
+        ({"a": 3}, [(1, 0.6)], "not promoted"),
+        first_of_bracket={0: 0, 1: 1},
+    )
+    results = history.cv_results()
+    assert {len(column) for column in results.values()} == {2}
+    assert results["model_id"].tolist() == ["bracket=0-0", "bracket=0-2"]
+    assert results["partial_fit_calls"].tolist() == [3, 1]
+    assert results["mean_partial_fit_time"].tolist() == [2.0, 1.0]
+    assert results["std_partial_fit_time"].tolist() == [1.0, 0.0]
+    assert results["mean_score_time"].tolist() == [0.5, 0.25]
+    assert results["std_score_time"].tolist() == [0.25, 0.0]
+    for name in ("test_score", "mean_test_score", "split0_test_score"):
+        assert results[name].tolist() == [0.7, 0.6]
+    assert results["std_test_score"].tolist() == [0.0, 0.0]
+    assert [trial.number for trial in history.reported] == [0, 2]
+    assert len(pd.DataFrame(results)) == 2
+
+
+def test_the_best_is_the_highest_last_score_and_ties_go_to_the_lower_number():
+    history = history_of(
+        ({}, [(1, 0.99), (3, 0.2)], None),
+        ({}, [(1, 0.5)], "not promoted"),
+        ({}, [(1, 0.1), (3, 0.5)], None),
+        ({}, [(1, 0.8), (3, NAN)], "failed"),
+        ({}, [(1, float("inf"))], "failed"),
+        ({}, [], None),
+    )
+    assert history.best.trial.number == 1
+    assert history.best.report == Report(1, 1, 0.5, 1.0, 0.25)
+    assert history_of(({}, [(1, NAN)], "failed")).best is None
+
+
+reports = st.lists(
+    st.tuples(st.integers(0, 4), st.sampled_from([0.0, 1.0, -1.0, NAN, float("inf")]), st.booleans()), max_size=20
+)
+
+
+@settings(derandomize=True, deadline=None)
+@given(reports)
+def test_the_best_has_rank_one_in_every_view(given):
+    history = history_of(*[({}, [], None)] * 5)
+    last = {}
+    for calls, (number, score, raised) in enumerate(given, start=1):
+        last[number] = Report(number, calls, score, error="boom" if raised else None)
+        history.append(Reported(last[number], 0.0))
+    finite = [report for report in last.values() if not report.failed]
+    best = min(finite, key=lambda report: (-report.score, report.trial), default=None)
+    if best is None:
+        assert history.best is None
+        assert history.summary()["rank"].isna().all()
+        return
+    assert history.best.report == best
+    assert history.summary().loc[best.trial, "rank"] == 1
+    results = history.cv_results()
+    first = int(np.argmin(results["rank_test_score"]))
+    assert results["model_id"][first] == best.trial
+    assert history.summary()["score"].notna().sum() == len(finite)
+
+
+def test_the_first_error_is_the_first_that_came():
+    history = history_of(
+        ({}, [Report(0, 1, NAN)], "failed"),
+        ({}, [Report(1, 1, NAN, error="first")], "failed"),
+        ({}, [Report(2, 1, NAN, error="second")], "failed"),
+    )
+    assert history.first_error == "first"
+
+
+def test_records_have_the_words_of_dask_ml():
+    history = history_of(({"a": 1}, [(1, 0.5), (3, 0.7)], None), ({"a": 2}, [], None), first_of_bracket={0: 0, 1: 1})
+    first, second = history.records()
+    assert first == {
+        "model_id": "bracket=0-0",
+        "params": {"a": 1},
+        "bracket": 0,
+        "partial_fit_calls": 1,
+        "partial_fit_time": 1.0,
+        "score": 0.5,
+        "score_time": 0.25,
+        "elapsed_wall_time": 1.0,
+        "error": None,
+    }
+    assert history.model_records() == {"bracket=0-0": [first, second], "bracket=1-0": []}
+
+
+def test_who_changes_a_view_does_not_change_the_history():
+    history = history_of(({"a": 1}, [(1, 0.5)], None))
+    history.records()[0]["params"]["a"] = 2
+    history.cv_results()["params"][0]["a"] = 2
+    history.cv_results()["test_score"][0] = 2
+    assert history.records()[0]["params"] == {"a": 1}
+    assert history.cv_results()["test_score"].tolist() == [0.5]
+
+
+def test_costs_add_up():
+    history = history_of(({}, [], None), ({}, [], None))
+    history.append(DataPrepared(4, 80, 20, 1000, 0, 0.0))
+    stats = StepStats(
+        calls=6,
+        blocks_read=3,
+        blocks_cached=2,
+        bytes_read=500,
+        validation_blocks_read=1,
+        fit_seconds=2.0,
+        score_seconds=1.0,
+        load_seconds=0.5,
+        store_seconds=0.25,
+        seconds=4.0,
+    )
+    history.append(StepDone({0: 3, 1: 3}, stats, 1.0))
+    history.append(StepDone({0: 6, 1: 6}, stats, 2.0))
+    history.append(StepDone({1: 5}, stats, 2.0))  # an older one that came late
+    history.append(Stopped("done", 3.0))
+    assert history.costs() == {
+        "partial_fit_calls": 12,
+        "wasted_calls": 6,
+        "tasks": 3,
+        "n_blocks": 4,
+        "blocks_read": 13,
+        "blocks_cached": 6,
+        "validation_blocks_read": 3,
+        "bytes_read": 2500,
+        "passes": 13 / 4,
+        "partial_fit_seconds": 6.0,
+        "score_seconds": 3.0,
+        "load_seconds": 1.5,
+        "store_seconds": 0.75,
+    }
+
+
+def test_an_event_of_a_trial_that_never_started_is_refused():
+    with pytest.raises(KeyError):
+        History().append(Reported(Report(0, 1, 0.5), 0.0))
