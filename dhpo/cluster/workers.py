@@ -179,7 +179,7 @@ class Workers:
         return self._workers[address].memory_limit
 
     async def some_alive(self) -> None:
-        """Return as soon as there is a worker; to be awaited under a `dhpo.cluster.watchdog.Watch`, which has the deadline."""
+        """Return as soon as there is a worker; to be awaited under a `dhpo.cluster.watchdog.Watch`, for a deadline."""
         while not self.alive:
             await asyncio.sleep(_LOOKS_SECONDS)
 
