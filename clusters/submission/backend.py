@@ -15,9 +15,9 @@ import yaml
 from clusters.errors import SubmissionError
 from clusters.submission import runner
 from clusters.submission.channels import Channel, Take
+from clusters.submission.package import Package
 from clusters.submission.plain_config import describe
-from clusters.submission.plan import Plan
-from clusters.submission.records import Record
+from clusters.submission.records import SubmissionRecord
 
 __all__ = ["HOMES", "Backend", "State", "Status", "backend_named"]
 
@@ -91,11 +91,11 @@ class Backend(ABC):
         """The folder of a run."""
         return f"{(workdir or '~/.local/share/dhpo/runs').rstrip('/')}/{name}"
 
-    def check_plan(self, plan: Plan) -> None:
+    def check_package(self, package: Package) -> None:
         """Refuse what does not fit this kind."""
-        if plan.time is not None:
+        if package.time is not None:
             raise SubmissionError(
-                f"time={plan.time!r}: means nothing to a cluster of kind {plan.config.kind}", "leave it out"
+                f"time={package.time!r}: means nothing to a cluster of kind {package.config.kind}", "leave it out"
             )
 
     def cluster(self, config: Any, secrets: bool) -> dict[str, Any]:
@@ -106,77 +106,79 @@ class Backend(ABC):
         """The same, with what only the place itself can tell."""
         return self.cluster(config, secrets=True)
 
-    def render(self, plan: Plan) -> str:
+    def render(self, package: Package) -> str:
         """What would be run, as shell lines; pure, and without secrets."""
-        self.check_plan(plan)
-        names = [path.name for path in (plan.script, *plan.files)]
-        said = yaml.safe_dump(self.cluster(plan.config, secrets=False), sort_keys=False)
-        variables = ", ".join(["DHPO_CLUSTER_CONFIG", *plan.config.env])
+        self.check_package(package)
+        names = [path.name for path in (package.script, *package.files)]
+        said = yaml.safe_dump(self.cluster(package.config, secrets=False), sort_keys=False)
+        variables = ", ".join(["DHPO_CLUSTER_CONFIG", *package.config.env])
         lines = [
-            f"# on {self.place(plan.config)}, in the new folder {plan.folder}, which only its owner reads:",
+            f"# on {self.place(package.config)}, in the new folder {package.folder}, which only its owner reads:",
             f"#   {', '.join(names)}",
             f"#   variables {variables}; values are not shown",
             f"#   {runner.CONTROL}/cluster.yaml, for clusters.from_config():",
             *(f"#     {line}" for line in said.splitlines()),
-            *self.shown(plan),
+            *self.shown(package),
         ]
         return "\n".join(lines) + "\n"
 
-    def shown(self, plan: Plan) -> list[str]:
+    def shown(self, package: Package) -> list[str]:
         """The lines of `render` that start it."""
-        python = self.python(plan.config)
+        python = self.python(package.config)
         # A shell finds the home of "~" outside quotes only.
-        home, slash, below = plan.folder.partition("/") if plan.folder.startswith("~") else ("", "", plan.folder)
+        home, slash, below = (
+            package.folder.partition("/") if package.folder.startswith("~") else ("", "", package.folder)
+        )
         return [
             f"setsid {shlex.join(python)} {runner.CONTROL}/runner.py {home}{slash}{shlex.quote(below)} "
             f">> {runner.LOG} 2>&1 < /dev/null &",
             "# which runs",
-            shlex.join(plan.command(python)),
+            shlex.join(package.command(python)),
         ]
 
-    def submit(self, plan: Plan) -> tuple[str, dict[str, Any]]:
+    def submit(self, package: Package) -> tuple[str, dict[str, Any]]:
         """Start it; its folder, and what there is to remember."""
-        self.check_plan(plan)
-        config = plan.config
+        self.check_package(package)
+        config = package.config
         channel = self.channel(config)
         cluster = self.cluster_there(config)
-        order = {"folder": plan.folder, "check": self.checks_there, "launch": True}
-        with plan.archive(cluster, config.environment(), GRACE_SECONDS) as archive:
+        order = {"folder": package.folder, "check": self.checks_there, "launch": True}
+        with package.archive(cluster, config.environment(), GRACE_SECONDS) as archive:
             return channel.run("place", order, archive)["folder"], {}
 
-    def resume(self, record: Record, config: Any) -> dict[str, Any]:
+    def resume(self, record: SubmissionRecord, config: Any) -> dict[str, Any]:
         """Start it again in its folder; what there is to remember."""
         self._ask("relaunch", record, config, launch=True)
         return {}
 
-    def status(self, record: Record, config: Any) -> Status:
+    def status(self, record: SubmissionRecord, config: Any) -> Status:
         """What became of it."""
         found = self._ask("ask", record, config)
         return status_of(found["state"], found["running"], found["tail"])
 
-    def logs(self, record: Record, config: Any, follow: bool, take: Take) -> None:
+    def logs(self, record: SubmissionRecord, config: Any, follow: bool, take: Take) -> None:
         """Hand on its log; until it ends, where it is followed."""
         self._reject(record)
         self.channel(config).run("show", {"folder": record.folder, "follow": follow}, take=take)
 
-    def cancel(self, record: Record, config: Any) -> bool:
+    def cancel(self, record: SubmissionRecord, config: Any) -> bool:
         """End it with all that it started; whether there was something to end."""
         return bool(self._ask("cancel", record, config, grace=GRACE_SECONDS)["was_running"])
 
-    def fetch(self, record: Record, config: Any, take: Take) -> None:
+    def fetch(self, record: SubmissionRecord, config: Any, take: Take) -> None:
         """Hand on an archive of its folder."""
         self._reject(record)
         self.channel(config).run("pack", {"folder": record.folder}, take=take)
 
-    def remove(self, record: Record, config: Any) -> None:
+    def remove(self, record: SubmissionRecord, config: Any) -> None:
         """Delete its folder."""
         self._ask("remove", record, config)
 
-    def _ask(self, part: str, record: Record, config: Any, **order: Any) -> dict[str, Any]:
+    def _ask(self, part: str, record: SubmissionRecord, config: Any, **order: Any) -> dict[str, Any]:
         self._reject(record)
         return self.channel(config).run(part, {"folder": record.folder, **order})
 
-    def _reject(self, record: Record) -> None:
+    def _reject(self, record: SubmissionRecord) -> None:
         # Homes may be shared, and so are the records in them.
         if self.same_machine and record.machine != (here := socket.gethostname()):
             raise SubmissionError(f"{record.name!r} was submitted on {record.machine}, and this is {here}", "ask there")

@@ -21,12 +21,12 @@ from clusters.kinds.kubernetes.api import Refused, Server
 from clusters.kinds.kubernetes.manifests import DASK_API
 from clusters.submission.backend import Backend, State, Status
 from clusters.submission.channels import Channel, Take
-from clusters.submission.plan import Plan
-from clusters.submission.records import Record
+from clusters.submission.package import Package
+from clusters.submission.records import SubmissionRecord
 
 __all__ = ["BACKEND"]
 
-_STATES: dict[str, State] = {"Running": "running", "Successful": "done", "Failed": "failed"}
+_STATES: dict[str, State] = {"Running": "running", "Successful": "done", "RunFailed": "failed"}
 _TAIL_LINES = 20
 _POLL_SECONDS = 1.0
 
@@ -55,42 +55,42 @@ class KubernetesBackend(Backend):
             raise SubmissionError(f"workdir={workdir!r}: the pod of a job keeps no files", _INSTEAD)
         return f"pod {name}-runner"
 
-    def check_plan(self, plan: Plan) -> None:
+    def check_package(self, package: Package) -> None:
         """Refuse files, and what else a job has not."""
-        super().check_plan(plan)
-        _text(plan)
-        if plan.files:
+        super().check_package(package)
+        _text(package)
+        if package.files:
             raise SubmissionError(
-                f"file={str(plan.files[0])!r}: only the script travels", "put it into the image or a volume"
+                f"file={str(package.files[0])!r}: only the script travels", "put it into the image or a volume"
             )
-        _named(plan)
+        _named(package)
 
-    def render(self, plan: Plan) -> str:
+    def render(self, package: Package) -> str:
         """The manifests, secrets left out."""
-        self.check_plan(plan)
-        manifests = job_manifest(_named(plan), list(plan.arguments), plan.name, _text(plan))
+        self.check_package(package)
+        manifests = job_manifest(_named(package), list(package.arguments), package.name, _text(package))
         # Copied, so that what stands in two places is written twice.
         return str(yaml.safe_dump_all(json.loads(json.dumps(manifests)), sort_keys=False))
 
-    def submit(self, plan: Plan) -> tuple[str, dict[str, Any]]:
+    def submit(self, package: Package) -> tuple[str, dict[str, Any]]:
         """Hand it to the operator."""
-        self.check_plan(plan)
+        self.check_package(package)
         kind_named("kubernetes").require()
-        submit_job(_named(plan), list(plan.arguments), _text(plan))
-        return plan.folder, {"cancelled": False}
+        submit_job(_named(package), list(package.arguments), _text(package))
+        return package.folder, {"cancelled": False}
 
-    def resume(self, record: Record, config: KubernetesConfig) -> NoReturn:
+    def resume(self, record: SubmissionRecord, config: KubernetesConfig) -> NoReturn:
         """Refuse: what it needs is not kept, for it holds secrets."""
         raise SubmissionError(
             "a job of Kubernetes is not started again",
             "submit the script anew; with its journal on a volume it goes on",
         )
 
-    def status(self, record: Record, config: KubernetesConfig) -> Status:
+    def status(self, record: SubmissionRecord, config: KubernetesConfig) -> Status:
         """What the operator and the pod tell."""
         return in_own_loop(_status(config, record))
 
-    def logs(self, record: Record, config: KubernetesConfig, follow: bool, take: Take) -> None:
+    def logs(self, record: SubmissionRecord, config: KubernetesConfig, follow: bool, take: Take) -> None:
         """Read the log of the pod; while it is followed, what has come since is asked for again and again."""
         taken = 0
         while True:
@@ -102,7 +102,7 @@ class KubernetesBackend(Backend):
                 return
             time.sleep(_POLL_SECONDS)
 
-    def cancel(self, record: Record, config: KubernetesConfig) -> bool:
+    def cancel(self, record: SubmissionRecord, config: KubernetesConfig) -> bool:
         """Delete the job, and with it all of its pods."""
         if self.status(record, config).over:
             return False
@@ -111,11 +111,11 @@ class KubernetesBackend(Backend):
         record.save()
         return True
 
-    def fetch(self, record: Record, config: KubernetesConfig, take: Take) -> NoReturn:
+    def fetch(self, record: SubmissionRecord, config: KubernetesConfig, take: Take) -> NoReturn:
         """Refuse: its files went with the pod."""
         raise SubmissionError("the pod of a job keeps no files", _INSTEAD)
 
-    def remove(self, record: Record, config: KubernetesConfig) -> None:
+    def remove(self, record: SubmissionRecord, config: KubernetesConfig) -> None:
         """Delete what is left of the job."""
         if not self.status(record, config).over:
             raise SubmissionError(f"job {record.name} runs", "cancel it first")
@@ -125,26 +125,26 @@ class KubernetesBackend(Backend):
 _INSTEAD = "let the script write to a volume of volumes= and mounts=, or to a URL"
 
 
-def _named(plan: Plan) -> KubernetesConfig:
+def _named(package: Package) -> KubernetesConfig:
     """The configuration with the name of the submission."""
-    config: KubernetesConfig = plan.config
+    config: KubernetesConfig = package.config
     options = config.kubernetes
-    if options.name not in (None, plan.name):
-        raise SubmissionError(f"name={plan.name!r}: the cluster has the name {options.name!r}", "make them equal")
+    if options.name not in (None, package.name):
+        raise SubmissionError(f"name={package.name!r}: the cluster has the name {options.name!r}", "make them equal")
     try:
-        named = type(options).model_validate({**options.model_dump(exclude_unset=True), "name": plan.name})
+        named = type(options).model_validate({**options.model_dump(exclude_unset=True), "name": package.name})
     except ValidationError as error:
         said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise SubmissionError(f"name={plan.name!r}", said) from None
+        raise SubmissionError(f"name={package.name!r}", said) from None
     return config.model_copy(update={"kubernetes": named})
 
 
-def _text(plan: Plan) -> str:
+def _text(package: Package) -> str:
     """The text of the script, which a ConfigMap can hold."""
     try:
-        return plan.script.read_text(encoding="utf-8")
+        return package.script.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SubmissionError(f"script={str(plan.script)!r}: cannot be read: {error}", "write it in UTF-8") from None
+        raise SubmissionError(f"script={str(package.script)!r}: cannot be read: {error}", "write it in UTF-8") from None
 
 
 async def _reached(config: KubernetesConfig) -> Server:
@@ -152,7 +152,7 @@ async def _reached(config: KubernetesConfig) -> Server:
     return await Server.reach(options.kubeconfig, options.context, options.namespace, config.start_timeout)
 
 
-async def _status(config: KubernetesConfig, record: Record) -> Status:
+async def _status(config: KubernetesConfig, record: SubmissionRecord) -> Status:
     server = await _reached(config)
     try:
         job = await server.get(DASK_API, "daskjobs", record.name)

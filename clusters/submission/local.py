@@ -9,7 +9,7 @@ from clusters import start_up
 from clusters.errors import SubmissionError
 from clusters.submission.backend import Backend
 from clusters.submission.channels import LocalChannel
-from clusters.submission.plan import Plan
+from clusters.submission.package import Package
 from clusters.submission.records import home
 
 __all__ = ["BACKEND"]
@@ -36,12 +36,12 @@ class LocalBackend(Backend):
         """Beside the records, unless said otherwise."""
         return super().folder(config, name, workdir or str(home() / "runs"))
 
-    def submit(self, plan: Plan) -> tuple[str, dict[str, Any]]:
+    def submit(self, package: Package) -> tuple[str, dict[str, Any]]:
         """Start it, if its cluster would start."""
-        self.check_plan(plan)
-        for problem in start_up.check(plan.config):
+        self.check_package(package)
+        for problem in start_up.check(package.config):
             raise SubmissionError(problem.cause, problem.setting)
-        return super().submit(plan)
+        return super().submit(package)
 
 
 BACKEND = LocalBackend()

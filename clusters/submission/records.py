@@ -13,14 +13,14 @@ from typing import Any
 from clusters.config import unknown_key
 from clusters.errors import SubmissionError
 
-__all__ = ["Record", "home", "names", "read", "valid_name"]
+__all__ = ["SubmissionRecord", "home", "names", "read", "valid_name"]
 
 # It becomes the name of files, of folders and of jobs.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
-class Record:
+class SubmissionRecord:
     """A submitted script.
 
     Parameters
@@ -113,7 +113,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in _folder().glob("*.json"))
 
 
-def read(name: str) -> Record:
+def read(name: str) -> SubmissionRecord:
     """The submission of this name.
 
     Raises
@@ -127,7 +127,7 @@ def read(name: str) -> Record:
         raise SubmissionError(hint, "`dhpo status` lists them" if known else f"there is none in {_folder()}")
     path = _folder() / f"{name}.json"
     try:
-        return Record(**json.loads(path.read_text(encoding="utf-8")))
+        return SubmissionRecord(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise SubmissionError(f"{path}: is no record of a submission ({error})", "remove it") from None
 

@@ -43,7 +43,7 @@ _CHECK = (
 )
 
 
-class Failed(Exception):
+class RunFailed(Exception):
     """Why something was not done, and the setting to change."""
 
 
@@ -54,7 +54,7 @@ def main(part: str, order: dict[str, Any]) -> int:
     order["folder"] = os.path.abspath(os.path.expanduser(order["folder"]))
     try:
         answer = PARTS[part](order)
-    except Failed as failure:
+    except RunFailed as failure:
         cause, setting = failure.args
         answer = {"event": "failed", "cause": cause, "setting": setting}
     except OSError as error:
@@ -79,7 +79,7 @@ def place(order: dict[str, Any]) -> dict[str, Any]:
     try:
         os.mkdir(folder, 0o700)
     except FileExistsError:
-        raise Failed(f"{folder} is there already", "change name= or workdir=, or remove it") from None
+        raise RunFailed(f"{folder} is there already", "change name= or workdir=, or remove it") from None
     try:
         with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
             archive.extractall(folder, filter="data")
@@ -99,15 +99,17 @@ def check(folder: str) -> None:
             words, stdin=subprocess.DEVNULL, capture_output=True, env=environment(folder), timeout=_CHECK_SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise Failed(f"no answer from {sys.executable} within {_CHECK_SECONDS:g} s", "see that it runs there") from None
+        raise RunFailed(
+            f"no answer from {sys.executable} within {_CHECK_SECONDS:g} s", "see that it runs there"
+        ) from None
     said = asked.stderr.decode(errors="replace").strip()
     last = said.splitlines()[-1] if said else f"exit code {asked.returncode}"
     if asked.returncode == 3:
-        raise Failed(f"the cluster would not start from there: {last}", "see that this host may start it")
+        raise RunFailed(f"the cluster would not start from there: {last}", "see that this host may start it")
     if "No module named 'clusters'" in said:
-        raise Failed(f"{sys.executable} has no dhpo there", "install it there, or change python=")
+        raise RunFailed(f"{sys.executable} has no dhpo there", "install it there, or change python=")
     if asked.returncode != 0:
-        raise Failed(f"{sys.executable} cannot read the cluster there: {last}", "install the dhpo of here there")
+        raise RunFailed(f"{sys.executable} cannot read the cluster there: {last}", "install the dhpo of here there")
 
 
 def launch(folder: str) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def launch(folder: str) -> dict[str, Any]:
                 break
             with contextlib.suppress(OSError):
                 runner.kill()
-            raise Failed(f"{sys.executable} did not start the script: {tail(folder)}", "see the cause")
+            raise RunFailed(f"{sys.executable} did not start the script: {tail(folder)}", "see the cause")
         time.sleep(_PAUSE_SECONDS)
     return {}
 
@@ -134,7 +136,7 @@ def relaunch(order: dict[str, Any]) -> dict[str, Any]:
     """Start it again, in the folder where it ran before."""
     folder = existing(order)
     if alive(folder):
-        raise Failed(f"the script in {folder} runs", "cancel it first")
+        raise RunFailed(f"the script in {folder} runs", "cancel it first")
     with contextlib.suppress(FileNotFoundError):
         os.remove(os.path.join(folder, CONTROL, "state.json"))
     return launch(folder) if order["launch"] else {}
@@ -190,7 +192,7 @@ def cancel(order: dict[str, Any]) -> dict[str, Any]:
     end = time.monotonic() + order["grace"] + _END_SECONDS
     while alive(folder):
         if time.monotonic() > end:
-            raise Failed(f"process {state['pid']} did not end", "look at it there")
+            raise RunFailed(f"process {state['pid']} did not end", "look at it there")
         time.sleep(_PAUSE_SECONDS)
     return {"was_running": True}
 
@@ -221,7 +223,7 @@ def remove(order: dict[str, Any]) -> dict[str, Any]:
         return {}
     folder = existing(order)
     if alive(folder):
-        raise Failed(f"the script in {folder} runs", "cancel it first")
+        raise RunFailed(f"the script in {folder} runs", "cancel it first")
     shutil.rmtree(folder)
     return {}
 
@@ -254,7 +256,7 @@ def existing(order: dict[str, Any]) -> str:
     """The folder of the run, which has to be one of ours."""
     folder: str = order["folder"]
     if not os.path.isfile(os.path.join(folder, CONTROL, "order.json")):
-        raise Failed(f"{folder} is not there any more", "submit the script again")
+        raise RunFailed(f"{folder} is not there any more", "submit the script again")
     return folder
 
 

@@ -26,8 +26,8 @@ from clusters.kinds.slurm import SlurmConfig
 from clusters.submission import runner
 from clusters.submission.backend import GRACE_SECONDS, Backend, Status, status_of
 from clusters.submission.channels import LocalChannel, Take
-from clusters.submission.plan import Plan
-from clusters.submission.records import Record
+from clusters.submission.package import Package
+from clusters.submission.records import SubmissionRecord
 
 __all__ = ["BACKEND"]
 
@@ -63,9 +63,9 @@ class SlurmBackend(Backend):
             raise SubmissionError(f"workdir={workdir!r}", said) from None
         return super().folder(config, name, str(Path(parent).expanduser()))
 
-    def check_plan(self, plan: Plan) -> None:
+    def check_package(self, package: Package) -> None:
         """Refuse a time that is none."""
-        _seconds(plan.config, plan.time)
+        _seconds(package.config, package.time)
 
     def cluster(self, config: SlurmConfig, secrets: bool) -> dict[str, Any]:
         """The cluster as a node sees it: the address of this machine is not its own."""
@@ -73,34 +73,38 @@ class SlurmBackend(Backend):
         said.get("slurm", {}).pop("host", None)
         return said
 
-    def shown(self, plan: Plan) -> list[str]:
+    def shown(self, package: Package) -> list[str]:
         """The job script."""
-        return ["sbatch <<'END'", *_script(plan.config, plan.name, plan.folder, plan.time).splitlines(), "END"]
+        return [
+            "sbatch <<'END'",
+            *_script(package.config, package.name, package.folder, package.time).splitlines(),
+            "END",
+        ]
 
-    def submit(self, plan: Plan) -> tuple[str, dict[str, Any]]:
+    def submit(self, package: Package) -> tuple[str, dict[str, Any]]:
         """Place it, and submit its job."""
-        self.check_plan(plan)
-        config = plan.config
+        self.check_package(package)
+        config = package.config
         for problem in start_up.check(config):
             raise SubmissionError(problem.cause, problem.setting)
         channel = self.channel(config)
-        order = {"folder": plan.folder, "check": False, "launch": False}
-        with plan.archive(self.cluster_there(config), config.environment(), GRACE_SECONDS) as archive:
+        order = {"folder": package.folder, "check": False, "launch": False}
+        with package.archive(self.cluster_there(config), config.environment(), GRACE_SECONDS) as archive:
             folder = channel.run("place", order, archive)["folder"]
         try:
-            script = _script(config, plan.name, folder, plan.time)
+            script = _script(config, package.name, folder, package.time)
             return folder, {"job": _submitted(script), "script": script}
         except BaseException:
             channel.run("remove", {"folder": folder})
             raise
 
-    def resume(self, record: Record, config: SlurmConfig) -> dict[str, Any]:
+    def resume(self, record: SubmissionRecord, config: SlurmConfig) -> dict[str, Any]:
         """Submit its job again."""
         self._refuse_if_there(record, config)
         self._ask("relaunch", record, config, launch=False)
         return {**record.facts, "job": _submitted(record.facts["script"])}
 
-    def status(self, record: Record, config: SlurmConfig) -> Status:
+    def status(self, record: SubmissionRecord, config: SlurmConfig) -> Status:
         """What its folder and Slurm tell."""
         job = _job(record)
         states = SlurmQueue().states(_WITHIN_SECONDS)
@@ -117,7 +121,7 @@ class SlurmBackend(Backend):
         waits = state in ("PENDING", "CONFIGURING", "REQUEUED")
         return Status("waiting" if waits else "running", None, ended.started, None, ended.tail, reason)
 
-    def logs(self, record: Record, config: SlurmConfig, follow: bool, take: Take) -> None:
+    def logs(self, record: SubmissionRecord, config: SlurmConfig, follow: bool, take: Take) -> None:
         """Read its log, which a node writes; locks of other nodes may tell nothing here."""
         with (Path(record.folder) / runner.LOG).open("ab+") as log:
             log.seek(0)
@@ -131,7 +135,7 @@ class SlurmBackend(Backend):
                 if not last:
                     time.sleep(_POLL_SECONDS)
 
-    def cancel(self, record: Record, config: SlurmConfig) -> bool:
+    def cancel(self, record: SubmissionRecord, config: SlurmConfig) -> bool:
         """Ask the script to end, and make its job end after a while."""
         became = self.status(record, config)
         job = _job(record)
@@ -147,12 +151,12 @@ class SlurmBackend(Backend):
             self._ask("settle", record, config)
         return True
 
-    def remove(self, record: Record, config: SlurmConfig) -> None:
+    def remove(self, record: SubmissionRecord, config: SlurmConfig) -> None:
         """Delete its folder."""
         self._refuse_if_there(record, config)
         super().remove(record, config)
 
-    def _refuse_if_there(self, record: Record, config: SlurmConfig) -> None:
+    def _refuse_if_there(self, record: SubmissionRecord, config: SlurmConfig) -> None:
         if self._there(_job(record)):
             raise SubmissionError(f"job {_job(record)} waits or runs", "cancel it first")
 
@@ -170,7 +174,7 @@ class SlurmBackend(Backend):
         return not there
 
 
-def _job(record: Record) -> str:
+def _job(record: SubmissionRecord) -> str:
     """The id of its job; of one whose submission was interrupted there is none."""
     return str(record.facts.get("job", "none"))
 

@@ -21,9 +21,9 @@ from clusters.errors import SubmissionError
 from clusters.sources import load
 from clusters.submission import records
 from clusters.submission.backend import Backend, Status, backend_named
+from clusters.submission.package import Package, checked_files
 from clusters.submission.plain_config import describe, restore
-from clusters.submission.plan import Plan, checked_files
-from clusters.submission.records import Record
+from clusters.submission.records import SubmissionRecord
 
 __all__ = ["Submission", "render_submission", "submissions", "submit", "submitted"]
 
@@ -40,7 +40,7 @@ class Submission:
         What is remembered of it here.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: SubmissionRecord) -> None:
         self.record = record
         try:
             self._config = restore(record.config)
@@ -187,19 +187,19 @@ def submit(
     ConfigError, SubmissionError, StartError
         If it was not submitted; nothing of it is left then.
     """
-    backend, plan = _planned(config, script, arguments, name, files, workdir, time)
-    record = Record(
-        name=plan.name,
-        config=describe(plan.config, secrets=False, same_files=backend.same_files),
+    backend, package = _planned(config, script, arguments, name, files, workdir, time)
+    record = SubmissionRecord(
+        name=package.name,
+        config=describe(package.config, secrets=False, same_files=backend.same_files),
         machine=socket.gethostname(),
-        folder=plan.folder,
-        script=plan.script.name,
-        arguments=list(plan.arguments),
+        folder=package.folder,
+        script=package.script.name,
+        arguments=list(package.arguments),
         submitted=clock.time(),
     )
     record.reserve()
     try:
-        folder, facts = backend.submit(plan)
+        folder, facts = backend.submit(package)
     except Exception:
         # Not at Ctrl-C: what has begun by then goes on, and is found by its record.
         record.forget()
@@ -220,8 +220,8 @@ def render_submission(
     time: str | None = None,
 ) -> str:
     """What `submit` would run with the same arguments; nothing is started, and secrets are left out."""
-    backend, plan = _planned(config, script, arguments, name, files, workdir, time)
-    return backend.render(plan)
+    backend, package = _planned(config, script, arguments, name, files, workdir, time)
+    return backend.render(package)
 
 
 def submitted(name: str) -> Submission:
@@ -248,13 +248,13 @@ def _planned(
     files: Sequence[str | os.PathLike[str]],
     workdir: str | None,
     time: str | None,
-) -> tuple[Backend, Plan]:
+) -> tuple[Backend, Package]:
     cluster = config if isinstance(config, ClusterConfig) else load(config)
     backend = backend_named(cluster.kind)
     path, further = checked_files(script, files)
     chosen = records.valid_name(name) if name is not None else _free_name(path.stem)
     folder = backend.folder(cluster, chosen, workdir)
-    return backend, Plan(chosen, cluster, path, tuple(arguments), tuple(further), folder, time)
+    return backend, Package(chosen, cluster, path, tuple(arguments), tuple(further), folder, time)
 
 
 def _of_the_run(found: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:

@@ -12,7 +12,7 @@ from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.utils.metadata_routing import MetadataRouter
 
 from dhpo.compose.parts import NO_METADATA, Metadata, Part, TrainedByParts, add_partial_fit_routes, routed
-from dhpo.compose.rules import Place
+from dhpo.compose.rules import ParameterPlace
 
 __all__ = ["PartialFitColumnTransformer", "make_partial_fit_column_transformer"]
 
@@ -119,7 +119,7 @@ class PartialFitColumnTransformer(TrainedByParts, ColumnTransformer):
         ValueError
             If it cannot with these parameters.
         """
-        self._check_parts(Place("transformers"), transforms=True)
+        self._check_parts(ParameterPlace("transformers"), transforms=True)
 
     def partial_fit(self, X: Any, y: Any = None, **params: Any) -> PartialFitColumnTransformer:
         """Train all transformers on their columns of a block.
@@ -171,7 +171,7 @@ class PartialFitColumnTransformer(TrainedByParts, ColumnTransformer):
             return ColumnTransformer.transform(copied, X)
         parts = [
             None if part is None else part._replace(estimator=clone(part.estimator))
-            for part in self._checked_parts(self._given(), Place("transformers"))
+            for part in self._checked_parts(self._given(), ParameterPlace("transformers"))
         ]
         *copied.transformers, (_, copied.remainder, _) = _standing_for(self._given(), parts, y, metadata)
         Xt = ColumnTransformer.fit_transform(copied, X, y)
@@ -202,15 +202,15 @@ class PartialFitColumnTransformer(TrainedByParts, ColumnTransformer):
     def _parts(self) -> list[Part | None]:
         known = self._known_parts
         if known is None or len(known) != len(self.transformers_) or not all(map(_is_of, self.transformers_, known)):
-            fitted = self._checked_parts(self.transformers_, Place("transformers"))
+            fitted = self._checked_parts(self.transformers_, ParameterPlace("transformers"))
             known = self._known_parts = [None if part is None else part.after_a_block() for part in fitted]
         return known
 
-    def _check_parts(self, place: Place, *, transforms: bool) -> None:
+    def _check_parts(self, place: ParameterPlace, *, transforms: bool) -> None:
         self._checked_parts(self._given(), place)
 
     @staticmethod
-    def _checked_parts(transformers: Sequence[tuple[str, Any, Any]], place: Place) -> list[Part | None]:
+    def _checked_parts(transformers: Sequence[tuple[str, Any, Any]], place: ParameterPlace) -> list[Part | None]:
         """The transformers, None for "drop" and "passthrough"."""
         return [
             None if isinstance(transformer, str) else Part.checked(name, transformer, place, transforms=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, process_routing
 
-from dhpo.compose.rules import Learning, Place, is_fitted, learning_of
+from dhpo.compose.rules import Learning, ParameterPlace, is_fitted, learning_of
 
 __all__ = ["NO_METADATA", "Metadata", "Part", "TrainedByParts", "add_partial_fit_routes", "routed"]
 
@@ -36,7 +36,7 @@ class TrainedByParts(ABC):
         """Train all parts on a block, and return it transformed."""
 
     @abstractmethod
-    def _check_parts(self, place: Place, *, transforms: bool) -> None:
+    def _check_parts(self, place: ParameterPlace, *, transforms: bool) -> None:
         """As `check_steps`, of an estimator that stands somewhere in another."""
 
 
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     learning: Learning
 
     @classmethod
-    def checked(cls, name: str, estimator: Any, place: Place, *, transforms: bool) -> Part:
+    def checked(cls, name: str, estimator: Any, place: ParameterPlace, *, transforms: bool) -> Part:
         """Return a part of what stands at `place`; raises TypeError or ValueError if it cannot be one."""
         within = place.within(name)
         if isinstance(estimator, TrainedByParts):

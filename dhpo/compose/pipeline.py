@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import UNUSED, MetadataRouter
 from sklearn.utils.metaestimators import available_if
 
 from dhpo.compose.parts import NO_METADATA, Metadata, Part, TrainedByParts, add_partial_fit_routes, routed
-from dhpo.compose.rules import Place
+from dhpo.compose.rules import ParameterPlace
 from dhpo.compose.signature import AsLastStep, last_transforms, passes
 
 __all__ = ["PartialFitPipeline", "make_partial_fit_pipeline"]
@@ -97,7 +97,7 @@ class PartialFitPipeline(TrainedByParts, Pipeline):
         ValueError
             If it cannot with these parameters, or if names, `memory` or `transform_input` are not allowed.
         """
-        self._checked_parts(Place("steps"), transforms=False)
+        self._checked_parts(ParameterPlace("steps"), transforms=False)
 
     @AsLastStep
     def partial_fit(
@@ -199,12 +199,12 @@ class PartialFitPipeline(TrainedByParts, Pipeline):
             if len(steps) == len(known) and all(map(_is, steps, known)):
                 return known
             self._known_parts = None
-        return self._checked_parts(Place("steps"), transforms=False)
+        return self._checked_parts(ParameterPlace("steps"), transforms=False)
 
-    def _check_parts(self, place: Place, *, transforms: bool) -> None:
+    def _check_parts(self, place: ParameterPlace, *, transforms: bool) -> None:
         self._checked_parts(place, transforms=transforms)
 
-    def _checked_parts(self, place: Place, *, transforms: bool) -> list[Part]:
+    def _checked_parts(self, place: ParameterPlace, *, transforms: bool) -> list[Part]:
         self._check_parameters(place)
         last = len(self.steps) - 1
         return [
@@ -213,7 +213,7 @@ class PartialFitPipeline(TrainedByParts, Pipeline):
             if not passes(step)
         ]
 
-    def _check_parameters(self, place: Place) -> None:
+    def _check_parameters(self, place: ParameterPlace) -> None:
         if not isinstance(self.steps, list | tuple) or not self.steps or any(not _is_pair(s) for s in self.steps):
             raise ValueError(f"{place}: {self.steps!r} is not allowed; give a list of (name, estimator).")
         names = [name for name, _ in self.steps]

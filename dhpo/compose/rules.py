@@ -22,7 +22,7 @@ from sklearn.random_projection import GaussianRandomProjection, SparseRandomProj
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["DETERMINED", "Learning", "Place", "is_fitted", "learning_of"]
+__all__ = ["DETERMINED", "Learning", "ParameterPlace", "is_fitted", "learning_of"]
 
 
 class Learning(Enum):
@@ -33,7 +33,7 @@ class Learning(Enum):
     DONE = auto()  # there is nothing left to learn
 
 
-class Place(NamedTuple):
+class ParameterPlace(NamedTuple):
     """Where an estimator stands: the parameter that it came in, and its name there, as `set_params` knows it."""
 
     parameter: str
@@ -42,9 +42,9 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         return f"{self.parameter}: {self.name!r}" if self.name else self.parameter
 
-    def within(self, name: str) -> Place:
+    def within(self, name: str) -> ParameterPlace:
         """The place of a part of the estimator that stands here."""
-        return Place(self.parameter, f"{self.name}__{name}" if self.name else name)
+        return ParameterPlace(self.parameter, f"{self.name}__{name}" if self.name else name)
 
 
 class _Condition(NamedTuple):
@@ -149,14 +149,14 @@ _INSTEAD = {
 _FROZEN = "fit it beforehand, on a sample, and give sklearn.frozen.FrozenEstimator(fitted)"
 
 
-def learning_of(estimator: Any, place: Place, *, transforms: bool) -> Learning:
+def learning_of(estimator: Any, place: ParameterPlace, *, transforms: bool) -> Learning:
     """Tell how an estimator is trained on blocks.
 
     Parameters
     ----------
     estimator : estimator
         No 'passthrough' or 'drop', and none that knows its own parts.
-    place : Place
+    place : ParameterPlace
         To be named in errors.
     transforms : bool
         Whether something after it takes the columns that it makes.

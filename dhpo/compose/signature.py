@@ -9,7 +9,7 @@ from types import MethodType
 from typing import Any
 
 from dhpo.compose.parts import Part
-from dhpo.compose.rules import Learning, Place
+from dhpo.compose.rules import Learning, ParameterPlace
 
 __all__ = ["AsLastStep", "last_transforms", "passes"]
 
@@ -31,7 +31,7 @@ def _last_part(pipeline: Any) -> Part | None:
     if known and known[-1].estimator is last:
         return known[-1]
     try:
-        return Part.checked(name, last, Place("steps"), transforms=False)
+        return Part.checked(name, last, ParameterPlace("steps"), transforms=False)
     except (TypeError, ValueError) as error:
         raise AttributeError(f"{type(pipeline).__name__} has no partial_fit: {error}") from error
 

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from dhpo.data.rows import Rows
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 
-__all__ = ["CopiesWriter", "Place", "read_copies", "read_copy"]
+__all__ = ["CopiesWriter", "CopyPlace", "read_copies", "read_copy"]
 
 # The folder of a journal on this machine holds them, too.
 _SETTING = f"{TEMPORARY}, or by {JOURNAL}"
 
 
-class Place(NamedTuple):
+class CopyPlace(NamedTuple):
     """Where a copy is: a file of the folder of copies, and the first byte in it."""
 
     file: str
@@ -45,14 +45,14 @@ class CopiesWriter:
         """Where the file lies, or will lie."""
         return self._folder
 
-    def write(self, rows: Rows) -> Place:
+    def write(self, rows: Rows) -> CopyPlace:
         """Add a copy."""
         if self._folder is None:
             raise ValueError("there is no folder for copies")
         with says_where(self._folder, _SETTING):
             if self._file is None:
                 self._file = open(self._partial, "wb")  # noqa: SIM115 - closed in __exit__
-            place = Place(self._name, self._file.tell())
+            place = CopyPlace(self._name, self._file.tell())
             # Not joblib: it takes a millisecond for a few rows, and protocol 5 writes arrays without a copy, too.
             pickle.dump(rows, self._file, protocol=5)
         return place
@@ -78,12 +78,12 @@ class CopiesWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def read_copy(folder: str, place: Place) -> Rows:
+def read_copy(folder: str, place: CopyPlace) -> Rows:
     """The rows of one copy."""
     return read_copies(folder, [place])[0]
 
 
-def read_copies(folder: str, places: Sequence[Place]) -> list[Rows]:
+def read_copies(folder: str, places: Sequence[CopyPlace]) -> list[Rows]:
     """The rows of some copies, each file opened once."""
     by_file: dict[str, list[int]] = {}
     for number, place in enumerate(places):

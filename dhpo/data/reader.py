@@ -14,7 +14,7 @@ import numpy as np
 from dask.typing import Key
 
 from dhpo.data.blocks import Block, BlockMismatch
-from dhpo.data.copies import CopiesWriter, Place, read_copies, read_copy
+from dhpo.data.copies import CopiesWriter, CopyPlace, read_copies, read_copy
 from dhpo.data.fingerprint import fingerprint
 from dhpo.data.holdout import copy_rows, keep_rows
 from dhpo.data.lending import sample
@@ -55,7 +55,7 @@ class BlockSpec:
         A file that holds it, where it is too heavy to travel with each task and workers share a folder with the driver.
     supplied : tuple of hashable
         Keys of its graph whose values come with the task.
-    copies : mapping of str to Place
+    copies : mapping of str to CopyPlace
         Where copies of its rows are in scratch space: "train", "valid", or "fold-0" and so on.
     nbytes : int
         Bytes of its rows, as far as they are known before it is loaded.
@@ -65,7 +65,7 @@ class BlockSpec:
     data: bytes | None = None
     path: str | None = None
     supplied: tuple[Key, ...] = ()
-    copies: Mapping[str, Place] = field(default_factory=dict)
+    copies: Mapping[str, CopyPlace] = field(default_factory=dict)
     nbytes: int = 0
 
     def load(self, supplied: Mapping[Key, Any] | None = None) -> Rows:
@@ -153,7 +153,7 @@ class BlockFacts:
         Bytes of the training rows in memory, nearly.
     validation_nbytes : int
         Bytes of the validation rows in memory.
-    copies : mapping of str to Place
+    copies : mapping of str to CopyPlace
         What was copied to scratch space, as in `BlockSpec`.
     classes : ndarray, optional
         The distinct targets.
@@ -174,7 +174,7 @@ class BlockFacts:
     n_validation: int = 0
     nbytes: int = 0
     validation_nbytes: int = 0
-    copies: Mapping[str, Place] = field(default_factory=dict)
+    copies: Mapping[str, CopyPlace] = field(default_factory=dict)
     classes: np.ndarray | None = None
     digest: str = ""
     error: str | None = None
@@ -249,7 +249,7 @@ def prepare(
     validation = copy_rows(rows, np.arange(0) if held_out is None else held_out)
     nbytes = rows.nbytes - validation.nbytes
     digest = fingerprint(rows) if with_digest else ""
-    places: dict[str, Place] = {}
+    places: dict[str, CopyPlace] = {}
     folder = copies.folder
     has_room = folder is not None and shutil.disk_usage(folder).free > nbytes * free_bytes_needed_per_byte
     if has_room and split.n_folds:

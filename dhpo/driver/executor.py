@@ -23,7 +23,7 @@ from dhpo.driver.in_flight import InFlight
 from dhpo.driver.job import Job
 from dhpo.driver.ledger import Ledger
 from dhpo.driver.replay import replay
-from dhpo.driver.sent_step import Sent, StepLost
+from dhpo.driver.sent_step import SentStep, StepLost
 from dhpo.driver.startup import Opened, open_search
 from dhpo.driver.step_length import Pace
 from dhpo.driver.step_planning import Assignment, Ready, plan_steps
@@ -31,8 +31,8 @@ from dhpo.errors import SearchFailed
 from dhpo.history.events import Checkpoint, Refitted, StepDone, Stopped
 from dhpo.history.history import History
 from dhpo.journal import Journal
-from dhpo.journal.identity import check_same_data
-from dhpo.journal.recorder import Record
+from dhpo.journal.description import check_same_data
+from dhpo.journal.recorder import Recorder
 from dhpo.observers.base import Observers
 from dhpo.storage.kept_models import KeptModels
 from dhpo.storage.model_store import ModelLost, loads_model
@@ -86,18 +86,18 @@ class Executor:
         self._history = history
         self._observers = observers
         self._journal = journal
-        self._record = Record(history, observers, journal)
+        self._recorder = Recorder(history, observers, journal)
         self._workers = Workers(client)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._models = KeptModels(self._workspace.models, keep_all=journal is not None)
-        self._ledger = Ledger(job, self._models, self._record.append, self._record.now)
+        self._ledger = Ledger(job, self._models, self._recorder.append, self._recorder.now)
         self._stopping = Stopping()
         self._refitted: dict[tuple[int, int], Checkpoint] = {}
         self._steps: InFlight | None = None
         self._refitting = False
         self._pace = Pace(job.step_seconds)
         self._watch: Watch | None = None
-        self._woken = self._record.now()
+        self._woken = self._recorder.now()
 
     def stop(self, at_once: bool = False) -> None:
         """End the search as soon as possible; to be called in the thread of the event loop.
@@ -152,7 +152,7 @@ class Executor:
         try:
             if self._steps is not None:
                 await self._steps.cancel()
-            self._record.append(Stopped(reason, self._record.now()))
+            self._recorder.append(Stopped(reason, self._recorder.now()))
             self._observers.stop()
             try:
                 self._has_best_model()
@@ -164,12 +164,12 @@ class Executor:
                     await self._steps.forget()
                 await asyncio.to_thread(self._workspace.remove)  # no deadline: what is left would never be removed
             finally:
-                self._record.close()
+                self._recorder.close()
 
     def _replay(self) -> None:
         """Bring everything to where an earlier process had brought it."""
-        for event in self._record.earlier:
-            self._record.repeat(event)
+        for event in self._recorder.earlier:
+            self._recorder.repeat(event)
             replay(event, self._ledger, self.job)
             if isinstance(event, Refitted):
                 self._refitted[event.trial, event.checkpoint.calls] = event.checkpoint
@@ -184,16 +184,16 @@ class Executor:
         self._opened: Opened = opened
         self._reads_again = not self._workers.cache_holds(opened.data.nbytes)
         before = self._history.prepared
-        now = opened.event(self._record.now())
+        now = opened.event(self._recorder.now())
         if before is None:
-            self._record.append(now)
+            self._recorder.append(now)
         else:
             check_same_data(before, now)
         self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
-        self._woken = self._record.now()
+        self._woken = self._recorder.now()
 
     def _so_far(self) -> str:
-        return were_done(self._history.partial_fit_calls, "partial_fit call") + self._record.way_on
+        return were_done(self._history.partial_fit_calls, "partial_fit call") + self._recorder.way_on
 
     async def _refit(self, stopping: asyncio.Task[Any]) -> None:
         """Train a model like the best on all rows, where all others were trained on folds, or anew if it is lost."""
@@ -216,7 +216,7 @@ class Executor:
         checkpoint = self._models.latest(refit_number(best.trial.number))
         if checkpoint is not None:
             self._refitted[best.trial.number, checkpoint.calls] = checkpoint
-            self._record.append(Refitted(best.trial.number, checkpoint, self._record.now()))
+            self._recorder.append(Refitted(best.trial.number, checkpoint, self._recorder.now()))
 
     def _has_best_model(self) -> bool:
         """Read the best model, if there is one."""
@@ -252,9 +252,9 @@ class Executor:
             if self._client.status == "running":
                 self._submit_steps()
             await self._commit()
-            before = self._record.now()
+            before = self._recorder.now()
             await steps.wait(signal, REFRESH_SECONDS)
-            self._woken = self._record.now()
+            self._woken = self._recorder.now()
             self._pace.passed(self._woken - before, len(self._workers))
             for sent, result in steps.returned():
                 self._step_came_back(sent, result)
@@ -276,7 +276,7 @@ class Executor:
 
     async def _commit(self) -> None:
         """What was paid for is safe from here on, and what it replaces can go."""
-        await self._record.commit()
+        await self._recorder.commit()
         self._models.tidy()
 
     def _submit_steps(self) -> None:
@@ -340,7 +340,7 @@ class Executor:
             raise RuntimeError("the data was not looked at yet")
         return self._steps
 
-    def _step_came_back(self, sent: Sent, result: StepResult | BaseException) -> None:
+    def _step_came_back(self, sent: SentStep, result: StepResult | BaseException) -> None:
         if isinstance(result, StepLost):
             self._step_was_lost(sent, result)
         elif isinstance(result, BaseException):
@@ -351,12 +351,12 @@ class Executor:
             outcomes = [outcome for outcome in result.outcomes if not self._ledger.is_dropped(outcome)]
             states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in outcomes]
             progress = dict(self._ledger.progress(o) for o in outcomes if not is_refit(o.trial))
-            self._record.append(StepDone(progress, result.stats, self._record.now(), tuple(states)))
+            self._recorder.append(StepDone(progress, result.stats, self._recorder.now(), tuple(states)))
             for outcome in outcomes:
                 if not outcome.lost:
                     self._ledger.settled(outcome)
 
-    def _step_was_lost(self, sent: Sent, lost: StepLost) -> None:
+    def _step_was_lost(self, sent: SentStep, lost: StepLost) -> None:
         self._pace.died()
         logger.info(
             "%s died in a step of %s: %s",
@@ -366,7 +366,7 @@ class Executor:
         )
         self._ledger.step_lost(sent.assignment, lost.crumb, self._opened.shared)
 
-    def _step_failed(self, sent: Sent, error: BaseException) -> None:
+    def _step_failed(self, sent: SentStep, error: BaseException) -> None:
         if self._client.status != "running" or isinstance(error, asyncio.CancelledError | CancelledError):
             # All futures are gone with the scheduler.
             self._ledger.step_vanished(sent.assignment)

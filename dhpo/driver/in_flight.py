@@ -13,7 +13,7 @@ from distributed.scheduler import KilledWorker
 
 from dhpo.cluster.stopping import CANCEL_SECONDS, cancel_all
 from dhpo.cluster.workers import Workers
-from dhpo.driver.sent_step import Sent, StepLost
+from dhpo.driver.sent_step import SentStep, StepLost
 from dhpo.driver.step_planning import Assignment, UnderWay
 from dhpo.worker.breadcrumbs import Crumb, Deed, read_crumb
 from dhpo.worker.isolated_step import run_quarantined
@@ -52,10 +52,10 @@ class InFlight:
         self._run = run
         self._context = context
         self._crumbs_shared = crumbs_shared
-        self._steps: dict[asyncio.Task[StepResult], Sent] = {}
+        self._steps: dict[asyncio.Task[StepResult], SentStep] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._restarts: set[asyncio.Task[Any]] = set()
-        self._silenced: list[tuple[Sent, StepLost]] = []
+        self._silenced: list[tuple[SentStep, StepLost]] = []
         self.n_sent = 0
 
     @property
@@ -100,7 +100,7 @@ class InFlight:
         self._workers.occupy(assignment.worker)
         task = asyncio.create_task(self._result_of(future))
         now = asyncio.get_running_loop().time()
-        self._steps[task] = Sent(assignment, step, future, None, now, number, dict(futures), idle_since)
+        self._steps[task] = SentStep(assignment, step, future, None, now, number, dict(futures), idle_since)
 
     def copy_silent(self, seconds: float, crumb: Callable[[int], str]) -> None:
         """Send the steps of workers that give no sign of life to free ones, too: what comes back first counts.
@@ -133,7 +133,7 @@ class InFlight:
                 again = replace(sent.assignment, worker=free[0])
                 self._send(again, step, sent.futures, sent.number, sent.idle_since)
 
-    def _others(self, sent: Sent) -> list[asyncio.Task[StepResult]]:
+    def _others(self, sent: SentStep) -> list[asyncio.Task[StepResult]]:
         """The copies of a step, which may be what it is a copy of."""
         return [task for task, other in self._steps.items() if other.number == sent.number and other is not sent]
 
@@ -146,7 +146,7 @@ class InFlight:
         """Wait for a step to come back, for the signal, or for the time to pass."""
         await asyncio.wait({*self._steps, signal}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
-    def returned(self) -> Iterator[tuple[Sent, StepResult | BaseException]]:
+    def returned(self) -> Iterator[tuple[SentStep, StepResult | BaseException]]:
         """The steps that have come back, with what came of them."""
         for task in [task for task in self._steps if task.done()]:
             sent = self._steps.pop(task, None)
@@ -174,7 +174,7 @@ class InFlight:
                 continue
             yield sent, result
 
-    async def lost(self) -> list[tuple[Sent, StepLost]]:
+    async def lost(self) -> list[tuple[SentStep, StepLost]]:
         """Give up the steps whose workers are gone."""
         found, self._silenced = self._silenced, []
         for task, sent in list(self._steps.items()):
@@ -186,7 +186,7 @@ class InFlight:
                 found.append((sent, StepLost(crumb)))
         return found
 
-    async def stranded(self) -> list[Sent]:
+    async def stranded(self) -> list[SentStep]:
         """Give up the steps that have not begun on workers that begin nothing."""
         found = []
         for task, sent in list(self._steps.items()):
@@ -197,7 +197,7 @@ class InFlight:
                     found.append(sent)
         return found
 
-    async def hanging(self, seconds_left: Mapping[int, float]) -> list[tuple[Sent, int, str]]:
+    async def hanging(self, seconds_left: Mapping[int, float]) -> list[tuple[SentStep, int, str]]:
         """Give up the steps in which one model has been at the same call for too long, and restart their workers.
 
         Parameters
@@ -207,7 +207,7 @@ class InFlight:
 
         Returns
         -------
-        list of (Sent, int, str)
+        list of (SentStep, int, str)
             Each with its model, and what that was doing.
         """
         now, found = asyncio.get_running_loop().time(), []
@@ -241,7 +241,7 @@ class InFlight:
                     self._silenced.append((sent, StepLost(crumb)))
         return found
 
-    async def _crumb(self, sent: Sent) -> Crumb | None:
+    async def _crumb(self, sent: SentStep) -> Crumb | None:
         if self._crumbs_shared:
             return await asyncio.to_thread(read_crumb, sent.step.crumb)  # from the disk that all models lie on
         if sent.asking is None:
@@ -255,7 +255,7 @@ class InFlight:
         asking, sent.asking = sent.asking, None
         return asking.result()
 
-    async def _ask(self, sent: Sent) -> Crumb | None:
+    async def _ask(self, sent: SentStep) -> Crumb | None:
         worker = sent.assignment.worker
         asking = self._client.run(read_crumb, sent.step.crumb, workers=[worker], on_error="ignore")
         try:
@@ -294,7 +294,7 @@ class InFlight:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def give_up_all(self) -> list[Sent]:
+    def give_up_all(self) -> list[SentStep]:
         """Give up all steps, and go on."""
         found = {sent.number: sent for sent in self._steps.values()}
         for task in list(self._steps):

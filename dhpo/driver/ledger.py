@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dhpo.driver.costs import Costs
 from dhpo.driver.folds import Folds, is_refit, refit_number
 from dhpo.driver.job import Job
+from dhpo.driver.progress import ModelProgress, TrialProgress
 from dhpo.driver.promise import Promise
-from dhpo.driver.standing import ModelStanding, TrialStanding
 from dhpo.driver.step_planning import Assignment, Ready
 from dhpo.history.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, TrialStarted
 from dhpo.storage.kept_models import KeptModels
@@ -60,8 +60,8 @@ class Ledger:
         self._models = models
         self._append = append
         self._now = now
-        self._active: dict[int, TrialStanding] = {}
-        self._of_model: dict[int, tuple[TrialStanding, ModelStanding]] = {}
+        self._active: dict[int, TrialProgress] = {}
+        self._of_model: dict[int, tuple[TrialProgress, ModelProgress]] = {}
         self._refit_calls: dict[int, int] = {}  # of a process before this one
 
     def take_decisions(self, n_threads: int, together: float) -> None:
@@ -96,7 +96,7 @@ class Ledger:
                     self._append(Dropped(decision, self._now()))
                     self.drop(decision)
 
-    def _waiting(self, active: TrialStanding, most: float) -> float:
+    def _waiting(self, active: TrialProgress, most: float) -> float:
         """Seconds of a trial's work that wait for a thread; a chain of calls fills no more than one step."""
         models = [model for model in active.models if not model.under_way and model.scores is None]
         if models and self.costs.mean_call is None:
@@ -114,7 +114,7 @@ class Ledger:
     def start(self, trial: Trial, train: Train) -> None:
         """A new trial is asked for."""
         self._enter(
-            trial.number, TrialStanding(trial, [ModelStanding(model) for model in self._folds.models(trial.number)])
+            trial.number, TrialProgress(trial, [ModelProgress(model) for model in self._folds.models(trial.number)])
         )
         self.train(train)
 
@@ -133,7 +133,7 @@ class Ledger:
         if not self._folds.n_folds:
             self._models.ended(drop.trial, active.last)
 
-    def _enter(self, number: int, active: TrialStanding) -> TrialStanding:
+    def _enter(self, number: int, active: TrialProgress) -> TrialProgress:
         self._active[number] = active
         self._of_model.update((model.number, (active, model)) for model in active.models)
         return active
@@ -141,11 +141,11 @@ class Ledger:
     def begin_refit(self, trial: Trial, calls: int) -> None:
         """Train a new model with the parameters of a trial on all rows, for so many calls."""
         number = refit_number(trial.number)
-        model = ModelStanding(number, self._refit_calls.get(number, 0))
+        model = ModelProgress(number, self._refit_calls.get(number, 0))
         if model.calls > calls:
             model.calls = 0
             self._models.forget(number)
-        self._enter(number, TrialStanding(trial, [model], calls, wanted=True, scored=False))
+        self._enter(number, TrialProgress(trial, [model], calls, wanted=True, scored=False))
 
     def refitted(self, trial: Trial) -> SplitScores | None:
         """What came of the model that is trained on all rows; None while it is in training."""
@@ -309,7 +309,7 @@ class Ledger:
             elif crumb is None and not crumbs_kept:
                 model.suspect((model.calls, Deed.TRAINING))
 
-    def _end(self, assignment: Assignment) -> list[tuple[TrialStanding, ModelStanding]]:
+    def _end(self, assignment: Assignment) -> list[tuple[TrialProgress, ModelProgress]]:
         """The models of a step that is over, but those whose trials were dropped meanwhile."""
         found = [self._of_model[number] for number in assignment.trials if number in self._of_model]
         for _, model in found:
@@ -345,12 +345,12 @@ class Ledger:
         left = {model.number: max(trial_timeout - model.spent, 0.0) for model in models}
         return defaultdict(lambda: trial_timeout, left)  # those dropped while they were trained ahead
 
-    def _score(self, active: TrialStanding, model: ModelStanding, scores: dict[str, float], error: str | None) -> None:
+    def _score(self, active: TrialProgress, model: ModelProgress, scores: dict[str, float], error: str | None) -> None:
         model.scores = SplitScores(scores, None, model.fit_seconds, model.score_seconds, error)
         if active.scored and active.settled and active.wanted:
             self._report(active)
 
-    def _report(self, active: TrialStanding) -> None:
+    def _report(self, active: TrialProgress) -> None:
         splits = tuple(model.scores for model in active.models if model.scores is not None)
         error = next((split.error for split in splits if split.error is not None), None)
         deciding = [split.test.get(self._job.metrics.deciding, math.nan) for split in splits]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 
-from dhpo.driver.standing import TrialStanding
+from dhpo.driver.progress import TrialProgress
 from dhpo.schedules.plan import Plan
 
 __all__ = ["Promise"]
@@ -33,7 +33,7 @@ class Promise:
             for rung, n_selected in enumerate(_selections([rung.n_trials for rung in bracket.rungs]))
         }
 
-    def of(self, trial: TrialStanding, calls: int) -> tuple[float, ...]:
+    def of(self, trial: TrialProgress, calls: int) -> tuple[float, ...]:
         """The key to sort a model of a trial by that has seen so many calls; the lowest goes first."""
         bracket, n_selected = self._of_rung.get((trial.trial.bracket, trial.rung), (0, -trial.rung))
         last = trial.last

@@ -13,7 +13,7 @@ from dhpo.driver.step_planning import Assignment
 from dhpo.worker.breadcrumbs import Crumb
 from dhpo.worker.messages import Step
 
-__all__ = ["Sent", "StepLost"]
+__all__ = ["SentStep", "StepLost"]
 
 
 class StepLost(Exception):
@@ -31,7 +31,7 @@ class StepLost(Exception):
 
 
 @dataclass(slots=True)
-class Sent:
+class SentStep:
     """A step that was submitted.
 
     Parameters

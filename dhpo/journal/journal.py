@@ -16,7 +16,7 @@ from dhpo.errors import JournalError
 from dhpo.full_disk import JOURNAL, says_where
 from dhpo.history.codec import decode_event, encode_event
 from dhpo.history.events import Event
-from dhpo.journal.identity import differences
+from dhpo.journal.description import differences
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import FileLock, LeaseLock, Lock
 from dhpo.journal.log import Log, open_log

@@ -10,10 +10,10 @@ from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import Observers
 
-__all__ = ["Record"]
+__all__ = ["Recorder"]
 
 
-class Record:
+class Recorder:
     """Writes the events of a search down.
 
     Parameters

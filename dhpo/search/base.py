@@ -40,9 +40,9 @@ from dhpo.search.input_checks import (
     routed_weight,
     warn_of_column,
 )
+from dhpo.search.learned_attributes import LeavesResults
 from dhpo.search.one_at_a_time import RunsOnce
 from dhpo.search.postfit import PredictsWithBest
-from dhpo.search.results import LeavesResults
 from dhpo.search.run import Run, Runs
 from dhpo.seeds import entropy_of, seed_for
 from dhpo.space import Space

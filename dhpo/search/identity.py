@@ -10,7 +10,7 @@ import joblib
 from dhpo.data.collections import Chunks, is_future, is_lazy
 from dhpo.driver.job import Job
 from dhpo.journal import describe
-from dhpo.whole_fits.job import FitSearch
+from dhpo.whole_fits.fit_job import FitJob
 
 __all__ = ["identity_of", "identity_of_fits"]
 
@@ -50,13 +50,13 @@ def identity_of(search: Any, job: Job) -> dict[str, str]:
     return identity
 
 
-def identity_of_fits(search: Any, fits: FitSearch, X: Any, y: Any, fit_params: Mapping[str, Any]) -> dict[str, str]:
+def identity_of_fits(search: Any, fits: FitJob, X: Any, y: Any, fit_params: Mapping[str, Any]) -> dict[str, str]:
     """The same of a search that fits candidates whole; their parameters are a part of it, for they may be random.
 
     Parameters
     ----------
     search : estimator
-    fits : FitSearch
+    fits : FitJob
         Made from it and the arguments of `fit`.
     X, y : array-like
     fit_params : mapping

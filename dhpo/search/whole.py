@@ -25,10 +25,10 @@ from dhpo.search.identity import identity_of_fits
 from dhpo.search.input_checks import checked_limits, refuse_lazy_estimator
 from dhpo.search.run import Run
 from dhpo.trial import Params
-from dhpo.whole_fits.executor import FitExecutor
-from dhpo.whole_fits.job import FitData, FitSearch, LazyInput, Routed, make_fit_data
-from dhpo.whole_fits.results import warn_of_fits, warn_of_scores
-from dhpo.whole_fits.scoring import WholeScoring, accepts_sample_weight, check_refit, resolve_whole_scoring
+from dhpo.whole_fits.cv_results import warn_of_fits, warn_of_scores
+from dhpo.whole_fits.fit_executor import FitExecutor
+from dhpo.whole_fits.fit_job import FitData, FitJob, LazyInput, Routed, make_fit_data
+from dhpo.whole_fits.whole_scoring import WholeScoring, accepts_sample_weight, check_refit, resolve_whole_scoring
 from dhpo.wording import did_you_mean
 from dhpo.wrappers import unwrap, wrapped_scoring
 
@@ -170,7 +170,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                     "whole, say by cv= what to score on (scikit-learn's ShuffleSplit or PredefinedSplit, for instance)."
                 )
 
-    def _fit_search(self, X: Any, y: Any, params: dict[str, Any]) -> FitSearch:
+    def _fit_search(self, X: Any, y: Any, params: dict[str, Any]) -> FitJob:
         """Check everything that can be checked before a task runs."""
         estimator = unwrap(self.estimator)
         _check_whole_estimator(estimator)
@@ -190,7 +190,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         lazy = None
         if any(map(is_lazy, (X, y, *params.values()))):
             lazy = LazyInput(X, y, params)
-        return FitSearch(
+        return FitJob(
             estimator=clone(self.estimator),
             candidates=candidates,
             make_data=make,
@@ -243,7 +243,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
 
-    def _adopt_fits(self, search: FitSearch, executor: FitExecutor, history: History) -> Any:
+    def _adopt_fits(self, search: FitJob, executor: FitExecutor, history: History) -> Any:
         """Take over what a run has found, also one that ended early."""
         self.history_ = history.records()
         self.scorer_ = search.scoring.scorers

@@ -54,7 +54,7 @@ def check_schedule(
     for share in dict.fromkeys((0.0, failures)):
         runs = [
             # With few workers trials are started late; with many, the schedule often has to say None.
-            _Run(make_schedule(), seed=seed, n_workers=n_workers, failures=share, synchronous=synchronous)
+            _Conversation(make_schedule(), seed=seed, n_workers=n_workers, failures=share, synchronous=synchronous)
             for n_workers in (7, 10**9)
         ]
         for run in runs:
@@ -72,7 +72,7 @@ def check_schedule(
             _check_same_decisions(*runs)
 
 
-class _Run:
+class _Conversation:
     """One run on made-up workers that complete in a random order."""
 
     def __init__(self, schedule: Schedule, *, seed: int, n_workers: int, failures: float, synchronous: bool) -> None:
@@ -188,7 +188,7 @@ class _Run:
         return Report(train.trial, train.resource, round(float(rng.random()), 1))  # rounded: ties have to happen
 
 
-def _check_same_decisions(run: _Run, other: _Run) -> None:
+def _check_same_decisions(run: _Conversation, other: _Conversation) -> None:
     for trial in sorted(run.decisions.keys() | other.decisions.keys()):
         one, two = run.decisions[trial], other.decisions[trial]
         _check(one == two, f"the order of completion changed the decisions for trial {trial}: {one} and {two}")

@@ -156,7 +156,9 @@ def simulate(
     if calls_per_step is not None:
         calls_per_step = checked_int("calls_per_step", calls_per_step)
     scores = scores or learning_curves(seed)
-    return _Run(schedule, workers, durations, scores, speculate, 1 - drop_rate, seed, speeds, calls_per_step).run()
+    return _VirtualRun(
+        schedule, workers, durations, scores, speculate, 1 - drop_rate, seed, speeds, calls_per_step
+    ).run()
 
 
 @dataclass(slots=True)
@@ -180,7 +182,7 @@ class _Model:
 
 
 @dataclass
-class _Run:
+class _VirtualRun:
     schedule: Schedule
     n_workers: int
     durations: Durations

@@ -12,7 +12,7 @@ from dhpo.cluster.chunks import bring, measure
 from dhpo.cluster.tasks import AnyWorkerClient
 from dhpo.data.collections import is_lazy
 from dhpo.data.rows import nbytes
-from dhpo.whole_fits.job import FitData, LazyInput
+from dhpo.whole_fits.fit_job import FitData, LazyInput
 
 __all__ = ["collect", "refuse_what_does_not_fit"]
 

@@ -18,9 +18,9 @@ from sklearn.base import clone
 from dhpo.history.events import SplitScores
 from dhpo.trial import Params
 from dhpo.user_code import guarded, is_harmless, said, told
-from dhpo.whole_fits.job import FitJob, Work
-from dhpo.whole_fits.rows import n_samples, rows_of, rows_of_params, split_matrix
-from dhpo.whole_fits.scoring import ScoringFailed
+from dhpo.whole_fits.fit_job import CandidateSplit, FitContext
+from dhpo.whole_fits.row_selection import n_samples, rows_of, rows_of_params, split_matrix
+from dhpo.whole_fits.whole_scoring import ScoringFailed
 from dhpo.worker.state import single_threaded
 from dhpo.wrappers import unwrap
 
@@ -54,7 +54,7 @@ class FitOutcome:
     raised: bytes | None = None
 
 
-def fit_and_score(job: FitJob, work: Work) -> FitOutcome:
+def fit_and_score(job: FitContext, work: CandidateSplit) -> FitOutcome:
     """Fit one candidate on the training rows of one split, and score it on the test rows.
 
     Never raises for what the estimator or a scorer raises.
@@ -92,7 +92,7 @@ def fit_and_score(job: FitJob, work: Work) -> FitOutcome:
     return FitOutcome(work.candidate, work.split, split, isinstance(scores, dict), failures)
 
 
-def _candidate(job: FitJob, params: Params) -> Any:
+def _candidate(job: FitContext, params: Params) -> Any:
     model = clone(job.estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
     return unwrap(model)
 
@@ -109,7 +109,7 @@ def _named(scores: dict[str, float] | float) -> dict[str, float]:
 
 
 @guarded
-def fit_several(run: str, source: Any, works: Sequence[Work], seconds: float) -> list[FitOutcome]:
+def fit_several(run: str, source: Any, works: Sequence[CandidateSplit], seconds: float) -> list[FitOutcome]:
     """Fit some candidates; the function of every `fit-` task.
 
     Parameters
@@ -117,8 +117,8 @@ def fit_several(run: str, source: Any, works: Sequence[Work], seconds: float) ->
     run : str
         Name of the search.
     source : str or bytes
-        The file that holds the pickled `FitJob`, or the pickled job itself.
-    works : sequence of Work
+        The file that holds the pickled `FitContext`, or the pickled job itself.
+    works : sequence of CandidateSplit
     seconds : float
         After this time no other fit is begun; what is left out is not in the result.
     """
@@ -134,7 +134,7 @@ def fit_several(run: str, source: Any, works: Sequence[Work], seconds: float) ->
 
 
 @dataclass
-class Refitted:
+class RefitModel:
     """The best candidate, fitted on all rows.
 
     Parameters
@@ -152,7 +152,7 @@ class Refitted:
 
 
 @guarded
-def refit(run: str, source: Any, params: Params) -> Refitted:
+def refit(run: str, source: Any, params: Params) -> RefitModel:
     """Fit a candidate on all rows; the function of the `refit-` task."""
     job = _job(run, source)
     with single_threaded(), config_context(**job.config):
@@ -161,9 +161,9 @@ def refit(run: str, source: Any, params: Params) -> Refitted:
             started = time.perf_counter()
             _fit(model, job.data.X, job.data.y, job.data.fit_params)
             seconds = time.perf_counter() - started
-            return Refitted(cloudpickle.dumps(model, protocol=5), seconds)
+            return RefitModel(cloudpickle.dumps(model, protocol=5), seconds)
         except BaseException as error:
-            return Refitted(b"", 0.0, dumps_error(error, told(error)))
+            return RefitModel(b"", 0.0, dumps_error(error, told(error)))
 
 
 def dumps_error(error: BaseException, text: str) -> bytes:
@@ -182,18 +182,18 @@ def dumps_error(error: BaseException, text: str) -> bytes:
     return replaced
 
 
-_jobs: dict[str, FitJob] = {}
+_jobs: dict[str, FitContext] = {}
 _forgotten: deque[str] = deque(maxlen=1000)
 _lock = threading.Lock()
 
 
-def hand_over(run: str, job: FitJob) -> None:
+def hand_over(run: str, job: FitContext) -> None:
     """Give the job to the workers that live in this very process, so that they need no copy of the data."""
     with _lock:
         _jobs[run] = job
 
 
-def _job(run: str, source: Any) -> FitJob:
+def _job(run: str, source: Any) -> FitContext:
     with _lock:
         if run in _forgotten:
             raise RuntimeError(f"search {run} is over")

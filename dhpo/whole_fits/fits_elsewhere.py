@@ -10,19 +10,19 @@ from typing import Any
 
 from dhpo.cluster.watchdog import REFRESH_SECONDS
 from dhpo.cluster.workers import Workers
-from dhpo.whole_fits.job import Work
+from dhpo.whole_fits.fit_job import CandidateSplit
 
-__all__ = ["Elsewhere", "Sent"]
+__all__ = ["Elsewhere", "SentFits"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentFits:
     """A task that was submitted, what it does, and where it may run: the arguments of `Workers.anywhere`."""
 
     future: Any
-    works: list[Work]
+    works: list[CandidateSplit]
     where: Mapping[str, Any]
 
 
@@ -46,12 +46,12 @@ class Elsewhere:
         """Whether no worker gives a sign of life."""
         return not self._workers.alive
 
-    async def works_of_silent(self, running: Iterable[Sent]) -> list[Work]:
+    async def works_of_silent(self, running: Iterable[SentFits]) -> list[CandidateSplit]:
         """What silent workers have in hand, once: others that would idle do it, too, and what comes back first counts.
 
         Parameters
         ----------
-        running : iterable of Sent
+        running : iterable of SentFits
         """
         silent = self._workers.silent
         if not silent or self.all_silent:

@@ -9,10 +9,10 @@ import cloudpickle
 
 from dhpo.history.events import SplitScores
 from dhpo.trial import Report
+from dhpo.whole_fits.cv_results import cv_results, failed_fits, with_error_scores
+from dhpo.whole_fits.fit_job import FitJob
 from dhpo.whole_fits.fits import FitOutcome
-from dhpo.whole_fits.job import FitSearch
-from dhpo.whole_fits.results import cv_results, failed_fits, with_error_scores
-from dhpo.whole_fits.scoring import check_refit
+from dhpo.whole_fits.whole_scoring import check_refit
 
 __all__ = ["Outcomes", "reraise"]
 
@@ -22,7 +22,7 @@ class Outcomes:
 
     Parameters
     ----------
-    search : FitSearch
+    search : FitJob
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Outcomes:
         What there is to say then of fits that failed.
     """
 
-    def __init__(self, search: FitSearch) -> None:
+    def __init__(self, search: FitJob) -> None:
         self.n_splits = 0
         self.n_fits = 0
         self.metrics: tuple[str, ...] = search.scoring.metrics or ("score",)

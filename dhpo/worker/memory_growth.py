@@ -9,7 +9,7 @@ from typing import Any
 import cloudpickle
 
 from dhpo.data.memory import MemoryGate
-from dhpo.worker.candidate import Candidate
+from dhpo.worker.model_in_step import ModelInStep
 
 __all__ = ["Growth", "model_nbytes"]
 
@@ -61,7 +61,7 @@ class Growth:
         self._began = gate.resident()
         self._given = 0
 
-    def started(self, candidates: Iterable[Candidate]) -> None:
+    def started(self, candidates: Iterable[ModelInStep]) -> None:
         """Note what the process holds before the first rows, and how large models are that were trained before."""
         self._began = self._gate.resident()
         for work in (candidate.work for candidate in candidates):
@@ -94,7 +94,7 @@ class Growth:
             return False
         return self._gate.resident() - self._began > _GROWN_BYTES
 
-    def blame(self, candidate: Candidate, block_nbytes: int) -> None:
+    def blame(self, candidate: ModelInStep, block_nbytes: int) -> None:
         """Have a trial fail whose model has grown by a block with each call since it was looked at last."""
         outcome = candidate.outcome
         if not candidate.alive or not block_nbytes:
@@ -112,7 +112,7 @@ class Growth:
             )
             candidate.model = None
 
-    def refuse_to_pickle(self, candidate: Candidate) -> None:
+    def refuse_to_pickle(self, candidate: ModelInStep) -> None:
         """Have a trial fail whose model cannot be pickled within the memory of the worker."""
         if self._gate.fits(0, _PICKLED_SHARE / 2):
             return

@@ -28,9 +28,9 @@ from dhpo.seeds import seed_for
 from dhpo.storage.model_store import ModelLost, dumps_model, loads_model
 from dhpo.user_code import guarded
 from dhpo.worker.breadcrumbs import CrumbTrail, Deed, read_crumb
-from dhpo.worker.candidate import Candidate, Meter, failures_of
 from dhpo.worker.memory_growth import Growth
 from dhpo.worker.messages import Context, Outcome, Step, StepResult, Work
+from dhpo.worker.model_in_step import Meter, ModelInStep, failures_of
 from dhpo.worker.state import WorkerState, single_threaded, worker_state
 from dhpo.wrappers import unwrap
 
@@ -103,12 +103,12 @@ def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), va
         return StepResult([], StepStats(), died=read_crumb(step.crumb))
     try:
         with single_threaded(), config_context(**shared.config):
-            return _Run(state, shared, step, dict(zip(names, values, strict=True)), trail).result()
+            return _StepRun(state, shared, step, dict(zip(names, values, strict=True)), trail).result()
     finally:
         trail.remove()
 
 
-class _Run:
+class _StepRun:
     """One run of one step."""
 
     def __init__(
@@ -121,7 +121,7 @@ class _Run:
         self._supplied = supplied
         self._meter = Meter()
         self._began = time.perf_counter()
-        self._candidates: list[Candidate] = []
+        self._candidates: list[ModelInStep] = []
         self._growth = Growth(state.cache.gate)
 
     def result(self) -> StepResult:
@@ -144,9 +144,9 @@ class _Run:
             return True
         return self._state.cache.gate.relieve(2 * nbytes)  # as bytes and as a model
 
-    def _left_for_later(self, work: Work) -> Candidate:
+    def _left_for_later(self, work: Work) -> ModelInStep:
         outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint, writes=work.writes)
-        return Candidate(work, None, outcome, put_off=True)
+        return ModelInStep(work, None, outcome, put_off=True)
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began
@@ -158,9 +158,9 @@ class _Run:
         # Without the time that blocks take to load: the next step would have to load them again.
         return self._state.over or self._elapsed() - self._meter.load_seconds > 2 * self._step.seconds
 
-    def _candidate(self, work: Work) -> Candidate:
+    def _candidate(self, work: Work) -> ModelInStep:
         outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint, writes=work.writes)
-        candidate = Candidate(work, None, outcome)
+        candidate = ModelInStep(work, None, outcome)
         if work.start == 0:
             self._make_model(candidate)
             return candidate
@@ -180,14 +180,14 @@ class _Run:
         return candidate
 
     @contextmanager
-    def _noted(self, candidate: Candidate, deed: Deed) -> Iterator[list[BaseException]]:
+    def _noted(self, candidate: ModelInStep, deed: Deed) -> Iterator[list[BaseException]]:
         """Do something with a model that can raise anything, and can end the process: see `failures_of`."""
         self._trail.note(candidate.work.trial, candidate.outcome.calls, deed)
         with failures_of(candidate.outcome) as caught:
             yield caught
         self._trail.nobody()
 
-    def _make_model(self, candidate: Candidate) -> None:
+    def _make_model(self, candidate: ModelInStep) -> None:
         work = candidate.work
         with self._noted(candidate, Deed.MAKING):
             seed = work.trial if work.seed is None else work.seed
@@ -225,7 +225,7 @@ class _Run:
                     self._blame(cohort, found.nbytes)
                     break
             if not parts.intact:
-                self._take_back(("train", block), found, cohort, Candidate.begin_anew)
+                self._take_back(("train", block), found, cohort, ModelInStep.begin_anew)
             self._trail.nobody()
             nbytes = found.nbytes
             del found, parts  # before the next block is loaded
@@ -238,7 +238,7 @@ class _Run:
                 break
         self._settle(ahead)
 
-    def _blame(self, cohort: Iterable[Candidate], nbytes: int) -> None:
+    def _blame(self, cohort: Iterable[ModelInStep], nbytes: int) -> None:
         for candidate in cohort:
             with self._noted(candidate, Deed.PICKLING):  # that tells how large it is
                 self._growth.blame(candidate, nbytes)
@@ -261,7 +261,7 @@ class _Run:
             self._meter.blocks_read += 1
             self._meter.bytes_read += nbytes
 
-    def _advance(self, candidate: Candidate, rows: Rows) -> None:
+    def _advance(self, candidate: ModelInStep, rows: Rows) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
         outcome = candidate.outcome
         with failures_of(outcome) as caught:
@@ -277,7 +277,7 @@ class _Run:
             self._let_write(candidate, rows)
         self._check_deadline(candidate)
 
-    def _let_write(self, candidate: Candidate, rows: Rows) -> None:
+    def _let_write(self, candidate: ModelInStep, rows: Rows) -> None:
         """Train a trial, which was kept from writing into the rows that all share, on its own copies from now on."""
         first = candidate.outcome.calls == 0
         candidate.begin_anew()  # the failed call may have left its model half trained
@@ -289,7 +289,7 @@ class _Run:
                 self._advance(candidate, rows)
 
     def _take_back(
-        self, key: Hashable, found: Lookup, cohort: Iterable[Candidate], undo: Callable[[Candidate], None]
+        self, key: Hashable, found: Lookup, cohort: Iterable[ModelInStep], undo: Callable[[ModelInStep], None]
     ) -> None:
         """Undo what was done on rows that were written to, by one of a cohort or by another thread, despite all locks.
 
@@ -300,7 +300,7 @@ class _Run:
             if not candidate.work.writes:  # those had their own copies
                 undo(candidate)
 
-    def _check_deadline(self, candidate: Candidate) -> None:
+    def _check_deadline(self, candidate: ModelInStep) -> None:
         deadline, outcome = self._context.trial_timeout, candidate.outcome
         spent = candidate.work.spent + outcome.fit_seconds + outcome.score_seconds
         if deadline is not None and spent > deadline and outcome.error is None:
@@ -348,11 +348,11 @@ class _Run:
             self._score_together(due[:many])
             due = due[many:]
 
-    def _score_together(self, cohort: Sequence[Candidate]) -> None:
+    def _score_together(self, cohort: Sequence[ModelInStep]) -> None:
         """Score some trials in one pass over the validation data."""
         started = time.perf_counter()
         context = self._context
-        by_fold: dict[int | None, list[tuple[Candidate, SeveralTallies]]] = {}
+        by_fold: dict[int | None, list[tuple[ModelInStep, SeveralTallies]]] = {}
         for candidate in cohort:
             with self._noted(candidate, Deed.SCORING):
                 tally = SeveralTallies(candidate.model, context.scorer, context.other_scorers)
@@ -367,7 +367,7 @@ class _Run:
                         with self._scoring(candidate):
                             tally.add(candidate.rows(found.rows))
                 if sample(found.rows) != found.seal:
-                    self._take_back(key, found, (candidate for candidate, _ in tallies), Candidate.score_later)
+                    self._take_back(key, found, (candidate for candidate, _ in tallies), ModelInStep.score_later)
                 del found  # before the next group is loaded
         for candidate, tally in (pair for tallies in by_fold.values() for pair in tallies):
             if candidate.due:
@@ -379,7 +379,7 @@ class _Run:
         self._meter.score_seconds += time.perf_counter() - started
 
     @contextmanager
-    def _scoring(self, candidate: Candidate) -> Iterator[None]:
+    def _scoring(self, candidate: ModelInStep) -> Iterator[None]:
         started, cpu = time.perf_counter(), time.thread_time()
         with self._noted(candidate, Deed.SCORING) as caught:
             yield

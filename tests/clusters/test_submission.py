@@ -17,7 +17,7 @@ import clusters
 from clusters.submission import remote_run
 from clusters.submission.backend import backend_named
 from clusters.submission.plain_config import describe, restore
-from clusters.submission.records import Record, read
+from clusters.submission.records import SubmissionRecord, read
 from tests.clusters.submitting import (
     ROOT,
     SECRET,
@@ -257,7 +257,9 @@ def test_a_script_that_begins_and_ends_between_two_looks_has_started(monkeypatch
 def test_a_record_whose_files_are_gone_is_told(folder: Path) -> None:
     files = {name: written(folder, name, "") for name in ("ca_file", "cert", "key")}
     config = clusters.configure("local", security=files)
-    record = Record("one", describe(config, secrets=False, same_files=True), "here", str(folder), "s.py", [], 0.0)
+    record = SubmissionRecord(
+        "one", describe(config, secrets=False, same_files=True), "here", str(folder), "s.py", [], 0.0
+    )
     record.reserve()
     Path(files["key"]).unlink()
     assert "'one': its cluster is not described any more as it was: key is not a file" in said("status", code=1)

@@ -137,7 +137,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dhpo.cluster.workers._SILENT_SECONDS", 1.5)
     monkeypatch.setattr("dhpo.cluster.workers._PROBE_SECONDS", 1.5)
     monkeypatch.setattr("dhpo.driver.in_flight.CANCEL_SECONDS", 0.5)
-    monkeypatch.setattr("dhpo.whole_fits.executor.CANCEL_SECONDS", 0.5)
+    monkeypatch.setattr("dhpo.whole_fits.fit_executor.CANCEL_SECONDS", 0.5)
 
 
 def wait_in_worker(folder: str) -> None:

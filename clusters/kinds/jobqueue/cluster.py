@@ -18,7 +18,7 @@ from clusters.kinds.jobqueue.private_folder import PrivateFolder
 from clusters.kinds.jobqueue.system import System
 from clusters.scheduler_end import EndsWithScheduler
 
-__all__ = ["Ledger", "TellingCluster", "TellingJob", "cluster_class"]
+__all__ = ["JobLedger", "TellingCluster", "TellingJob", "cluster_class"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.1
 
 
 @dataclass
-class Ledger:
+class JobLedger:
     """What a cluster has asked of its batch system.
 
     Attributes
@@ -50,7 +50,7 @@ class Ledger:
 class TellingJob(ProcessInterface):
     """Mixed into a job of dask-jobqueue: a refusal is kept, where Dask would only log it and fail later, elsewhere."""
 
-    ledger: ClassVar[Ledger]
+    ledger: ClassVar[JobLedger]
     name: str
     job_id: str | None
     refused: str | None = None
@@ -81,7 +81,7 @@ class TellingCluster(EndsWithScheduler):
     """Mixed into a cluster of dask-jobqueue: it knows its batch system, and when it is closed its jobs are gone."""
 
     system: ClassVar[System]
-    ledger: ClassVar[Ledger]
+    ledger: ClassVar[JobLedger]
     private: PrivateFolder | None = None
     """Where the jobs find what is only theirs; it goes with the cluster."""
 
@@ -111,7 +111,7 @@ class TellingCluster(EndsWithScheduler):
 def cluster_class(system: System) -> type[Any]:
     """The cluster class of dask-jobqueue for a batch system, made to tell; for one cluster."""
     native = native_class(system.native)
-    ledger = Ledger()
+    ledger = JobLedger()
     job = types.new_class(
         native.job_cls.__name__, (TellingJob, native.job_cls), exec_body=lambda names: names.update(ledger=ledger)
     )

@@ -34,7 +34,7 @@ _GRACE_SECONDS = 3.0
 _REACH_SECONDS = 10.0
 
 
-class Failed(Exception):
+class ServerFailed(Exception):
     """Why a server does not start, and the setting to change."""
 
 
@@ -135,7 +135,7 @@ def serve(order: dict[str, Any]) -> int:
         else:
             check_reach(order["scheduler"])
         asyncio.run(run(order, address, reports))
-    except Failed as failure:
+    except ServerFailed as failure:
         cause, setting = failure.args
         report(reports, "failed", cause=cause, setting=setting)
         return 1
@@ -149,19 +149,21 @@ def compare_versions(wanted: dict[str, str]) -> None:
         here["python"] = "{}.{}".format(*sys.version_info[:2])
         other = [f"{name} {here[name]} there, {wanted[name]} here" for name in wanted if here[name] != wanted[name]]
         if other:
-            raise Failed(
+            raise ServerFailed(
                 "versions differ: " + ", ".join(other),
                 "install the same ones, change python=, or say same_versions=False",
             )
         return
-    raise Failed(f"{sys.executable} has no dask.distributed", "install it there, or change python=")
+    raise ServerFailed(f"{sys.executable} has no dask.distributed", "install it there, or change python=")
 
 
 def own_address() -> str:
     """The address of this host that the SSH connection came to: one that others reach it by."""
     parts = os.environ.get("SSH_CONNECTION", "").split()
     if len(parts) != 4:
-        raise Failed("the SSH server does not tell which address it was reached at", "give the address= of the host")
+        raise ServerFailed(
+            "the SSH server does not tell which address it was reached at", "give the address= of the host"
+        )
     return parts[2]
 
 
@@ -174,7 +176,7 @@ def check_free(address: str, port: int, setting: str) -> None:
             probe.bind((address, port))
     except OSError as error:
         what = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
-        raise Failed(f"port {port} of {address} {what}", setting) from None
+        raise ServerFailed(f"port {port} of {address} {what}", setting) from None
 
 
 def check_ports(order: dict[str, Any], address: str) -> None:
@@ -190,7 +192,7 @@ def check_reach(scheduler: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
     except OSError as error:
-        raise Failed(
+        raise ServerFailed(
             f"the scheduler at {scheduler} is out of reach ({error})",
             "open the way between the hosts, fix its port with scheduler_port=, or give the address= of its host",
         ) from None
@@ -238,9 +240,11 @@ async def started(server_class: Any, *args: Any, **options: Any) -> Any:
         while reason.__cause__ is not None:
             reason = reason.__cause__
         text = f"the {server_class.__name__.lower()} did not start: {type(reason).__name__}: {reason}"
-        raise Failed(text, "see the cause; env=, memory= and threads= are what it gets") from error
+        raise ServerFailed(text, "see the cause; env=, memory= and threads= are what it gets") from error
     if server.status.name != "running":
-        raise Failed("the worker ended when it started", "see the cause; env=, memory= and threads= are what it gets")
+        raise ServerFailed(
+            "the worker ended when it started", "see the cause; env=, memory= and threads= are what it gets"
+        )
     return server
 
 
@@ -252,7 +256,7 @@ def inspect(order: dict[str, Any]) -> int:
         if order["scheduler"] is None:
             check_ports(order, address)
         tempfile.TemporaryDirectory(prefix="dask-ssh-", dir=order["scratch"]).cleanup()
-    except Failed as failure:
+    except ServerFailed as failure:
         report(sys.stdout, "failed", cause=failure.args[0], setting=failure.args[1])
     except OSError as error:
         report(sys.stdout, "failed", **no_folder(order, error))

@@ -64,7 +64,7 @@ from sklearn.utils.discovery import all_estimators
 from sklearn.utils.estimator_checks import check_estimator
 
 from dhpo.compose import PartialFitColumnTransformer, PartialFitPipeline, make_partial_fit_pipeline
-from dhpo.compose.rules import DETERMINED, Learning, Place, learning_of
+from dhpo.compose.rules import DETERMINED, Learning, ParameterPlace, learning_of
 from dhpo.driver.classes_argument import has_optional_classes, takes_classes
 
 X, y = make_classification(n_samples=300, n_features=6, n_informative=4, n_classes=3, random_state=0)
@@ -427,7 +427,7 @@ DETERMINED_STEPS = [
     ("transformer", "first", "other", "rows"), DETERMINED_STEPS, ids=lambda value: type(value).__name__
 )
 def test_determined_transformers_are_the_same_whatever_block_they_are_fitted_on(transformer, first, other, rows):
-    assert learning_of(transformer, Place("steps", "it"), transforms=True) is Learning.ONCE
+    assert learning_of(transformer, ParameterPlace("steps", "it"), transforms=True) is Learning.ONCE
     outputs = [clone(transformer).fit(block, None).transform(rows) for block in (first, other)]
     assert_same(*outputs)
 
@@ -440,7 +440,7 @@ def test_what_each_transformer_of_scikit_learn_is_by_default():
     found = {Learning.BY_BLOCK: set(), Learning.ONCE: set()}
     for name, cls in all_estimators(type_filter="transformer"):
         try:
-            learning = learning_of(cls(), Place("steps", name), transforms=True)
+            learning = learning_of(cls(), ParameterPlace("steps", name), transforms=True)
         except (TypeError, ValueError):
             continue
         found[learning].add(name)

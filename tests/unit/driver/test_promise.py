@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
+from dhpo.driver.progress import TrialProgress
 from dhpo.driver.promise import Promise
-from dhpo.driver.standing import TrialStanding
 from dhpo.schedules import Hyperband, Incremental, InverseDecay, SuccessiveHalving
 from dhpo.trial import Report, Trial
 
 
 def key(schedule, *, bracket=0, rung=0, calls=0, last=None, number=0):
-    standing = TrialStanding(Trial(number, {}, bracket), [], 0, rung, last=last)
-    return Promise(schedule.plan()).of(standing, calls)
+    progress = TrialProgress(Trial(number, {}, bracket), [], 0, rung, last=last)
+    return Promise(schedule.plan()).of(progress, calls)
 
 
 def test_the_most_aggressive_bracket_goes_first():

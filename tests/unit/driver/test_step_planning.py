@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dhpo.driver.costs import Costs
+from dhpo.driver.progress import TrialProgress
 from dhpo.driver.promise import Promise
-from dhpo.driver.standing import TrialStanding
 from dhpo.driver.step_planning import Ready, UnderWay, plan_steps
 from dhpo.schedules import ASHA, Fixed, Hyperband, Incremental, SuccessiveHalving
 from dhpo.schedules.base import Schedule
@@ -39,7 +39,7 @@ def measured(**seconds_of):
 
 @dataclass
 class Active:
-    standing: TrialStanding
+    progress: TrialProgress
     calls: int = 0
     run_end: int = 0
     home: str | None = None
@@ -47,7 +47,7 @@ class Active:
 
     @property
     def target(self):
-        return self.standing.target
+        return self.progress.target
 
 
 @dataclass
@@ -82,8 +82,8 @@ class Simulation:
             while (not self.schedule.asynchronous or asked < len(free)) and (decision := self.schedule.ask()):
                 if isinstance(decision, Train):
                     trial = Trial(decision.trial, {}, decision.bracket)
-                    standing = active.setdefault(decision.trial, Active(TrialStanding(trial, []))).standing
-                    standing.target, standing.rung, standing.wanted = decision.resource, decision.rung, True
+                    progress = active.setdefault(decision.trial, Active(TrialProgress(trial, []))).progress
+                    progress.target, progress.rung, progress.wanted = decision.resource, decision.rung, True
                     asked += 1
                 else:
                     del active[decision.trial]
@@ -94,14 +94,14 @@ class Simulation:
                     n,
                     a.calls,
                     a.target,
-                    a.standing.rung,
+                    a.progress.rung,
                     a.home,
                     False,
                     a.run_end,
-                    promise=promise.of(a.standing, a.calls),
+                    promise=promise.of(a.progress, a.calls),
                 )
                 for n, a in active.items()
-                if a.standing.wanted and not a.busy
+                if a.progress.wanted and not a.busy
             ]
             running = [UnderWay(step[2], len(step[3].trials), step[3].run_end) for step in under_way]
             given = plan(ready, free, self.n_threads, running, costs, self.seconds, self.gather, self.together)
@@ -129,7 +129,7 @@ class Simulation:
                 trial.calls, trial.home, trial.busy = calls, assignment.worker, False
                 if scored:
                     report = Report(n, calls, random.Random(self.seed * 1000 + n).random())
-                    trial.standing.last, trial.standing.wanted = report, False
+                    trial.progress.last, trial.progress.wanted = report, False
                     self.reports.append((n, calls))
                     self.schedule.tell(report)
 
@@ -416,8 +416,8 @@ def promised(schedule):
     """All that a schedule asks for at once, with what it promises."""
     promise, ready = Promise(schedule.plan()), []
     while (train := schedule.ask()) is not None:
-        standing = TrialStanding(Trial(train.trial, {}, train.bracket), [], train.resource, train.rung)
-        ready.append(Ready(train.trial, 0, train.resource, train.rung, promise=promise.of(standing, 0)))
+        progress = TrialProgress(Trial(train.trial, {}, train.bracket), [], train.resource, train.rung)
+        ready.append(Ready(train.trial, 0, train.resource, train.rung, promise=promise.of(progress, 0)))
     return ready
 
 
@@ -428,8 +428,8 @@ def test_a_promoted_trial_goes_before_new_ones():
     def waiting(number, rung, score=None):
         calls, resource = (0 if rung == 0 else 3 ** (rung - 1)), 3**rung
         last = None if score is None else Report(number, calls, score)
-        standing = TrialStanding(Trial(number, {}), [], resource, rung, last=last)
-        return Ready(number, calls, resource, rung, promise=promise.of(standing, calls))
+        progress = TrialProgress(Trial(number, {}), [], resource, rung, last=last)
+        return Ready(number, calls, resource, rung, promise=promise.of(progress, calls))
 
     ready = [waiting(7, 0), waiting(8, 0), waiting(2, 1, 0.5), waiting(5, 1, 0.9), waiting(3, 2, 0.4)]
     order, costs = [], measured(t0=0.01)
@@ -462,7 +462,7 @@ def test_a_trial_that_was_begun_goes_on_before_its_equals():
     schedule = SuccessiveHalving(9, 9, 27)
     promise = Promise(schedule.plan())
     ready = [
-        Ready(i, 5 * (i == 4), 9, promise=promise.of(TrialStanding(Trial(i, {}), [], 9, 0), 5 * (i == 4)))
+        Ready(i, 5 * (i == 4), 9, promise=promise.of(TrialProgress(Trial(i, {}), [], 9, 0), 5 * (i == 4)))
         for i in range(9)
     ]
     (step,) = plan(ready, ["a"], costs=measured(t0=1.0))

@@ -48,11 +48,11 @@ from dhpo.history.events import (
 from dhpo.history.history import History
 from dhpo.history.values import decode_value, encode_value
 from dhpo.journal import Header, Journal, describe
-from dhpo.journal.identity import differences
+from dhpo.journal.description import differences
 from dhpo.journal.journal import read_journal
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import LEASE_SECONDS
-from dhpo.journal.recorder import Record
+from dhpo.journal.recorder import Recorder
 from dhpo.observers.base import Observers
 from dhpo.trial import Drop, Report, Train, Trial
 
@@ -207,7 +207,7 @@ def test_a_torn_line_is_repaired(tmp_path):
 def test_how_an_earlier_process_ended_is_nothing_to_the_search_that_goes_on(tmp_path):
     written(tmp_path)
     journal = Journal(tmp_path)
-    earlier = Record(History(), Observers(), journal).earlier
+    earlier = Recorder(History(), Observers(), journal).earlier
     journal.close()
     assert repr(earlier) == repr([event for event in EVENTS if not isinstance(event, Stopped)])
     assert len(earlier) == len(EVENTS) - 1

@@ -12,7 +12,7 @@ from sklearn.linear_model import SGDClassifier
 from dhpo.errors import ImpreciseScoresWarning
 from dhpo.scoring import make_block_scorer
 from dhpo.scoring.precision import standard_error
-from dhpo.search.precision import Precision, warn_of_chance
+from dhpo.search.precision_warning import Precision, warn_of_chance
 
 ACCURACY = make_block_scorer(SGDClassifier(), None)
 R2 = make_block_scorer(SGDClassifier(), "r2")

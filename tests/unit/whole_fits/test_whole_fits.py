@@ -19,12 +19,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import SVC
 
 from dhpo.history.events import SplitScores
+from dhpo.whole_fits.cv_results import best_index, cv_results, failed_fits, warn_of_fits, warn_of_scores
+from dhpo.whole_fits.fit_job import CandidateSplit, FitContext, FitJob, Routed, make_fit_data
 from dhpo.whole_fits.fits import FitOutcome, dumps_error, fit_and_score, fit_several, forget_job, hand_over, refit
-from dhpo.whole_fits.job import FitJob, FitSearch, Routed, Work, make_fit_data
 from dhpo.whole_fits.outcomes import Outcomes, reraise
-from dhpo.whole_fits.results import best_index, cv_results, failed_fits, warn_of_fits, warn_of_scores
-from dhpo.whole_fits.rows import n_samples, rows_of, rows_of_params, split_matrix
-from dhpo.whole_fits.scoring import accepts_sample_weight, check_refit, resolve_whole_scoring
+from dhpo.whole_fits.row_selection import n_samples, rows_of, rows_of_params, split_matrix
+from dhpo.whole_fits.whole_scoring import accepts_sample_weight, check_refit, resolve_whole_scoring
 
 X, Y = load_iris(return_X_y=True)
 WHERE = np.array([3, 0, 2])
@@ -82,12 +82,12 @@ def test_a_kernel_is_cut_both_ways():
 
 def make_job(estimator, *, X=X, scoring=None, error_score=math.nan, train=False, cv=2, **fit_params):
     data = make_fit_data(estimator, X, Y, cv, Routed(fit_params, {}, {}))
-    return FitJob(estimator, data, resolve_whole_scoring(estimator, scoring, error_score), error_score, train, {})
+    return FitContext(estimator, data, resolve_whole_scoring(estimator, scoring, error_score), error_score, train, {})
 
 
 def test_a_fit_is_scored_on_its_split():
     job = make_job(GaussianNB(), scoring=["accuracy", "f1_macro"], train=True)
-    outcome = fit_and_score(job, Work(7, 1, {"var_smoothing": 0.5}))
+    outcome = fit_and_score(job, CandidateSplit(7, 1, {"var_smoothing": 0.5}))
     train, test = job.data.splits[1]
     model = GaussianNB(var_smoothing=0.5).fit(X[train], Y[train])
     assert (outcome.candidate, outcome.split, outcome.raised, outcome.scores.error) == (7, 1, None, None)
@@ -98,18 +98,18 @@ def test_a_fit_is_scored_on_its_split():
 
 
 def test_a_fit_that_raises_is_an_outcome():
-    outcome = fit_and_score(make_job(SVC()), Work(0, 0, {"C": -1.0}))
+    outcome = fit_and_score(make_job(SVC()), CandidateSplit(0, 0, {"C": -1.0}))
     assert outcome.raised is None
     assert "'C' parameter" in outcome.scores.error
     assert outcome.scores.test == {}
 
 
 def test_a_wrong_name_is_an_outcome_too():
-    assert "Invalid parameter" in fit_and_score(make_job(SVC()), Work(0, 0, {"wrong": 1})).scores.error
+    assert "Invalid parameter" in fit_and_score(make_job(SVC()), CandidateSplit(0, 0, {"wrong": 1})).scores.error
 
 
 def test_the_error_itself_comes_back_where_it_ends_the_search():
-    outcome = fit_and_score(make_job(SVC(), error_score="raise"), Work(0, 0, {"C": -1.0}))
+    outcome = fit_and_score(make_job(SVC(), error_score="raise"), CandidateSplit(0, 0, {"C": -1.0}))
     with pytest.raises(ValueError, match="'C' parameter") as raised:
         reraise(outcome.raised)
     assert "fit_and_score" in raised.value.__notes__[0]
@@ -120,14 +120,14 @@ def test_a_scorer_that_fails_gives_the_error_score_and_its_traceback():
         raise RuntimeError("no score")
 
     for scoring in (scorer, {"bad": scorer, "good": "accuracy"}):
-        outcome = fit_and_score(make_job(GaussianNB(), scoring=scoring, error_score=-1.0), Work(0, 0, {}))
+        outcome = fit_and_score(make_job(GaussianNB(), scoring=scoring, error_score=-1.0), CandidateSplit(0, 0, {}))
         assert outcome.scores.test.get("bad", outcome.scores.test.get("score")) == -1.0
         assert ["no score" in failure for failure in outcome.failures] == [True]
     assert outcome.scores.test["good"] > 0.5
 
 
 def test_a_score_that_is_no_number_ends_the_search():
-    outcome = fit_and_score(make_job(GaussianNB(), scoring=lambda m, X, y: "high"), Work(0, 0, {}))
+    outcome = fit_and_score(make_job(GaussianNB(), scoring=lambda m, X, y: "high"), CandidateSplit(0, 0, {}))
     with pytest.raises(ValueError, match="scoring must return a number, got high"):
         reraise(outcome.raised)
 
@@ -143,7 +143,7 @@ def test_an_error_that_cannot_be_pickled_is_told_in_words():
 
 def test_a_kernel_goes_through_a_fit():
     kernel = rbf_kernel(X)
-    outcome = fit_and_score(make_job(SVC(kernel="precomputed"), X=kernel), Work(0, 0, {}))
+    outcome = fit_and_score(make_job(SVC(kernel="precomputed"), X=kernel), CandidateSplit(0, 0, {}))
     train, test = make_job(SVC()).data.splits[0]
     assert outcome.scores.test["score"] == SVC(gamma=1 / 4).fit(X[train], Y[train]).score(X[test], Y[test])
 
@@ -152,7 +152,7 @@ def test_tasks_find_their_job_in_a_file_in_bytes_or_in_this_process(tmp_path):
     job = make_job(GaussianNB())
     path = tmp_path / "job"
     path.write_bytes(cloudpickle.dumps(job))
-    works = [Work(0, 0, {}), Work(0, 1, {})]
+    works = [CandidateSplit(0, 0, {}), CandidateSplit(0, 1, {})]
     hand_over("here", job)
     scores = {}
     for run, source in (("file", str(path)), ("bytes", path.read_bytes()), ("here", None)):
@@ -168,7 +168,7 @@ def test_tasks_find_their_job_in_a_file_in_bytes_or_in_this_process(tmp_path):
 
 def test_a_task_gives_back_the_processor_when_its_time_is_over():
     hand_over("brief", make_job(GaussianNB()))
-    assert len(fit_several("brief", None, [Work(0, 0, {}), Work(0, 1, {})], 0.0)) == 1
+    assert len(fit_several("brief", None, [CandidateSplit(0, 0, {}), CandidateSplit(0, 1, {})], 0.0)) == 1
     forget_job("brief")
 
 
@@ -200,7 +200,7 @@ def test_masks_are_splits():
 
 
 def search_of(scoring=None, refit=True, candidates=({"C": 1}, {"C": 2}), error_score=math.nan, train=False):
-    return FitSearch(
+    return FitJob(
         SVC(), candidates, lambda: None, None, None, resolve_whole_scoring(SVC(), scoring, error_score), refit,
         error_score, False, train, {},
     )  # fmt: skip

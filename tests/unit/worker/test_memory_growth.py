@@ -9,9 +9,9 @@ import pytest
 
 from dhpo.data.memory import MemoryGate
 from dhpo.history.events import Checkpoint
-from dhpo.worker.candidate import Candidate
 from dhpo.worker.memory_growth import Growth, model_nbytes
 from dhpo.worker.messages import Outcome, Work
+from dhpo.worker.model_in_step import ModelInStep
 
 MB = 1_000_000
 
@@ -23,7 +23,7 @@ class Model:
 
 def candidate(megabytes, calls, start=0, length=0):
     checkpoint = Checkpoint(0, start, "file", 0, length, "") if start else None
-    return Candidate(Work(0, {}, start, 100, checkpoint), Model(megabytes), Outcome(0, calls))
+    return ModelInStep(Work(0, {}, start, 100, checkpoint), Model(megabytes), Outcome(0, calls))
 
 
 def growth(held=0, limit=1000):

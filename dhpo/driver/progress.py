@@ -8,11 +8,11 @@ from dhpo.history.events import SplitScores
 from dhpo.trial import Report, Train, Trial
 from dhpo.worker.breadcrumbs import Deed
 
-__all__ = ["ModelStanding", "TrialStanding"]
+__all__ = ["ModelProgress", "TrialProgress"]
 
 
 @dataclass
-class ModelStanding:
+class ModelProgress:
     """One model of a trial.
 
     Parameters
@@ -77,13 +77,13 @@ class ModelStanding:
 
 
 @dataclass
-class TrialStanding:
+class TrialProgress:
     """A trial that the schedule has not dropped.
 
     Parameters
     ----------
     trial : Trial
-    models : list of ModelStanding
+    models : list of ModelProgress
     target, rung : int
         What the schedule asked for last.
     wanted : bool
@@ -96,7 +96,7 @@ class TrialStanding:
     """
 
     trial: Trial
-    models: list[ModelStanding]
+    models: list[ModelProgress]
     target: int = 0
     rung: int = 0
     wanted: bool = False

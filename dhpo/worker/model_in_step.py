@@ -12,7 +12,7 @@ from dhpo.data.rows import Rows
 from dhpo.user_code import told
 from dhpo.worker.messages import Outcome, Work
 
-__all__ = ["Candidate", "Meter", "failures_of"]
+__all__ = ["Meter", "ModelInStep", "failures_of"]
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Meter:
 
 
 @dataclass
-class Candidate:
+class ModelInStep:
     """A trial while its step runs.
 
     Parameters

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from dhpo.driver.executor import Executor
 from dhpo.history.history import History
 from dhpo.scoring import resolve_scoring
-from dhpo.search.precision import precision_of, warn_of_chance
+from dhpo.search.precision_warning import precision_of, warn_of_chance
 from dhpo.wrappers import unwrap
 
 __all__ = ["LeavesResults"]

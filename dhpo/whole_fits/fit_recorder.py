@@ -10,21 +10,21 @@ import cloudpickle
 import joblib
 
 from dhpo.history.events import DataPrepared, FitDone, Refitted, TrialStarted
-from dhpo.journal.identity import check_same_data
-from dhpo.journal.recorder import Record
+from dhpo.journal.description import check_same_data
+from dhpo.journal.recorder import Recorder
 from dhpo.storage.model_store import ModelLost
 from dhpo.user_code import in_thread
+from dhpo.whole_fits.fit_job import FitData
 from dhpo.whole_fits.fits import FitOutcome
-from dhpo.whole_fits.job import FitData
 from dhpo.whole_fits.outcomes import Outcomes
-from dhpo.whole_fits.rows import n_samples
+from dhpo.whole_fits.row_selection import n_samples
 
-__all__ = ["FitRecord"]
+__all__ = ["FitRecorder"]
 
 logger = logging.getLogger(__name__)
 
 
-class FitRecord(Record):
+class FitRecorder(Recorder):
     """Writes the events of a search by whole fits down, and takes those in that an earlier process has written."""
 
     async def replay(self, data: FitData, outcomes: Outcomes) -> None:

@@ -31,12 +31,12 @@ from dhpo.storage.workspace import Workspace
 from dhpo.trial import Drop, Trial
 from dhpo.user_code import in_thread
 from dhpo.whole_fits.collection import collect, refuse_what_does_not_fit
+from dhpo.whole_fits.cv_results import best_index
+from dhpo.whole_fits.fit_job import CandidateSplit, FitContext, FitJob
+from dhpo.whole_fits.fit_recorder import FitRecorder
 from dhpo.whole_fits.fits import FitOutcome, fit_several, forget_job, hand_over, refit
-from dhpo.whole_fits.fits_elsewhere import Elsewhere, Sent
-from dhpo.whole_fits.job import FitJob, FitSearch, Work
+from dhpo.whole_fits.fits_elsewhere import Elsewhere, SentFits
 from dhpo.whole_fits.outcomes import Outcomes, reraise
-from dhpo.whole_fits.recorder import FitRecord
-from dhpo.whole_fits.results import best_index
 from dhpo.wording import counted, were_done
 
 __all__ = ["FitExecutor"]
@@ -54,7 +54,7 @@ class FitExecutor:
     Parameters
     ----------
     client : distributed.Client
-    search : FitSearch
+    search : FitJob
     history : History
         Grows while the search runs.
     observers : Observers
@@ -74,7 +74,7 @@ class FitExecutor:
     """
 
     def __init__(
-        self, client: Any, search: FitSearch, history: History, observers: Observers, journal: Journal | None = None
+        self, client: Any, search: FitJob, history: History, observers: Observers, journal: Journal | None = None
     ) -> None:
         self.outcomes = Outcomes(search)
         self.best_index: int | None = None
@@ -85,9 +85,9 @@ class FitExecutor:
         self._history = history
         self._observers = observers
         self._workers = Workers(client)
-        self._record = FitRecord(history, observers, journal)
+        self._recorder = FitRecorder(history, observers, journal)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
-        self._running: dict[asyncio.Task[Any], Sent] = {}
+        self._running: dict[asyncio.Task[Any], SentFits] = {}
         self._for_any = AnyWorkerClient(client, self._workers)
         self._elsewhere = Elsewhere(client, self._workers)
         self._background: set[asyncio.Task[Any]] = set()
@@ -146,13 +146,13 @@ class FitExecutor:
             await self._cancel()
             if self._watch is not None:
                 self._watch.close()
-            self._record.append(Stopped(reason, self._record.now()))
+            self._recorder.append(Stopped(reason, self._recorder.now()))
             self._observers.stop()
-            await self._record.commit()
+            await self._recorder.commit()
         finally:
             await self._forget()
             await asyncio.to_thread(self._workspace.remove)  # no deadline: what is left would never be removed
-            self._record.close()
+            self._recorder.close()
 
     async def _prepare(self, stopping: asyncio.Task[Any]) -> None:
         search = self._search
@@ -174,9 +174,9 @@ class FitExecutor:
         self.outcomes.n_splits = len(data.splits)
         plan = Plan((BracketPlan(0, (Rung(len(search.candidates), len(data.splits)),)),))
         self._observers.start(plan, self._history, self._client.dashboard_link)
-        await self._record.replay(data, self.outcomes)
+        await self._recorder.replay(data, self.outcomes)
         error_score = "raise" if search.raises else search.error_score
-        job = FitJob(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
+        job = FitContext(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
         run = self._workspace.run
         hand_over(run, job)
         sharing = self._workers.share_folder(self._workspace.token)
@@ -199,11 +199,11 @@ class FitExecutor:
         return self._watch
 
     def _so_far(self) -> str:
-        return were_done(self.outcomes.n_fits, "fit") + self._record.way_on
+        return were_done(self.outcomes.n_fits, "fit") + self._recorder.way_on
 
     async def _fit_all(self, stopping: asyncio.Task[Any]) -> None:
         waiting = deque(
-            Work(number, split, params)
+            CandidateSplit(number, split, params)
             for number, params in enumerate(self._search.candidates)
             for split in range(self.outcomes.n_splits)
             if not self.outcomes.is_done(number, split)
@@ -217,7 +217,7 @@ class FitExecutor:
                 works = self._running.pop(task).works
                 waiting.extendleft(reversed(self._came_back(task, works)))
             self._give_up_copies()
-            await self._record.commit()
+            await self._recorder.commit()
             await self._watching.look()
             waiting.extendleft(reversed(self._stranded()))
             waiting.extendleft(reversed(await self._cleared(forgotten)))
@@ -225,7 +225,7 @@ class FitExecutor:
                 waiting.extend(await self._elsewhere.works_of_silent(self._running.values()))
             self._search.limits.check_failures(self._history, "candidates")
 
-    def _submit(self, waiting: deque[Work]) -> None:
+    def _submit(self, waiting: deque[CandidateSplit]) -> None:
         # One task more than threads for each worker hides the way of its result to us.
         window = self._workers.n_threads + len(self._workers)
         if self._elsewhere.all_silent:
@@ -238,7 +238,7 @@ class FitExecutor:
             works = [waiting.popleft() for _ in range(min(self._together(len(waiting)), len(waiting)))]
             for work in works:
                 if self.outcomes.begins(work.candidate):
-                    self._record.append(TrialStarted(Trial(work.candidate, work.params), self._record.now()))
+                    self._recorder.append(TrialStarted(Trial(work.candidate, work.params), self._recorder.now()))
             where = self._workers.anywhere()
             future = self._client.submit(
                 fit_several,
@@ -253,19 +253,19 @@ class FitExecutor:
                 **where,
             )
             self._n_tasks += 1
-            self._running[asyncio.create_task(self._result_of(future))] = Sent(future, works, where)
+            self._running[asyncio.create_task(self._result_of(future))] = SentFits(future, works, where)
 
     def _give_up_copies(self) -> None:
         """Wait no longer for tasks of which all fits came back by others."""
         for task in [task for task, sent in self._running.items() if not self._not_done(sent.works)]:
             self._give_up(task)
 
-    def _stranded(self) -> list[Work]:
+    def _stranded(self) -> list[CandidateSplit]:
         """Give up tasks that wait for workers that are gone, and return the works that are still to do."""
         found = [task for task, sent in self._running.items() if self._workers.is_stranded(sent.where)]
         return self._not_done([work for task in found for work in self._give_up(task)])
 
-    async def _cleared(self, forgotten: ForgottenTasks) -> list[Work]:
+    async def _cleared(self, forgotten: ForgottenTasks) -> list[CandidateSplit]:
         """Give up tasks that the scheduler has forgotten, and return the works that are still to do."""
         if self._elsewhere.all_silent:
             return []
@@ -273,7 +273,7 @@ class FitExecutor:
         found = [task for task, sent in self._running.items() if sent.future.key in keys]
         return self._not_done([work for task in found for work in self._give_up(task)])
 
-    def _give_up(self, task: asyncio.Task[Any]) -> list[Work]:
+    def _give_up(self, task: asyncio.Task[Any]) -> list[CandidateSplit]:
         sent = self._running.pop(task)
         cancelling = asyncio.create_task(cancel_all(self._client, {task: sent.future}))
         self._background.add(cancelling)
@@ -294,7 +294,7 @@ class FitExecutor:
         # No deadline: nobody knows how long a fit takes. The watch tells when the cluster is gone.
         return (await self._client.gather([future], asynchronous=True))[0]
 
-    def _came_back(self, task: asyncio.Task[Any], works: list[Work]) -> list[Work]:
+    def _came_back(self, task: asyncio.Task[Any], works: list[CandidateSplit]) -> list[CandidateSplit]:
         """Take the outcomes in, and return the works that are still to do."""
         try:
             outcomes: list[FitOutcome] = task.result()
@@ -311,7 +311,7 @@ class FitExecutor:
         self._take(outcomes)
         return self._not_done(works[len(outcomes) :])
 
-    def _not_done(self, works: list[Work]) -> list[Work]:
+    def _not_done(self, works: list[CandidateSplit]) -> list[CandidateSplit]:
         return [work for work in works if not self.outcomes.is_done(work.candidate, work.split)]
 
     def _take(self, outcomes: list[FitOutcome]) -> None:
@@ -322,10 +322,12 @@ class FitExecutor:
             self._again.discard((outcome.candidate, outcome.split))
             self.outcomes.take(outcome)
             failures = tuple(outcome.failures)
-            self._record.append(
-                FitDone(outcome.candidate, outcome.split, outcome.scores, self._record.now(), outcome.several, failures)
+            self._recorder.append(
+                FitDone(
+                    outcome.candidate, outcome.split, outcome.scores, self._recorder.now(), outcome.several, failures
+                )
             )
-        self._record.append(
+        self._recorder.append(
             StepDone(
                 {outcome.candidate: self.outcomes.n_done(outcome.candidate) for outcome in outcomes},
                 StepStats(
@@ -333,15 +335,15 @@ class FitExecutor:
                     fit_seconds=sum(o.scores.fit_time for o in outcomes),
                     score_seconds=sum(o.scores.score_time for o in outcomes),
                 ),
-                self._record.now(),
+                self._recorder.now(),
             )
         )
         for candidate in dict.fromkeys(outcome.candidate for outcome in outcomes):
             if self.outcomes.is_complete(candidate):
                 report, splits = self.outcomes.report(candidate)
-                self._record.append(Reported(report, self._record.now(), splits))
-                self._record.append(
-                    Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._record.now())
+                self._recorder.append(Reported(report, self._recorder.now(), splits))
+                self._recorder.append(
+                    Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._recorder.now())
                 )
 
     async def _finish(self, stopping: asyncio.Task[Any]) -> None:
@@ -355,7 +357,7 @@ class FitExecutor:
         if not search.refit or self._stopping.requested_at_once:
             return
         candidate = outcomes.complete[best]
-        stored = self._record.kept_model(candidate)
+        stored = self._recorder.kept_model(candidate)
         if stored is not None:
             self.best_model, self.refit_time = stored
             return
@@ -367,7 +369,7 @@ class FitExecutor:
         if fitted.raised is not None:
             reraise(fitted.raised)
         self.best_model, self.refit_time = await in_thread(cloudpickle.loads, fitted.model), fitted.seconds
-        await self._record.keep_model(candidate, outcomes.n_splits, fitted.model, fitted.seconds)
+        await self._recorder.keep_model(candidate, outcomes.n_splits, fitted.model, fitted.seconds)
 
     async def _cancel(self) -> None:
         self._workers.close()

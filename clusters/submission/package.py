@@ -18,11 +18,11 @@ import yaml
 from clusters.errors import SubmissionError
 from clusters.submission import runner
 
-__all__ = ["Plan", "checked_files"]
+__all__ = ["Package", "checked_files"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Package:
     """A script to be run.
 
     Parameters

@@ -13,10 +13,10 @@ from sklearn.utils import indexable
 
 from dhpo.limits import Limits
 from dhpo.trial import Params
-from dhpo.whole_fits.rows import is_per_row, n_samples
-from dhpo.whole_fits.scoring import WholeScoring
+from dhpo.whole_fits.row_selection import is_per_row, n_samples
+from dhpo.whole_fits.whole_scoring import WholeScoring
 
-__all__ = ["FitData", "FitJob", "FitSearch", "LazyInput", "Routed", "Work", "make_fit_data"]
+__all__ = ["CandidateSplit", "FitContext", "FitData", "FitJob", "LazyInput", "Routed", "make_fit_data"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class FitData:
 
 
 @dataclass(frozen=True)
-class FitJob:
+class FitContext:
     """What a worker has to know.
 
     Parameters
@@ -78,7 +78,7 @@ class FitJob:
 
 
 @dataclass(frozen=True)
-class Work:
+class CandidateSplit:
     """One candidate on one split.
 
     Parameters
@@ -102,7 +102,7 @@ class LazyInput:
 
 
 @dataclass(frozen=True)
-class FitSearch:
+class FitJob:
     """All that a search by whole fits is, besides its cluster.
 
     Parameters
