@@ -9,9 +9,9 @@ from statistics import median
 
 __all__ = ["Costs"]
 
-# Variances of the logarithm of a call's seconds: among trials, among workers, and from one measurement to the next.
-# Trials differ far more than workers do; so one long call tells of its trial, and only many of one worker tell of that.
-_AMONG_TRIALS = 1.0
+# Variances of the logarithm of a call's seconds: among models, among workers, and from one measurement to the next.
+# Models differ far more than workers do; so one long call tells of its model, and only many of one worker tell of that.
+_AMONG_MODELS = 1.0
 _AMONG_WORKERS = 0.2
 _NOISE = 0.05
 # What is added with each measurement, for machines get other work and models change.
@@ -39,7 +39,7 @@ class _Belief:
 class Costs:
     """Seconds of calls and scores on a usual worker, and by how much a worker is slower than that.
 
-    A trial that was not measured is taken as the mean of the others. Whether a long call is due to its trial or to its
+    A model that was not measured is taken as the mean of the others. Whether a long call is due to its model or to its
     worker is told by a Kalman filter over the logarithms of both, with their covariance neglected.
 
     References
@@ -59,13 +59,13 @@ class Costs:
         self._usual: float | None = None  # of the logarithms of slowness; None: they have changed
 
     def measured(
-        self, trial: int, calls: int, fit_seconds: float, scored: bool, score_seconds: float, worker: str = ""
+        self, model: int, calls: int, fit_seconds: float, scored: bool, score_seconds: float, worker: str = ""
     ) -> None:
-        """Take what a step reports of one trial into account.
+        """Take what a step reports of one model into account.
 
         Parameters
         ----------
-        trial, calls : int
+        model, calls : int
         fit_seconds : float
             Of all the calls.
         scored : bool
@@ -75,9 +75,9 @@ class Costs:
         """
         if calls:
             if fit_seconds / calls > 0:
-                self._attribute(trial, worker, math.log(fit_seconds / calls))
+                self._attribute(model, worker, math.log(fit_seconds / calls))
             usual = fit_seconds / self.slowness(worker)
-            self._call[trial] = usual / calls
+            self._call[model] = usual / calls
             self._sums[0] += usual
             self._sums[1] += calls
         if scored:
@@ -95,13 +95,13 @@ class Costs:
         seconds, blocks = self._read_sums
         return bool(blocks) and self.mean_call is not None and seconds / blocks < _CHEAP_READ * self.mean_call
 
-    def call(self, trial: int) -> float | None:
+    def call(self, model: int) -> float | None:
         """Seconds of one `partial_fit` call, None before anything was measured."""
-        return self._call.get(trial, self.mean_call)
+        return self._call.get(model, self.mean_call)
 
     @property
     def mean_call(self) -> float | None:
-        """Seconds of a call, over all trials; None before anything was measured."""
+        """Seconds of a call, over all models; None before anything was measured."""
         return self._sums[0] / self._sums[1] if self._sums[1] else None
 
     @property
@@ -109,9 +109,9 @@ class Costs:
         """Seconds of one score, 0 before any was measured."""
         return self._score_sums[0] / self._score_sums[1] if self._score_sums[1] else 0.0
 
-    def work(self, trial: int, calls: int) -> float:
+    def work(self, model: int, calls: int) -> float:
         """Seconds of so many calls and a score, on a usual worker; a call takes a second before any was measured."""
-        call = self.call(trial)
+        call = self.call(model)
         return (1.0 if call is None else call) * calls + self.score
 
     def slowness(self, worker: str) -> float:
@@ -127,11 +127,11 @@ class Costs:
         """What these workers do in the time in which a usual one makes one call."""
         return sum(1 / self.slowness(worker) for worker in workers)
 
-    def _attribute(self, trial: int, worker: str, observed: float) -> None:
-        if trial not in self._log_costs:
+    def _attribute(self, model: int, worker: str, observed: float) -> None:
+        if model not in self._log_costs:
             mean = self._log_sums[0] / self._log_sums[1] if self._log_sums[1] else observed
-            self._log_costs[trial] = _Belief(mean, _AMONG_TRIALS)
-        cost = self._log_costs[trial]
+            self._log_costs[model] = _Belief(mean, _AMONG_MODELS)
+        cost = self._log_costs[model]
         slow = self._log_slowness.setdefault(worker, _Belief(0.0, _AMONG_WORKERS))
         surprise = observed - cost.value - slow.value
         total = cost.variance + slow.variance + _NOISE

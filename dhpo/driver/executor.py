@@ -18,7 +18,7 @@ from dask.typing import Key
 from dhpo.cluster.stopping import Stopping
 from dhpo.cluster.watchdog import REFRESH_SECONDS, Watch
 from dhpo.cluster.workers import Workers
-from dhpo.driver.folds import is_refit, refit_number
+from dhpo.driver.folds import Folds, is_refit, refit_number
 from dhpo.driver.in_flight import InFlight
 from dhpo.driver.job import Job
 from dhpo.driver.ledger import Ledger
@@ -90,7 +90,15 @@ class Executor:
         self._workers = Workers(client)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._models = KeptModels(self._workspace.models, keep_all=journal is not None)
-        self._ledger = Ledger(job, self._models, self._recorder.append, self._recorder.now)
+        self._ledger = Ledger(
+            job.schedule,
+            job.sampler,
+            job.metrics,
+            Folds(job.data.n_folds),
+            self._models,
+            self._recorder.append,
+            self._recorder.now,
+        )
         self._stopping = Stopping()
         self._refitted: dict[tuple[int, int], Checkpoint] = {}
         self._steps: InFlight | None = None
@@ -282,7 +290,7 @@ class Executor:
     def _submit_steps(self) -> None:
         # Before all others where the schedule never runs out of work; else by threads that would idle.
         self._in_flight.copy_silent(_SILENT_TOO_LONG, self._crumb)
-        ready = [model for model in self._ledger.ready() if is_refit(model.trial) or not self._refitting]
+        ready = [waiting for waiting in self._ledger.ready() if is_refit(waiting.model) or not self._refitting]
         # An asynchronous schedule was asked for what the free threads can do; of all else the busy ones have a share.
         for_all = self._gather or not self.job.schedule.asynchronous
         self._submit_some(ready, self._pace.step_seconds, for_all)
@@ -312,7 +320,7 @@ class Executor:
     def _submit(self, assignment: Assignment, seconds: float) -> None:
         opened = self._opened
         data = opened.data
-        works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.trials]
+        works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.models]
         start = min(work.start for work in works)
         blocks = {data.order.block_at(call) for call in range(start, assignment.until)}
         may_score = any(work.target <= max(assignment.until, work.start) for work in works)
@@ -350,7 +358,7 @@ class Executor:
             self._ledger.costs.read(result.stats.blocks_read, result.stats.read_seconds)
             outcomes = [outcome for outcome in result.outcomes if not self._ledger.is_dropped(outcome)]
             states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in outcomes]
-            progress = dict(self._ledger.progress(o) for o in outcomes if not is_refit(o.trial))
+            progress = dict(self._ledger.progress(o) for o in outcomes if not is_refit(o.model))
             self._recorder.append(StepDone(progress, result.stats, self._recorder.now(), tuple(states)))
             for outcome in outcomes:
                 if not outcome.lost:
@@ -361,7 +369,7 @@ class Executor:
         logger.info(
             "%s died in a step of %s: %s",
             sent.assignment.worker,
-            counted(len(sent.assignment.trials), "model"),
+            counted(len(sent.assignment.models), "model"),
             lost.crumb,
         )
         self._ledger.step_lost(sent.assignment, lost.crumb, self._opened.shared)
@@ -371,7 +379,7 @@ class Executor:
             # All futures are gone with the scheduler.
             self._ledger.step_vanished(sent.assignment)
             return
-        logger.warning("a step of %s failed: %r", counted(len(sent.assignment.trials), "model"), error)
+        logger.warning("a step of %s failed: %r", counted(len(sent.assignment.models), "model"), error)
         if self._ledger.step_failed(sent.assignment):
             raise SearchFailed(
                 f"steps fail again and again, for no fault of a trial: {type(error).__name__}: "

@@ -62,7 +62,7 @@ class InFlight:
     def under_way(self) -> list[UnderWay]:
         """What the cohorts of the next steps have to know of these."""
         steps = {sent.number: sent for sent in self._steps.values()}
-        return [UnderWay(s.start, len(s.assignment.trials), s.assignment.run_end) for s in steps.values()]
+        return [UnderWay(s.start, len(s.assignment.models), s.assignment.run_end) for s in steps.values()]
 
     def submit(self, assignment: Assignment, step: Step, futures: Mapping[Key, Any], idle_since: float) -> None:
         """Send a step on its way.
@@ -164,7 +164,7 @@ class InFlight:
             elif isinstance(result, StepResult) and sent.was_silent:
                 late = next((o for o in result.outcomes if is_timeout(o.error)), None)
                 if late is not None:  # by the time, maybe, that its worker was frozen for
-                    result = StepLost(Crumb(late.trial, late.calls, Deed.TRAINING, turn=0))
+                    result = StepLost(Crumb(late.model, late.calls, Deed.TRAINING, turn=0))
             others = self._others(sent)
             if isinstance(result, StepResult):
                 for other in others:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 
 from dhpo.driver.costs import Costs
 from dhpo.driver.folds import Folds, is_refit, refit_number
-from dhpo.driver.job import Job
 from dhpo.driver.progress import ModelProgress, TrialProgress
 from dhpo.driver.promise import Promise
 from dhpo.driver.step_planning import Assignment, Ready
 from dhpo.history.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, TrialStarted
+from dhpo.samplers.base import Sampler
+from dhpo.schedules.base import Schedule
+from dhpo.scoring import Metrics
 from dhpo.storage.kept_models import KeptModels
 from dhpo.trial import Drop, Report, Train, Trial
 from dhpo.worker.breadcrumbs import Crumb, Deed
@@ -39,7 +41,12 @@ class Ledger:
 
     Parameters
     ----------
-    job : Job
+    schedule : Schedule
+        Says what to train, and is told what came of it.
+    sampler : Sampler
+        Gives the parameters.
+    metrics : Metrics
+    folds : Folds
     models : KeptModels
     append : callable
         Adds an event to the history.
@@ -52,11 +59,22 @@ class Ledger:
         What a call and a score of each model take.
     """
 
-    def __init__(self, job: Job, models: KeptModels, append: Callable[[Event], None], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        sampler: Sampler,
+        metrics: Metrics,
+        folds: Folds,
+        models: KeptModels,
+        append: Callable[[Event], None],
+        now: Callable[[], float],
+    ) -> None:
         self.costs = Costs()
-        self._promise = Promise(job.schedule.plan())
-        self._job = job
-        self._folds = Folds(job.data.n_folds)
+        self._promise = Promise(schedule.plan())
+        self._schedule = schedule
+        self._sampler = sampler
+        self._metrics = metrics
+        self._folds = folds
         self._models = models
         self._append = append
         self._now = now
@@ -75,7 +93,7 @@ class Ledger:
             An asynchronous schedule is asked only while so many seconds of work do not wait for each of them: what it
             says later rests on more reports.
         """
-        schedule = self._job.schedule
+        schedule = self._schedule
         room, waiting = n_threads * together, 0.0
         if schedule.asynchronous:
             waiting = sum(self._waiting(active, together) for active in self._active.values() if active.wanted)
@@ -88,7 +106,7 @@ class Ledger:
                         self._report(self._active[number])
                     waiting += self._waiting(self._active[number], together)
                 case Train(number, bracket=bracket):
-                    trial = Trial(number, self._job.sampler.ask(number), bracket)
+                    trial = Trial(number, self._sampler.ask(number), bracket)
                     self._append(TrialStarted(trial, self._now(), decision))
                     self.start(trial, decision)
                     waiting += self._waiting(self._active[number], together)
@@ -188,14 +206,14 @@ class Ledger:
         most : int
             Trials that may be trained ahead at a time.
         """
-        leading = self._job.schedule.leading()[:most]
+        leading = self._schedule.leading()[:most]
         allowed = {train.trial: train for train in leading}
         for number, active in self._active.items():
             active.ahead = allowed.get(number)
 
     def is_dropped(self, outcome: Outcome) -> bool:
         """Whether the trial of an outcome was dropped while it was trained ahead; its model is forgotten then."""
-        dropped = outcome.trial not in self._of_model
+        dropped = outcome.model not in self._of_model
         if dropped and outcome.checkpoint is not None:
             self._models.discard(outcome.checkpoint)
         return dropped
@@ -227,7 +245,7 @@ class Ledger:
 
     def sent(self, assignment: Assignment) -> None:
         """A step was submitted."""
-        for number in assignment.trials:
+        for number in assignment.models:
             model = self._of_model[number][1]
             model.under_way = True
             model.run_end = assignment.run_end
@@ -235,17 +253,17 @@ class Ledger:
     def advanced(self, outcome: Outcome, worker: str) -> ModelState:
         """A model came back from a step on `worker`; return how far it has come."""
         checkpoint = outcome.checkpoint
-        if outcome.model is not None:
-            checkpoint = self._models.write(outcome.trial, outcome.calls, outcome.model)
+        if outcome.pickled is not None:
+            checkpoint = self._models.write(outcome.model, outcome.calls, outcome.pickled)
         kept = outcome.calls
         if outcome.error is not None or outcome.lost:  # it has not been stored since
             checkpoint = None if outcome.lost else checkpoint
             kept = 0 if checkpoint is None else checkpoint.calls
-        state = ModelState(outcome.trial, kept, checkpoint, outcome.fit_seconds, outcome.score_seconds)
-        _, model = self._of_model[outcome.trial]
+        state = ModelState(outcome.model, kept, checkpoint, outcome.fit_seconds, outcome.score_seconds)
+        _, model = self._of_model[outcome.model]
         scored = outcome.score is not None
         calls = max(outcome.calls - model.calls, 0)
-        self.costs.measured(outcome.trial, calls, outcome.fit_seconds, scored, outcome.score_seconds, worker)
+        self.costs.measured(outcome.model, calls, outcome.fit_seconds, scored, outcome.score_seconds, worker)
         self.advance(state)
         model.came_back(worker, outcome.calls, scored)
         model.writes = outcome.writes
@@ -270,20 +288,20 @@ class Ledger:
 
     def progress(self, outcome: Outcome) -> tuple[int, int]:
         """The trial of an outcome, and the calls that all its models have seen; not those ahead of its last report."""
-        active, _ = self._of_model[outcome.trial]
+        active, _ = self._of_model[outcome.model]
         calls = min(model.calls for model in active.models)
         return active.trial.number, calls if active.wanted or active.last is None else active.last.resource
 
     def settled(self, outcome: Outcome) -> None:
         """Report the trial of a model that has come back, once each of its models was scored or failed."""
-        active, model = self._of_model[outcome.trial]
+        active, model = self._of_model[outcome.model]
         if outcome.error is not None:
             self._score(active, model, {}, outcome.error)
         elif outcome.score is not None:
             # What is not finite is a failure, ranked last.
             score = outcome.score if math.isfinite(outcome.score) else math.nan
-            found = {self._job.metrics.deciding: score, **outcome.others}
-            self._score(active, model, {name: found[name] for name in self._job.metrics.scoring}, None)
+            found = {self._metrics.deciding: score, **outcome.others}
+            self._score(active, model, {name: found[name] for name in self._metrics.scoring}, None)
         elif not active.scored and model.calls == active.target:
             self._score(active, model, {}, None)
 
@@ -311,7 +329,7 @@ class Ledger:
 
     def _end(self, assignment: Assignment) -> list[tuple[TrialProgress, ModelProgress]]:
         """The models of a step that is over, but those whose trials were dropped meanwhile."""
-        found = [self._of_model[number] for number in assignment.trials if number in self._of_model]
+        found = [self._of_model[number] for number in assignment.models if number in self._of_model]
         for _, model in found:
             model.under_way = False
         return found
@@ -353,7 +371,7 @@ class Ledger:
     def _report(self, active: TrialProgress) -> None:
         splits = tuple(model.scores for model in active.models if model.scores is not None)
         error = next((split.error for split in splits if split.error is not None), None)
-        deciding = [split.test.get(self._job.metrics.deciding, math.nan) for split in splits]
+        deciding = [split.test.get(self._metrics.deciding, math.nan) for split in splits]
         report = Report(
             active.trial.number,
             min(model.calls for model in active.models),
@@ -373,5 +391,5 @@ class Ledger:
             model.scores, model.fit_seconds, model.score_seconds = None, 0.0, 0.0
         if not self._folds.n_folds:  # else the best is trained anew, on all rows
             self._models.reported(report)
-        self._job.sampler.tell(report)
-        self._job.schedule.tell(report)
+        self._sampler.tell(report)
+        self._schedule.tell(report)

@@ -25,11 +25,12 @@ _LONGEST_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A trial that waits for a thread.
+    """A model that waits for a thread.
 
     Parameters
     ----------
-    trial : int
+    model : int
+        Its number, see `dhpo.driver.folds`.
     calls : int
         `partial_fit` calls that its model has seen.
     target : int
@@ -50,7 +51,7 @@ class Ready:
         The lowest goes first; see `dhpo.driver.promise`.
     """
 
-    trial: int
+    model: int
     calls: int
     target: int
     rung: int = 0
@@ -69,7 +70,7 @@ class Assignment:
     Parameters
     ----------
     worker : str
-    trials : tuple of int
+    models : tuple of int
     until : int
         No trial is trained beyond this many calls in this step.
     rung : int
@@ -81,7 +82,7 @@ class Assignment:
     """
 
     worker: str
-    trials: tuple[int, ...]
+    models: tuple[int, ...]
     until: int
     rung: int
     run_end: int
@@ -96,13 +97,13 @@ class UnderWay:
     ----------
     start : int
         Calls of the trial of it that was furthest behind.
-    n_trials : int
+    n_models : int
     run_end : int
         As that of its assignment.
     """
 
     start: int
-    n_trials: int
+    n_models: int
     run_end: int
 
 
@@ -145,7 +146,7 @@ def plan_steps(
     """
     free = sorted(free, key=costs.slowness)
     steps = [
-        Assignment(free.pop(0), (lonely.trial,), lonely.target, lonely.rung, lonely.target, lonely.quarantined)
+        Assignment(free.pop(0), (lonely.model,), lonely.target, lonely.rung, lonely.target, lonely.quarantined)
         for lonely in [r for r in ready if r.alone][: len(free)]
     ]
     sociable = [r for r in ready if not r.alone]
@@ -196,12 +197,12 @@ def _by_promise(
 
 
 def _by_key(ready: Ready) -> tuple[tuple[float, ...], int]:
-    return ready.promise, ready.trial
+    return ready.promise, ready.model
 
 
 def _work(trials: Sequence[Ready], costs: Costs) -> float:
     """Seconds that trials take until they are scored."""
-    return sum(costs.work(r.trial, r.target - r.calls) for r in trials)
+    return sum(costs.work(r.model, r.target - r.calls) for r in trials)
 
 
 def _next_group(
@@ -214,12 +215,12 @@ def _next_group(
     """The trials that read on together now, and the calls at which the first of them are due."""
     if not ready or not free:
         return [], 0
-    if len(ready) + sum(step.n_trials for step in under_way) < n_threads:
-        longest = min(ready, key=lambda r: (r.calls - r.target, r.calls, r.trial))
+    if len(ready) + sum(step.n_models for step in under_way) < n_threads:
+        longest = min(ready, key=lambda r: (r.calls - r.target, r.calls, r.model))
         until = longest.target
         group = [r for r in ready if r.calls == longest.calls and r.target == until]
     else:
-        behind = min(ready, key=lambda r: (r.calls, r.trial))
+        behind = min(ready, key=lambda r: (r.calls, r.model))
         until = min(r.target for r in ready)
         group = [r for r in ready if r.calls < until]
         if behind.calls < behind.run_end and behind.home in free:
@@ -231,7 +232,7 @@ def _next_group(
     speed = costs.speed(free)
     share = len(group) if not under_way else math.ceil(len(group) * speed / (speed + n_threads - len(free)))
     taken: list[Ready] = []
-    for bundle in _bundles(sorted(group, key=lambda r: (r.calls, r.trial)), n_threads):
+    for bundle in _bundles(sorted(group, key=lambda r: (r.calls, r.model)), n_threads):
         if len(taken) >= share:
             break
         taken += bundle
@@ -242,7 +243,7 @@ def _bundles(group: Sequence[Ready], n_threads: int) -> list[list[Ready]]:
     """What stays together: the folds of a candidate, if each thread still gets one; else each trial is alone."""
     bundles: dict[tuple[int, int], list[Ready]] = defaultdict(list)
     for trial in group:
-        key = (0, trial.trial) if trial.candidate is None else (1, trial.candidate)
+        key = (0, trial.model) if trial.candidate is None else (1, trial.candidate)
         bundles[key].append(trial)
     return list(bundles.values()) if len(bundles) >= n_threads else [[trial] for trial in group]
 
@@ -259,9 +260,9 @@ def _shares(
 
     def cost(bundle: list[Ready]) -> float:
         ends = [(r, r.target if until is None else until) for r in bundle]
-        return sum((costs.call(r.trial) or 1.0) * max(end - r.calls, 1) for r, end in ends)
+        return sum((costs.call(r.model) or 1.0) * max(end - r.calls, 1) for r, end in ends)
 
-    for bundle in sorted(bundles, key=lambda b: (-cost(b), b[0].trial)):
+    for bundle in sorted(bundles, key=lambda b: (-cost(b), b[0].model)):
         calls = cost(bundle)
         done = [load + slowness * calls for load, slowness in zip(loads, slow, strict=True)]
         first = min(done)
@@ -270,7 +271,7 @@ def _shares(
         slot = next((i for i in slots if free[i] == bundle[0].home), done.index(first))
         loads[slot] = done[slot]
         shares[slot] += bundle
-    return [(free[slot], sorted(share, key=lambda r: (r.calls, r.trial))) for slot, share in sorted(shares.items())]
+    return [(free[slot], sorted(share, key=lambda r: (r.calls, r.model))) for slot, share in sorted(shares.items())]
 
 
 def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, seconds: float) -> Assignment:
@@ -278,7 +279,7 @@ def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, secon
     calls, run_end = share[0].calls, until
     if until > calls:
         slow = costs.slowness(worker)
-        known = [slow * cost for cost in (costs.call(r.trial) for r in share) if cost is not None]
+        known = [slow * cost for cost in (costs.call(r.model) for r in share) if cost is not None]
         if known:
             fitting = sum(total <= seconds for total in accumulate(known))
             share = share[: _whole_candidates(share, max(fitting, 1))]
@@ -287,7 +288,7 @@ def _assignment(worker: str, share: list[Ready], until: int, costs: Costs, secon
         share = [r for r in share if r.calls < until]  # others are further along than this step comes
     elif costs.score:
         share = share[: _whole_candidates(share, max(1, int(min(seconds / costs.score, len(share)))))]
-    return Assignment(worker, tuple(r.trial for r in share), until, max(r.rung for r in share), run_end)
+    return Assignment(worker, tuple(r.model for r in share), until, max(r.rung for r in share), run_end)
 
 
 def _assignment_by_promise(worker: str, share: list[Ready], costs: Costs, seconds: float) -> Assignment:
@@ -303,7 +304,7 @@ def _assignment_by_promise(worker: str, share: list[Ready], costs: Costs, second
     if alike and costs.slowness(worker) * _work(fitting, costs) > seconds:
         return _assignment(worker, fitting, until, costs, seconds)
     until = min(until, start + _LONGEST_RUN_OF_BLOCKS)
-    return Assignment(worker, tuple(r.trial for r in fitting), until, max(r.rung for r in fitting), until)
+    return Assignment(worker, tuple(r.model for r in fitting), until, max(r.rung for r in fitting), until)
 
 
 def _whole_candidates(share: list[Ready], fitting: int) -> int:

@@ -166,11 +166,12 @@ class StepStats:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where the model of a trial lies, as it was after `calls` calls.
+    """Where a model lies, as it was after `calls` calls.
 
     Parameters
     ----------
-    trial, calls : int
+    model, calls : int
+        Its number, that of its trial where there are no folds; and the calls.
     file : str
         Name of the file in the store.
     offset, length : int
@@ -179,7 +180,7 @@ class Checkpoint:
         Hash of these bytes.
     """
 
-    trial: int
+    model: int
     calls: int
     file: str
     offset: int

@@ -33,34 +33,34 @@ class KeptModels:
         self._unused: list[str] = []
         self._best_ended: Report | None = None
 
-    def latest(self, trial: int) -> Checkpoint | None:
-        """Where the latest model of a trial lies; None for one that was never trained."""
-        return self._latest.get(trial)
+    def latest(self, number: int) -> Checkpoint | None:
+        """Where a model lies as it was last; None for one that was never trained."""
+        return self._latest.get(number)
 
-    def scored(self, trial: int) -> Checkpoint:
-        """Where the model lies that the last score of a trial is of."""
-        return self._scored[trial]
+    def scored(self, number: int) -> Checkpoint:
+        """Where a model lies as it was when it was scored last."""
+        return self._scored[number]
 
     def read(self, checkpoint: Checkpoint) -> bytes:
         """The bytes of a model."""
         return self._store.read(checkpoint)
 
-    def write(self, trial: int, calls: int, model: bytes) -> Checkpoint:
+    def write(self, number: int, calls: int, pickled: bytes) -> Checkpoint:
         """Store a model that came with a report."""
-        return self._store.write({(trial, calls): model})[trial]
+        return self._store.write({(number, calls): pickled})[number]
 
     def trained(self, checkpoint: Checkpoint) -> None:
-        """A trial has a new latest model."""
-        self._set(self._latest, checkpoint.trial, checkpoint)
+        """A model was trained further."""
+        self._set(self._latest, checkpoint.model, checkpoint)
 
     def reported(self, report: Report) -> None:
         """The latest model of a trial was scored."""
         if not report.failed and report.trial in self._latest:
             self._set(self._scored, report.trial, self._latest[report.trial])
 
-    def forget(self, trial: int) -> None:
-        """The latest model of a trial is not needed any more, or is lost."""
-        self._set(self._latest, trial, None)
+    def forget(self, number: int) -> None:
+        """What a model was last is not needed any more, or is lost."""
+        self._set(self._latest, number, None)
 
     def discard(self, checkpoint: Checkpoint) -> None:
         """A model that was just written is not needed."""
@@ -98,10 +98,10 @@ class KeptModels:
         self._unused = [file for file in self._store.files() if file not in self._references]
         self.tidy()
 
-    def _set(self, table: dict[int, Checkpoint], trial: int, checkpoint: Checkpoint | None) -> None:
-        old = table.pop(trial, None)
+    def _set(self, table: dict[int, Checkpoint], number: int, checkpoint: Checkpoint | None) -> None:
+        old = table.pop(number, None)
         if checkpoint is not None:
-            table[trial] = checkpoint
+            table[number] = checkpoint
             self._references[checkpoint.file] += 1
         if old is not None:
             self._references[old.file] -= 1

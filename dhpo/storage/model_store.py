@@ -1,4 +1,4 @@
-"""Models by trial and calls: one atomic file for each step, on a folder or any fsspec URL.
+"""Models by number and calls: one atomic file for each step, on a folder or any fsspec URL.
 
 The models of a search do not live in Dask (a chain of futures is run again from its start when a worker dies). Each
 step reads its models here and writes them back; the store is the checkpoint.
@@ -69,21 +69,21 @@ class ModelStore:
 
         Parameters
         ----------
-        models : mapping of (trial, calls) to bytes
+        models : mapping of (number, calls) to bytes
 
         Returns
         -------
-        dict of trial to Checkpoint
+        dict of number to Checkpoint
         """
         # A step that Dask runs twice writes two files: its second run may have come less far than the first.
         name = f"{uuid.uuid4().hex}.models"
-        sizes = [[trial, calls, len(data)] for (trial, calls), data in models.items()]
+        sizes = [[number, calls, len(data)] for (number, calls), data in models.items()]
         index = json.dumps(sizes).encode()
         offset = len(_MAGIC) + 8 + len(index)
         content = [_MAGIC, len(index).to_bytes(8, "little"), index, *models.values()]
         checkpoints = {}
-        for trial, calls, length in sizes:
-            checkpoints[trial] = Checkpoint(trial, calls, name, offset, length, _digest(models[trial, calls]))
+        for number, calls, length in sizes:
+            checkpoints[number] = Checkpoint(number, calls, name, offset, length, _digest(models[number, calls]))
             offset += length
         with says_where(self._root if self.is_local else self.url, JOURNAL if self._durable else TEMPORARY):
             self._write_file(name, content)

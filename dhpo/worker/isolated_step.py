@@ -72,7 +72,7 @@ def run_quarantined(
         f"WorkerKilled: workers died in {doing} of this trial; a process of its own, which it then had, {ending} there"
     )
     return StepResult(
-        [Outcome(w.trial, w.start, error=error, checkpoint=w.checkpoint) for w in step.works], StepStats()
+        [Outcome(w.model, w.start, error=error, checkpoint=w.checkpoint) for w in step.works], StepStats()
     )
 
 

@@ -61,12 +61,12 @@ class Growth:
         self._began = gate.resident()
         self._given = 0
 
-    def started(self, candidates: Iterable[ModelInStep]) -> None:
+    def started(self, models: Iterable[ModelInStep]) -> None:
         """Note what the process holds before the first rows, and how large models are that were trained before."""
         self._began = self._gate.resident()
-        for work in (candidate.work for candidate in candidates):
+        for work in (model.work for model in models):
             if work.start and work.checkpoint is not None:
-                self._known[work.trial] = (work.start, work.checkpoint.length)
+                self._known[work.model] = (work.start, work.checkpoint.length)
 
     def rows_are_here(self) -> None:
         """Note what the process holds with the first rows of the step at hand."""
@@ -94,14 +94,14 @@ class Growth:
             return False
         return self._gate.resident() - self._began > _GROWN_BYTES
 
-    def blame(self, candidate: ModelInStep, block_nbytes: int) -> None:
+    def blame(self, model: ModelInStep, block_nbytes: int) -> None:
         """Have a trial fail whose model has grown by a block with each call since it was looked at last."""
-        outcome = candidate.outcome
-        if not candidate.alive or not block_nbytes:
+        outcome = model.outcome
+        if not model.alive or not block_nbytes:
             return
-        calls, size = outcome.calls, model_nbytes(candidate.model)
-        before, size_before = self._known.get(outcome.trial, (calls, size))
-        self._known[outcome.trial] = (calls, size)
+        calls, size = outcome.calls, model_nbytes(model.estimator)
+        before, size_before = self._known.get(outcome.model, (calls, size))
+        self._known[outcome.model] = (calls, size)
         grown = size - size_before
         if calls > before and grown >= _SHARE_OF_BLOCK * block_nbytes * (calls - before):
             outcome.error = (
@@ -110,20 +110,20 @@ class Growth:
                 f"the worker, which may hold {self._gate.memory_limit / 1e6:,.0f} MB, has no more room. An estimator "
                 "must not keep the rows that partial_fit is given."
             )
-            candidate.model = None
+            model.estimator = None
 
-    def refuse_to_pickle(self, candidate: ModelInStep) -> None:
+    def refuse_to_pickle(self, model: ModelInStep) -> None:
         """Have a trial fail whose model cannot be pickled within the memory of the worker."""
         if self._gate.fits(0, _PICKLED_SHARE / 2):
             return
-        size = model_nbytes(candidate.model)
+        size = model_nbytes(model.estimator)
         if size <= _GROWN_BYTES:
             return
         if not self._gate.fits(size, _PICKLED_SHARE) and not self._gate.relieve(size):
             held = self._gate.resident()
             if held + size > _PICKLED_SHARE * self._gate.memory_limit:
-                candidate.outcome.error = (
+                model.outcome.error = (
                     f"MemoryError: the model takes {size / 1e6:,.0f} MB, which cannot be pickled beside the "
                     f"{held / 1e6:,.0f} MB that the worker holds: it may hold {self._gate.memory_limit / 1e6:,.0f} MB."
                 )
-                candidate.model = None
+                model.estimator = None

@@ -68,8 +68,8 @@ class Work:
 
     Parameters
     ----------
-    trial : int
-        Number of the model: of its trial, or of its trial and fold, see `dhpo.driver.folds`.
+    model : int
+        Its number: that of its trial, or of its trial and fold, see `dhpo.driver.folds`.
     params : dict
         Parameters of the trial.
     start : int
@@ -78,10 +78,10 @@ class Work:
         Calls at which it is scored; `target == start` only scores.
     checkpoint : Checkpoint or None
         Where its model lies; None for a new one.
-    model : bytes or None
+    pickled : bytes or None
         The model itself, where there is no shared store.
-    seed : int or None
-        Number of the trial, which its seed comes from; None for that of the model.
+    trial : int or None
+        Number of its trial, which its seed comes from; None for that of the model.
     fold : int or None
         The fold that is left out of training, and scored on. None: train on what is not held out.
     scored : bool
@@ -92,13 +92,13 @@ class Work:
         Whether it is known to write into the rows that it is given, so that it gets its own copies of them.
     """
 
-    trial: int
+    model: int
     params: dict[str, Any]
     start: int
     target: int
     checkpoint: Checkpoint | None = None
-    model: bytes | None = None
-    seed: int | None = None
+    pickled: bytes | None = None
+    trial: int | None = None
     fold: int | None = None
     scored: bool = True
     spent: float = 0.0
@@ -138,20 +138,20 @@ class Step:
 
 @dataclass
 class Outcome:
-    """How far a trial has come in a step.
+    """How far a model has come in a step.
 
     Parameters
     ----------
-    trial, calls : int
+    model, calls : int
     fit_seconds, score_seconds : float
     score : float or None
-        By the metric that decides; None where the trial was not scored.
+        By the metric that decides; None where the model was not scored.
     others : dict of str to float
         By the other metrics.
     error : str or None
         The traceback, if it failed.
     checkpoint : Checkpoint or None
-    model : bytes or None
+    pickled : bytes or None
         The pickled model, where there is no shared store.
     lost : bool
         Whether its model could not be read from the store, so that it has to begin anew.
@@ -159,7 +159,7 @@ class Outcome:
         Whether it writes into the rows that it is given.
     """
 
-    trial: int
+    model: int
     calls: int
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
@@ -167,7 +167,7 @@ class Outcome:
     others: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     checkpoint: Checkpoint | None = None
-    model: bytes | None = None
+    pickled: bytes | None = None
     lost: bool = False
     writes: bool = False
 

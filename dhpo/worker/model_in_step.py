@@ -1,4 +1,4 @@
-"""What a step keeps of each of its trials, and of its own costs, while it runs."""
+"""What a step keeps of each of its models, and of its own costs, while it runs."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ class Meter:
 
 @dataclass
 class ModelInStep:
-    """A trial while its step runs.
+    """A model while its step runs.
 
     Parameters
     ----------
     work : Work
-    model : estimator
+    estimator : estimator or None
+        The model itself; None before it is made or read, and after it was handed on.
     outcome : Outcome
     put_off : bool
         Whether another step does for it what this one was to do: there was no room for its model, or rows that it
@@ -49,7 +50,7 @@ class ModelInStep:
     """
 
     work: Work
-    model: Any
+    estimator: Any
     outcome: Outcome
     put_off: bool = False
     scored_later: bool = False
@@ -60,12 +61,12 @@ class ModelInStep:
         return self.outcome.error is None and not self.outcome.lost and not self.put_off
 
     def rows(self, rows: Rows) -> Rows:
-        """The rows as this trial gets them."""
+        """The rows as this model gets them."""
         return copied(rows) if self.outcome.writes else lent(rows)
 
     def begin_anew(self) -> None:
-        """Take back what the step has done for this trial: another step does it again, on copies of the rows."""
-        self.model, self.put_off = None, True
+        """Take back what the step has done for this model: another step does it again, on copies of the rows."""
+        self.estimator, self.put_off = None, True
         self.outcome.calls, self.outcome.error, self.outcome.writes = self.work.start, None, True
 
     def score_later(self) -> None:
@@ -81,7 +82,7 @@ class ModelInStep:
 
 @contextmanager
 def failures_of(outcome: Outcome) -> Iterator[list[BaseException]]:
-    """A trial that raises, whatever it raises, costs that trial alone; gives a list that holds the error then."""
+    """A model that raises, whatever it raises, costs its trial alone; gives a list that holds the error then."""
     caught: list[BaseException] = []
     try:
         yield caught

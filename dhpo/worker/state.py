@@ -75,25 +75,25 @@ class WorkerState:
         with self._lock:
             self._in_use.setdefault(threading.get_ident(), {})[key] = next_use
 
-    def take_model(self, trial: int, calls: int) -> Any | None:
+    def take_model(self, number: int, calls: int) -> Any | None:
         """The live model, if it is here just as it was after `calls` calls. It is the caller's alone from then on."""
         with self._lock:
-            held, model, size = self._models.get(trial, (-1, None, 0))
+            held, model, size = self._models.get(number, (-1, None, 0))
             if held != calls:
                 return None
-            del self._models[trial]
+            del self._models[number]
             self._models_held -= size
             return model
 
-    def keep_model(self, trial: int, calls: int, model: Any, size: int) -> None:
+    def keep_model(self, number: int, calls: int, model: Any, size: int) -> None:
         """Keep a live model for the next step, in place of the oldest where a tenth of the worker's memory is full."""
         with self._lock:
-            self._models_held -= self._models.pop(trial, (0, None, 0))[2]
+            self._models_held -= self._models.pop(number, (0, None, 0))[2]
             if size > self._models_allowed:
                 return
             while self._models_held + size > self._models_allowed:
                 self._models_held -= self._models.pop(next(iter(self._models)))[2]
-            self._models[trial] = (calls, model, size)
+            self._models[number] = (calls, model, size)
             self._models_held += size
 
     def give_back(self) -> None:

@@ -121,12 +121,12 @@ class _StepRun:
         self._supplied = supplied
         self._meter = Meter()
         self._began = time.perf_counter()
-        self._candidates: list[ModelInStep] = []
+        self._models: list[ModelInStep] = []
         self._growth = Growth(state.cache.gate)
 
     def result(self) -> StepResult:
         for work in self._step.works:
-            self._candidates.append(self._candidate(work) if self._has_room(work) else self._left_for_later(work))
+            self._models.append(self._taken_up(work) if self._has_room(work) else self._left_for_later(work))
         try:
             self._train()
             self._score()
@@ -135,17 +135,17 @@ class _StepRun:
         self._write()
         meter = self._meter
         stats = StepStats(**vars(meter), seconds=self._elapsed())
-        return StepResult([candidate.outcome for candidate in self._candidates], stats)
+        return StepResult([model.outcome for model in self._models], stats)
 
     def _has_room(self, work: Work) -> bool:
         """Whether a model can be held beside those that were taken up; one always can."""
         nbytes = _size(work)
-        if nbytes < _SMALL_BYTES or not any(candidate.model is not None for candidate in self._candidates):
+        if nbytes < _SMALL_BYTES or not any(model.estimator is not None for model in self._models):
             return True
         return self._state.cache.gate.relieve(2 * nbytes)  # as bytes and as a model
 
     def _left_for_later(self, work: Work) -> ModelInStep:
-        outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint, writes=work.writes)
+        outcome = Outcome(work.model, work.start, checkpoint=work.checkpoint, writes=work.writes)
         return ModelInStep(work, None, outcome, put_off=True)
 
     def _elapsed(self) -> float:
@@ -158,48 +158,48 @@ class _StepRun:
         # Without the time that blocks take to load: the next step would have to load them again.
         return self._state.over or self._elapsed() - self._meter.load_seconds > 2 * self._step.seconds
 
-    def _candidate(self, work: Work) -> ModelInStep:
-        outcome = Outcome(work.trial, work.start, checkpoint=work.checkpoint, writes=work.writes)
-        candidate = ModelInStep(work, None, outcome)
+    def _taken_up(self, work: Work) -> ModelInStep:
+        outcome = Outcome(work.model, work.start, checkpoint=work.checkpoint, writes=work.writes)
+        model = ModelInStep(work, None, outcome)
         if work.start == 0:
-            self._make_model(candidate)
-            return candidate
-        candidate.model = self._state.take_model(work.trial, work.start)
-        if candidate.model is None:
-            data = work.model
+            self._make_model(model)
+            return model
+        model.estimator = self._state.take_model(work.model, work.start)
+        if model.estimator is None:
+            data = work.pickled
             if data is None:
                 if self._context.store is None or work.checkpoint is None:
-                    raise ValueError(f"trial {work.trial} came without its model")
+                    raise ValueError(f"model {work.model} came without its bytes")
                 try:
                     data = self._context.store.read(work.checkpoint)
                 except ModelLost:
                     outcome.calls, outcome.checkpoint, outcome.lost = 0, None, True
-                    return candidate
-            with self._noted(candidate, Deed.UNPICKLING):
-                candidate.model = loads_model(data)
-        return candidate
+                    return model
+            with self._noted(model, Deed.UNPICKLING):
+                model.estimator = loads_model(data)
+        return model
 
     @contextmanager
-    def _noted(self, candidate: ModelInStep, deed: Deed) -> Iterator[list[BaseException]]:
+    def _noted(self, model: ModelInStep, deed: Deed) -> Iterator[list[BaseException]]:
         """Do something with a model that can raise anything, and can end the process: see `failures_of`."""
-        self._trail.note(candidate.work.trial, candidate.outcome.calls, deed)
-        with failures_of(candidate.outcome) as caught:
+        self._trail.note(model.work.model, model.outcome.calls, deed)
+        with failures_of(model.outcome) as caught:
             yield caught
         self._trail.nobody()
 
-    def _make_model(self, candidate: ModelInStep) -> None:
-        work = candidate.work
-        with self._noted(candidate, Deed.MAKING):
-            seed = work.trial if work.seed is None else work.seed
-            candidate.model = new_model(self._context.estimator, work.params, self._context.entropy, seed)
+    def _make_model(self, model: ModelInStep) -> None:
+        work = model.work
+        with self._noted(model, Deed.MAKING):
+            seed = work.model if work.trial is None else work.trial
+            model.estimator = new_model(self._context.estimator, work.params, self._context.entropy, seed)
 
     def _train(self) -> None:
-        first = min((c.work.start for c in self._candidates), default=0)
+        first = min((c.work.start for c in self._models), default=0)
         ahead: int | None = None
         blocks_done, short = 0, False
-        self._growth.started(self._candidates)
+        self._growth.started(self._models)
         for call in range(first, self._step.until):
-            cohort = [c for c in self._candidates if c.alive and c.outcome.calls == call < c.work.target]
+            cohort = [c for c in self._models if c.alive and c.outcome.calls == call < c.work.target]
             if not cohort:
                 self._settle(ahead)  # those who wanted it have failed
                 ahead = None
@@ -214,12 +214,12 @@ class _StepRun:
             parts = FoldedRows(self._context.split, found.rows, block, found.seal)
             self._growth.rows_are_here()
             # Fold by fold: one part of the rows is held at a time.
-            for candidate in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
-                self._trail.note(candidate.work.trial, call)
-                self._advance(candidate, parts.without(candidate.work.fold))
+            for model in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
+                self._trail.note(model.work.model, call)
+                self._advance(model, parts.without(model.work.fold))
                 if self._far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
-                begins = call == candidate.work.start  # it may take more by itself than all rows
+                begins = call == model.work.start  # it may take more by itself than all rows
                 if (self._growth.may_matter(found.nbytes) or begins) and self._growth.is_short():
                     short = True  # what is left is for a later step, once the models of this one are stored
                     self._blame(cohort, found.nbytes)
@@ -239,13 +239,13 @@ class _StepRun:
         self._settle(ahead)
 
     def _blame(self, cohort: Iterable[ModelInStep], nbytes: int) -> None:
-        for candidate in cohort:
-            with self._noted(candidate, Deed.PICKLING):  # that tells how large it is
-                self._growth.blame(candidate, nbytes)
+        for model in cohort:
+            with self._noted(model, Deed.PICKLING):  # that tells how large it is
+                self._growth.blame(model, nbytes)
 
     def _goes_on(self, call: int, blocks_done: int) -> bool:
         """Whether this step will come to the block of `call`, as far as can be told."""
-        wanted = (c.alive and c.outcome.calls <= call < c.work.target for c in self._candidates)
+        wanted = (c.alive and c.outcome.calls <= call < c.work.target for c in self._models)
         if call >= self._step.until or not any(wanted):
             return False
         return not blocks_done or self._elapsed() * (blocks_done + 1) / blocks_done < self._step.seconds
@@ -261,12 +261,12 @@ class _StepRun:
             self._meter.blocks_read += 1
             self._meter.bytes_read += nbytes
 
-    def _advance(self, candidate: ModelInStep, rows: Rows) -> None:
+    def _advance(self, model: ModelInStep, rows: Rows) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
-        outcome = candidate.outcome
+        outcome = model.outcome
         with failures_of(outcome) as caught:
             if len(rows):
-                _partial_fit(candidate.model, candidate.rows(rows), self._fit_kwargs(candidate.model))
+                _partial_fit(model.estimator, model.rows(rows), self._fit_kwargs(model.estimator))
             outcome.calls += 1
         seconds = time.perf_counter() - started
         self._meter.useful_cpu += time.thread_time() - cpu
@@ -274,19 +274,19 @@ class _StepRun:
         self._meter.fit_seconds += seconds
         outcome.fit_seconds += seconds
         if not outcome.writes and any(map(is_refused_write, caught)):
-            self._let_write(candidate, rows)
-        self._check_deadline(candidate)
+            self._let_write(model, rows)
+        self._check_deadline(model)
 
-    def _let_write(self, candidate: ModelInStep, rows: Rows) -> None:
+    def _let_write(self, model: ModelInStep, rows: Rows) -> None:
         """Train a trial, which was kept from writing into the rows that all share, on its own copies from now on."""
-        first = candidate.outcome.calls == 0
-        candidate.begin_anew()  # the failed call may have left its model half trained
+        first = model.outcome.calls == 0
+        model.begin_anew()  # the failed call may have left its model half trained
         if first:
-            candidate.put_off = False
-            self._make_model(candidate)
-            if candidate.alive:
-                self._trail.note(candidate.work.trial, 0)
-                self._advance(candidate, rows)
+            model.put_off = False
+            self._make_model(model)
+            if model.alive:
+                self._trail.note(model.work.model, 0)
+                self._advance(model, rows)
 
     def _take_back(
         self, key: Hashable, found: Lookup, cohort: Iterable[ModelInStep], undo: Callable[[ModelInStep], None]
@@ -296,13 +296,13 @@ class _StepRun:
         Nobody can tell which of them it was; all of them get their own copies from now on.
         """
         self._state.cache.discard(key, found.rows)
-        for candidate in cohort:
-            if not candidate.work.writes:  # those had their own copies
-                undo(candidate)
+        for model in cohort:
+            if not model.work.writes:  # those had their own copies
+                undo(model)
 
-    def _check_deadline(self, candidate: ModelInStep) -> None:
-        deadline, outcome = self._context.trial_timeout, candidate.outcome
-        spent = candidate.work.spent + outcome.fit_seconds + outcome.score_seconds
+    def _check_deadline(self, model: ModelInStep) -> None:
+        deadline, outcome = self._context.trial_timeout, model.outcome
+        spent = model.work.spent + outcome.fit_seconds + outcome.score_seconds
         if deadline is not None and spent > deadline and outcome.error is None:
             outcome.error = timeout_error(deadline, f"it had taken {spent:.3g} s after call {outcome.calls}")
 
@@ -322,8 +322,8 @@ class _StepRun:
             self._meter.blocks_cached += 1
         return found
 
-    def _fit_kwargs(self, model: Any) -> dict[str, Any]:
-        once = self._context.classes_once and hasattr(model, "classes_")
+    def _fit_kwargs(self, estimator: Any) -> dict[str, Any]:
+        once = self._context.classes_once and hasattr(estimator, "classes_")
         kwargs = self._context.fit_kwargs
         return {name: lent_value(v) for name, v in kwargs.items() if not (once and name == "classes")}
 
@@ -337,7 +337,7 @@ class _StepRun:
         return rows
 
     def _score(self) -> None:
-        due = [c for c in self._candidates if c.due]
+        due = [c for c in self._models if c.due]
         size = len(due)
         while due:
             if self._time_is_over() and (self._meter.calls or len(due) < size):
@@ -353,41 +353,41 @@ class _StepRun:
         started = time.perf_counter()
         context = self._context
         by_fold: dict[int | None, list[tuple[ModelInStep, SeveralTallies]]] = {}
-        for candidate in cohort:
-            with self._noted(candidate, Deed.SCORING):
-                tally = SeveralTallies(candidate.model, context.scorer, context.other_scorers)
-                by_fold.setdefault(candidate.work.fold, []).append((candidate, tally))
+        for model in cohort:
+            with self._noted(model, Deed.SCORING):
+                tally = SeveralTallies(model.estimator, context.scorer, context.other_scorers)
+                by_fold.setdefault(model.work.fold, []).append((model, tally))
         for number, group in enumerate(self._step.validation):
             for fold, tallies in by_fold.items():
                 key, found = self._validation_rows(number, group, fold)
                 if not len(found.rows):
                     continue
-                for candidate, tally in tallies:
-                    if candidate.due:
-                        with self._scoring(candidate):
-                            tally.add(candidate.rows(found.rows))
+                for model, tally in tallies:
+                    if model.due:
+                        with self._scoring(model):
+                            tally.add(model.rows(found.rows))
                 if sample(found.rows) != found.seal:
-                    self._take_back(key, found, (candidate for candidate, _ in tallies), ModelInStep.score_later)
+                    self._take_back(key, found, (model for model, _ in tallies), ModelInStep.score_later)
                 del found  # before the next group is loaded
-        for candidate, tally in (pair for tallies in by_fold.values() for pair in tallies):
-            if candidate.due:
-                with self._scoring(candidate):
+        for model, tally in (pair for tallies in by_fold.values() for pair in tallies):
+            if model.due:
+                with self._scoring(model):
                     if not tally.n_rows:
-                        raise ValueError(f"there are no rows to score on in fold {candidate.work.fold}: use fewer.")
-                    candidate.outcome.score = tally.score()
-                    candidate.outcome.others = tally.others()
+                        raise ValueError(f"there are no rows to score on in fold {model.work.fold}: use fewer.")
+                    model.outcome.score = tally.score()
+                    model.outcome.others = tally.others()
         self._meter.score_seconds += time.perf_counter() - started
 
     @contextmanager
-    def _scoring(self, candidate: ModelInStep) -> Iterator[None]:
+    def _scoring(self, model: ModelInStep) -> Iterator[None]:
         started, cpu = time.perf_counter(), time.thread_time()
-        with self._noted(candidate, Deed.SCORING) as caught:
+        with self._noted(model, Deed.SCORING) as caught:
             yield
-        if not candidate.outcome.writes and any(map(is_refused_write, caught)):
-            candidate.score_later()
-        candidate.outcome.score_seconds += time.perf_counter() - started
+        if not model.outcome.writes and any(map(is_refused_write, caught)):
+            model.score_later()
+        model.outcome.score_seconds += time.perf_counter() - started
         self._meter.useful_cpu += time.thread_time() - cpu
-        self._check_deadline(candidate)
+        self._check_deadline(model)
 
     def _validation_rows(self, number: int, group: Sequence[BlockSpec], fold: int | None) -> tuple[Hashable, Lookup]:
         split = self._context.split
@@ -408,45 +408,45 @@ class _StepRun:
     def _write(self) -> None:
         started = time.perf_counter()
         pickled: dict[int, bytes] = {}
-        for candidate in self._candidates:
-            if candidate.alive and candidate.outcome.calls > candidate.work.start:
-                with self._noted(candidate, Deed.PICKLING):
-                    self._growth.refuse_to_pickle(candidate)
-                    if candidate.alive:
-                        pickled[candidate.outcome.trial] = dumps_model(candidate.model)
+        for model in self._models:
+            if model.alive and model.outcome.calls > model.work.start:
+                with self._noted(model, Deed.PICKLING):
+                    self._growth.refuse_to_pickle(model)
+                    if model.alive:
+                        pickled[model.outcome.model] = dumps_model(model.estimator)
                 if sum(map(len, pickled.values())) > _WRITTEN_TOGETHER_BYTES:
                     self._store(pickled)  # so that the bytes of one large model are there at a time
                     pickled = {}
         self._store(pickled)
-        for candidate in self._candidates:
-            outcome = candidate.outcome
-            if candidate.alive and outcome.calls == candidate.work.start > 0:
-                self._state.keep_model(outcome.trial, outcome.calls, candidate.model, _size(candidate.work))
+        for model in self._models:
+            outcome = model.outcome
+            if model.alive and outcome.calls == model.work.start > 0:
+                self._state.keep_model(outcome.model, outcome.calls, model.estimator, _size(model.work))
         self._meter.store_seconds += time.perf_counter() - started
 
     def _store(self, pickled: Mapping[int, bytes]) -> None:
         """Write some models, and keep them for the next step as far as there is room."""
-        moved = {c.outcome.trial: c for c in self._candidates if c.outcome.trial in pickled and c.alive}
+        moved = {c.outcome.model: c for c in self._models if c.outcome.model in pickled and c.alive}
         if self._context.store is None:
-            for trial, candidate in moved.items():
-                candidate.outcome.model = pickled[trial]
+            for number, model in moved.items():
+                model.outcome.pickled = pickled[number]
         elif moved:
-            written = self._context.store.write({(t, c.outcome.calls): pickled[t] for t, c in moved.items()})
-            for trial, candidate in moved.items():
-                candidate.outcome.checkpoint = written[trial]
-        for trial, candidate in moved.items():
-            self._state.keep_model(trial, candidate.outcome.calls, candidate.model, len(pickled[trial]))
-            candidate.model = None
+            written = self._context.store.write({(n, c.outcome.calls): pickled[n] for n, c in moved.items()})
+            for number, model in moved.items():
+                model.outcome.checkpoint = written[number]
+        for number, model in moved.items():
+            self._state.keep_model(number, model.outcome.calls, model.estimator, len(pickled[number]))
+            model.estimator = None
 
 
-def _partial_fit(model: Any, rows: Rows, fit_kwargs: Mapping[str, Any]) -> None:
+def _partial_fit(estimator: Any, rows: Rows, fit_kwargs: Mapping[str, Any]) -> None:
     kwargs = dict(fit_kwargs)
     if rows.sample_weight is not None:
         kwargs["sample_weight"] = rows.sample_weight
     if rows.y is None:
-        model.partial_fit(rows.X, **kwargs)
+        estimator.partial_fit(rows.X, **kwargs)
     else:
-        model.partial_fit(rows.X, rows.y, **kwargs)
+        estimator.partial_fit(rows.X, rows.y, **kwargs)
 
 
 def _together(parts: Sequence[Rows]) -> Rows:
@@ -458,4 +458,4 @@ def _together(parts: Sequence[Rows]) -> Rows:
 def _size(work: Work) -> int:
     if work.checkpoint is not None:
         return work.checkpoint.length
-    return len(work.model or b"")
+    return len(work.pickled or b"")

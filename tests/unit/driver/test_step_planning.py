@@ -103,16 +103,16 @@ class Simulation:
                 for n, a in active.items()
                 if a.progress.wanted and not a.busy
             ]
-            running = [UnderWay(step[2], len(step[3].trials), step[3].run_end) for step in under_way]
+            running = [UnderWay(step[2], len(step[3].models), step[3].run_end) for step in under_way]
             given = plan(ready, free, self.n_threads, running, costs, self.seconds, self.gather, self.together)
             check_assignments(given, ready, free, self.gather)
             for assignment in given:
                 free.remove(assignment.worker)
-                for n in assignment.trials:
+                for n in assignment.models:
                     active[n].busy, active[n].run_end = True, assignment.run_end
                 slowness = self.slowness_of(assignment.worker)
-                end = self.now + self.step(assignment, active, {n: slowness * cost[n] for n in assignment.trials})
-                start = min(active[n].calls for n in assignment.trials)
+                end = self.now + self.step(assignment, active, {n: slowness * cost[n] for n in assignment.models})
+                start = min(active[n].calls for n in assignment.models)
                 heapq.heappush(under_way, (end, self.steps, start, assignment, self.outcome))
                 self.steps += 1
             assert under_way, "nothing is under way and nothing was submitted: a deadlock"
@@ -139,7 +139,7 @@ class Simulation:
 
     def step(self, assignment, active, cost):
         """Set what came of a step, as `run_step` would; return how long it takes."""
-        calls = {n: active[n].calls for n in assignment.trials}
+        calls = {n: active[n].calls for n in assignment.models}
         elapsed, trained = 0.0, False
         for call in range(min(calls.values()), assignment.until):
             cohort = [n for n in calls if calls[n] == call < active[n].target]
@@ -164,13 +164,13 @@ class Simulation:
 
 
 def check_assignments(given, ready, free, gather):
-    by_number = {r.trial: r for r in ready}
+    by_number = {r.model: r for r in ready}
     assert not Counter(a.worker for a in given) - Counter(free), "more than one step for a free thread"
-    trials = [n for a in given for n in a.trials]
+    trials = [n for a in given for n in a.models]
     assert len(trials) == len(set(trials)) <= len(ready), "a trial is in two steps"
     assert set(trials) <= by_number.keys()
     for a in given:
-        works = [by_number[n] for n in a.trials]
+        works = [by_number[n] for n in a.models]
         assert works
         assert len(works) == 1 or not any(w.alone for w in works)
         training = [w for w in works if w.calls < w.target]
@@ -288,7 +288,7 @@ def test_trials_are_split_evenly_over_all_threads(gather):
     costs = measured(t0=0.01)
     steps = plan(together(20), ["a", "b", "c", "d"], costs=costs, gather=gather)
     assert sorted(a.worker for a in steps) == ["a", "b", "c", "d"]
-    assert [len(a.trials) for a in steps] == [5, 5, 5, 5]
+    assert [len(a.models) for a in steps] == [5, 5, 5, 5]
     assert {(a.until, a.run_end) for a in steps} == {(9, 9)}
 
 
@@ -297,8 +297,8 @@ def test_trials_are_split_evenly_over_all_threads(gather):
 def test_loads_differ_by_less_than_the_dearest_trial(call_seconds, n_threads):
     costs = measured(**{f"t{i}": seconds for i, seconds in enumerate(call_seconds)})
     steps = plan(together(len(call_seconds)), [f"w{i}" for i in range(n_threads)], costs=costs, seconds=1e6)
-    assert sorted(n for a in steps for n in a.trials) == list(range(len(call_seconds)))
-    loads = [sum(call_seconds[n] for n in a.trials) for a in steps]
+    assert sorted(n for a in steps for n in a.models) == list(range(len(call_seconds)))
+    loads = [sum(call_seconds[n] for n in a.models) for a in steps]
     assert len(loads) == n_threads
     assert max(loads) - min(loads) <= 1.1 * max(call_seconds) + 1e-9
 
@@ -313,32 +313,32 @@ def folds(n_candidates, n_folds, calls=0):
 @pytest.mark.parametrize("unscored", [False, True])
 def test_the_folds_of_a_candidate_are_in_one_cohort(n_threads, n_busy, seconds, unscored):
     ready = folds(12, 3, calls=9 if unscored else 0)
-    costs = measured(**{f"t{r.trial}": 0.01 * (1 + r.trial % 5) / 3 for r in ready})
+    costs = measured(**{f"t{r.model}": 0.01 * (1 + r.model % 5) / 3 for r in ready})
     costs.measured(99, 0, 0.0, True, 0.01)
     free = [f"worker-{i}" for i in range(n_threads)]
     steps = plan(ready, free, under_way=[UnderWay(0, 9, 9)] * n_busy, costs=costs, seconds=seconds)
     assert steps
     for step in steps:
-        candidates = Counter(trial // 3 for trial in step.trials)
+        candidates = Counter(trial // 3 for trial in step.models)
         assert set(candidates.values()) == {3}
 
 
 def test_the_folds_of_few_candidates_are_spread_so_that_no_thread_is_idle():
     costs = measured(t0=0.01)
-    assert sorted(len(step.trials) for step in plan(folds(1, 4), ["a", "b"], costs=costs)) == [2, 2]
-    assert sorted(len(step.trials) for step in plan(folds(2, 5), ["a", "b"], costs=costs)) == [5, 5]
+    assert sorted(len(step.models) for step in plan(folds(1, 4), ["a", "b"], costs=costs)) == [2, 2]
+    assert sorted(len(step.models) for step in plan(folds(2, 5), ["a", "b"], costs=costs)) == [5, 5]
 
 
 def test_the_folds_of_a_candidate_are_parted_where_they_alone_take_longer_than_a_step():
     (step,) = plan(folds(2, 5), ["a"], costs=measured(**{f"t{i}": 1.0 for i in range(10)}))
-    assert step.trials == (0, 1)
+    assert step.models == (0, 1)
 
 
 def test_a_trial_goes_to_the_worker_that_holds_its_model():
     homes = ["b", "a", "b", "a", "a", "b", "a", "b"]
     ready = [Ready(i, 1, 9, home=home) for i, home in enumerate(homes)]
     for a in plan(ready, ["a", "b"]):
-        assert {homes[n] for n in a.trials} == {a.worker}
+        assert {homes[n] for n in a.models} == {a.worker}
 
 
 @pytest.mark.parametrize("gather", [False, True])
@@ -346,32 +346,32 @@ def test_a_thread_that_is_busy_gets_its_share_later(gather):
     steps = plan(
         together(20), ["a"], n_threads=2, under_way=[UnderWay(5, 10, 9)], costs=measured(t0=0.01), gather=gather
     )
-    assert [len(a.trials) for a in steps] == [10]
+    assert [len(a.models) for a in steps] == [10]
 
 
 def test_where_reads_are_shared_those_furthest_behind_go_first_and_catch_up():
     ready = together(8, calls=0) + [Ready(i, 4, 9) for i in range(8, 16)] + [Ready(i, 5, 5 + 4) for i in range(16, 20)]
     (step,) = plan(ready, ["a"], gather=True)
     assert step.until == 9
-    assert set(step.trials) == set(range(20))
+    assert set(step.models) == set(range(20))
 
 
 def test_trials_that_share_reads_stop_where_the_first_of_them_is_due():
     ready = [Ready(i, 1, 3) for i in range(5)] + [Ready(i, 1, 27) for i in range(5, 10)]
     (step,) = plan(ready, ["a"], gather=True)
-    assert (step.until, step.run_end, len(step.trials)) == (3, 3, 10)
+    assert (step.until, step.run_end, len(step.models)) == (3, 3, 10)
 
 
 def test_a_step_is_cut_to_its_time():
     costs = measured(**{f"t{i}": 0.1 for i in range(8)})
     (step,) = plan(together(8, target=1000), ["a"], costs=costs, seconds=2.0, gather=True)
-    assert len(step.trials) == 8
+    assert len(step.models) == 8
     assert 3 <= step.until <= 5  # a block takes 0.8 s
     assert step.run_end == 1000
     (step,) = plan(together(8, target=1000), ["a"], costs=costs, seconds=0.35, gather=True)
-    assert step.trials == (0, 1, 2)
+    assert step.models == (0, 1, 2)
     (step,) = plan(together(8, target=1000), ["a"], costs=costs, seconds=0.01, gather=True)
-    assert step.trials == (0,)  # one at least
+    assert step.models == (0,)  # one at least
     assert step.until >= 1
 
 
@@ -383,7 +383,7 @@ def test_a_step_does_not_carry_the_graphs_of_all_blocks(gather):
     assert 1 <= step.until <= 128
     apart = [Ready(0, 1000, 1001), Ready(1, 0, 1)]
     (step,) = plan(apart, ["a"], costs=measured(t0=0.001), gather=gather)
-    assert len(step.trials) == 1
+    assert len(step.models) == 1
 
 
 def test_who_is_further_along_than_the_step_comes_is_not_in_it():
@@ -391,25 +391,25 @@ def test_who_is_further_along_than_the_step_comes_is_not_in_it():
     ready = [*together(8, target=27), *(Ready(i, 20, 27) for i in range(8, 12))]
     (step,) = plan(ready, ["a"], costs=costs, seconds=20.0, gather=True)
     assert step.until <= 20
-    assert set(step.trials) == set(range(8))
+    assert set(step.models) == set(range(8))
 
 
 def test_those_that_only_lack_their_score_go_first_and_in_steps_of_their_own():
     ready = [*together(8), Ready(8, 9, 9, 2), Ready(9, 9, 9, 1)]
     (step,) = plan(ready, ["a"])
-    assert (step.trials, step.rung) == ((8, 9), 2)
+    assert (step.models, step.rung) == ((8, 9), 2)
     costs = Costs()
     costs.measured(8, 0, 0.0, True, 1.5)
     (step,) = plan(ready, ["a"], costs=costs, seconds=2.0)
-    assert step.trials == (8,)  # a score takes 1.5 s
+    assert step.models == (8,)  # a score takes 1.5 s
 
 
 def test_a_trial_whose_step_failed_is_alone():
     ready = [*together(8), Ready(8, 3, 9, alone=True), Ready(9, 9, 9, alone=True)]
     first, second, third = plan(ready, ["a", "b", "c"])
-    assert [first.trials, second.trials] == [(8,), (9,)]
+    assert [first.models, second.models] == [(8,), (9,)]
     assert first.until == 9
-    assert set(third.trials) <= set(range(8))
+    assert set(third.models) <= set(range(8))
 
 
 def promised(schedule):
@@ -435,27 +435,27 @@ def test_a_promoted_trial_goes_before_new_ones():
     order, costs = [], measured(t0=0.01)
     while ready:
         (step,) = plan(ready, ["a"], costs=costs, together=0.001)
-        order += step.trials
-        ready = [r for r in ready if r.trial not in step.trials]
+        order += step.models
+        ready = [r for r in ready if r.model not in step.models]
     assert order == [3, 5, 2, 7, 8]
 
 
 def test_a_step_is_filled_with_those_that_come_next():
     ready = [*(Ready(i, 0, 1, promise=(1,)) for i in range(20)), Ready(20, 1, 3, 1, promise=(0,))]
     (step,) = plan(ready, ["a"], costs=measured(t0=0.01), together=0.05)
-    assert set(step.trials) == {20, 0, 1, 2}
+    assert set(step.models) == {20, 0, 1, 2}
     assert (step.until, step.rung) == (3, 1)
 
 
 def test_a_long_chain_is_a_step_by_itself():
     ready = [*(Ready(i, 0, 1, promise=(1,)) for i in range(20)), Ready(20, 9, 27, 3, promise=(0,))]
     (step,) = plan(ready, ["a"], costs=measured(t0=0.01), together=0.05)
-    assert (step.trials, step.until) == ((20,), 27)
+    assert (step.models, step.until) == ((20,), 27)
 
 
 def test_where_nothing_was_measured_each_thread_begins_with_one_trial():
     steps = plan(together(20), ["a", "b"], together=0.01)
-    assert [step.trials for step in steps] == [(0,), (1,)]
+    assert [step.models for step in steps] == [(0,), (1,)]
 
 
 def test_a_trial_that_was_begun_goes_on_before_its_equals():
@@ -466,7 +466,7 @@ def test_a_trial_that_was_begun_goes_on_before_its_equals():
         for i in range(9)
     ]
     (step,) = plan(ready, ["a"], costs=measured(t0=1.0))
-    assert step.trials == (4,)
+    assert step.models == (4,)
 
 
 @pytest.mark.parametrize("n_threads", [2, 8])
@@ -474,8 +474,8 @@ def test_a_chain_that_would_be_waited_for_in_the_end_goes_first(n_threads):
     costs = measured(t0=0.01)
     ready = [*(Ready(i, 0, 1, promise=(0,)) for i in range(40)), Ready(40, 0, 81, promise=(1,))]
     free = [f"w{i}" for i in range(n_threads)]
-    assert 40 in {n for a in plan(ready, free, costs=costs, together=0.02) for n in a.trials}
-    assert 40 not in {n for a in plan(ready, ["a"], costs=costs, together=0.02) for n in a.trials}
+    assert 40 in {n for a in plan(ready, free, costs=costs, together=0.02) for n in a.models}
+    assert 40 not in {n for a in plan(ready, ["a"], costs=costs, together=0.02) for n in a.models}
 
 
 def positions(reports, trials):
@@ -532,14 +532,14 @@ def test_who_would_run_ahead_waits_for_those_behind_if_the_data_is_read_again_an
     assert len(plan(ready, ["a"], 2, [UnderWay(3, 10, 9)], gather=True)) == 1  # it runs ahead itself
     assert len(plan(ready, ["a"], 2, behind, gather=False)) == 1
     assert len(plan(ready, ["a"], 2, [UnderWay(4, 10, 9)], gather=True)) == 1
-    assert sum(len(a.trials) for a in plan(ready, ["a", "b"], 2, gather=True)) == 10
+    assert sum(len(a.models) for a in plan(ready, ["a", "b"], 2, gather=True)) == 10
 
 
 def test_a_cohort_in_the_midst_of_its_run_goes_on_where_it_was():
     mine = [Ready(i, 3, 9, home="a", run_end=9) for i in range(6)]
     others = [Ready(i, 3, 9, home="b", run_end=9) for i in range(6, 12)]
     (step,) = plan(mine + others, ["a"], 2, [UnderWay(0, 6, 3)], gather=True)
-    assert set(step.trials) == set(range(6))
+    assert set(step.models) == set(range(6))
     ended = [Ready(i, 3, 9, home="a", run_end=3) for i in range(12)]
     assert plan(ended, ["a"], 2, [UnderWay(0, 6, 3)], gather=True) == []
 
@@ -565,4 +565,4 @@ def test_the_last_trial_leaves_a_slow_worker_for_a_free_one_that_is_faster():
     (step,) = plan(last, ["a"], n_threads=2, under_way=[UnderWay(0, 1, 81)], costs=costs)
     assert step.worker == "a"  # better than to wait
     share = plan(together(40), ["a"], n_threads=2, under_way=[UnderWay(0, 1, 81)], costs=costs, seconds=1e6)
-    assert len(share[0].trials) < 10
+    assert len(share[0].models) < 10

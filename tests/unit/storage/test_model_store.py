@@ -44,8 +44,8 @@ def names(store):
 def test_models_come_back_as_they_were(store):
     models = {(1, 3): b"one", (7, 3): b"", (2, 9): os.urandom(100_000), (40, 1): b"\x00dhpo-models-1\n"}
     checkpoints = store.write(models)
-    assert {(c.trial, c.calls) for c in checkpoints.values()} == set(models)
-    assert all(trial == c.trial for trial, c in checkpoints.items())
+    assert {(c.model, c.calls) for c in checkpoints.values()} == set(models)
+    assert all(trial == c.model for trial, c in checkpoints.items())
     assert {t: store.read(c) for t, c in checkpoints.items()} == {t: data for (t, _), data in models.items()}
 
 

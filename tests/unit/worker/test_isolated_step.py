@@ -78,7 +78,7 @@ def arguments(tmp_path):
 
 def test_the_result_is_that_of_a_step(arguments, tmp_path):
     inside, outside = run_quarantined(*arguments("none")), run_step(*arguments("none"))
-    assert [(o.trial, o.calls, o.score, o.error) for o in inside.outcomes] == [(0, 3, 1.0, None)]
+    assert [(o.model, o.calls, o.score, o.error) for o in inside.outcomes] == [(0, 3, 1.0, None)]
     store = ModelStore(str(tmp_path / "models"))
     models = [loads_model(store.read(result.outcomes[0].checkpoint)) for result in (inside, outside)]
     assert models[0].sum_ == models[1].sum_

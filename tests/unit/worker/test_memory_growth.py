@@ -41,14 +41,14 @@ def test_a_model_that_grows_by_a_block_at_each_call_is_blamed():
     watched.started([leaking])
     watched.blame(leaking, 10 * MB)
     assert "grows by a block at each call: by 20 MB in 2 call(s) with blocks of 10 MB" in leaking.outcome.error
-    assert leaking.model is None
+    assert leaking.estimator is None
 
 
 def test_a_new_model_is_blamed_when_it_goes_on_to_grow():
     watched, leaking = growth(), candidate(10, calls=1)
     watched.blame(leaking, 10 * MB)
     assert leaking.alive
-    leaking.model, leaking.outcome.calls = Model(20), 2
+    leaking.estimator, leaking.outcome.calls = Model(20), 2
     watched.blame(leaking, 10 * MB)
     assert not leaking.alive
 

@@ -99,10 +99,12 @@ class Search:
         return run_step(self.run, self.pickled, replace(step, **kwargs))
 
     def go_on(self, outcome, params, target):
-        return Work(outcome.trial, params, outcome.calls, target, outcome.checkpoint, outcome.model)
+        return Work(outcome.model, params, outcome.calls, target, outcome.checkpoint, outcome.pickled)
 
     def model(self, outcome):
-        return loads_model(outcome.model if outcome.model is not None else self.context.store.read(outcome.checkpoint))
+        return loads_model(
+            outcome.pickled if outcome.pickled is not None else self.context.store.read(outcome.checkpoint)
+        )
 
     def forget(self):
         """As if the worker were another one."""
@@ -173,8 +175,8 @@ def test_a_step_trains_and_scores_as_scikit_learn_does(make_search, expected):
     search = make_search(SGD, fit_kwargs=CLASSES)
     result = search.step(works(ALPHAS, 6), 6)
     assert_same_bits(search, result.outcomes, expected)
-    assert [(o.trial, o.calls) for o in result.outcomes] == [(0, 6), (1, 6), (2, 6)]
-    assert [(o.checkpoint.trial, o.checkpoint.calls) for o in result.outcomes] == [(0, 6), (1, 6), (2, 6)]
+    assert [(o.model, o.calls) for o in result.outcomes] == [(0, 6), (1, 6), (2, 6)]
+    assert [(o.checkpoint.model, o.checkpoint.calls) for o in result.outcomes] == [(0, 6), (1, 6), (2, 6)]
     assert len({o.checkpoint.file for o in result.outcomes}) == 1
 
 
@@ -201,7 +203,7 @@ def test_a_search_cut_into_steps_has_the_same_bits(make_search, expected, shared
         outcomes = search.step(todo, until).outcomes
         assert {o.calls for o in outcomes} == {until}
         assert [o.score is None for o in outcomes] == [until < 6] * 3
-        assert all((o.model is None) == shared for o in outcomes)
+        assert all((o.pickled is None) == shared for o in outcomes)
         todo = [search.go_on(o, p, 6) for o, p in zip(outcomes, ALPHAS, strict=True)]
         if not hot:
             search.forget()  # as on another worker
@@ -257,7 +259,7 @@ def test_a_step_stops_when_its_time_is_over_and_a_later_one_goes_on_with_the_sam
     while any(o.score is None for o in outcomes):
         todo = [search.go_on(o, p, 6) for o, p in zip(outcomes, ALPHAS, strict=True)]
         new = search.step([w for w, o in zip(todo, outcomes, strict=True) if o.score is None], 6, seconds).outcomes
-        outcomes = [next((n for n in new if n.trial == o.trial), o) for o in outcomes]
+        outcomes = [next((n for n in new if n.model == o.model), o) for o in outcomes]
         steps += 1
         assert steps < 50
     assert_same_bits(search, outcomes, expected)
@@ -360,9 +362,9 @@ def test_a_trial_that_writes_into_its_rows_changes_no_score_of_another_nor_its_o
     for _ in range(20):
         outcomes = search.step(todo, target).outcomes
         assert [outcome.error for outcome in outcomes] == [None] * len(outcomes)
-        scores.update((outcome.trial, outcome.score) for outcome in outcomes if outcome.score is not None)
+        scores.update((outcome.model, outcome.score) for outcome in outcomes if outcome.score is not None)
         left = [outcome for outcome in outcomes if outcome.score is None]
-        todo = [replace(search.go_on(o, params[o.trial], target), fold=fold, writes=o.writes) for o in left]
+        todo = [replace(search.go_on(o, params[o.model], target), fold=fold, writes=o.writes) for o in left]
         if not todo:
             break
     assert scores[0] == scores[1] == scores[2]
@@ -427,7 +429,7 @@ def test_a_model_that_cannot_be_pickled_costs_its_trial_alone(make_search, share
     good, bad = search.step(works([{}, {"trouble": "unpicklable", "at": 1}], 2), 2).outcomes
     assert (good.score, good.error) == (2.0, None)
     assert "pickle" in bad.error
-    assert (bad.checkpoint, bad.model) == (None, None)
+    assert (bad.checkpoint, bad.pickled) == (None, None)
     assert worker_state(search.run, 1).take_model(1, 2) is None
 
 
@@ -574,14 +576,14 @@ def test_a_live_model_spares_the_store(make_search, store):
 
 
 def test_a_trial_that_came_without_its_model_is_named(make_search):
-    with pytest.raises(ValueError, match="trial 3 came without its model"):
+    with pytest.raises(ValueError, match="model 3 came without its bytes"):
         make_search(Log(), shared=False).step([Work(3, {}, 2, 4)], 4)
 
 
 def test_a_model_that_travels_is_not_the_live_one(make_search):
     search = make_search(Log(), shared=False)
     (first,) = search.step(works([{}], 4), 2).outcomes
-    stale = Work(0, {}, 1, 4, model=dumps_model(Log().partial_fit(data()[0])))
+    stale = Work(0, {}, 1, 4, pickled=dumps_model(Log().partial_fit(data()[0])))
     (again,) = search.step([stale], 4).outcomes
     assert first.calls == 2
     assert len(search.model(again).seen_) == 4
