@@ -21,37 +21,62 @@ if TYPE_CHECKING:
         SearchFailed,
         WorkersLost,
     )
+    from dhpo.history.history import Best, History
     from dhpo.journal import StoredSearch, load
+    from dhpo.observers.base import ObservedSearch, Observer
+    from dhpo.samplers.base import Sampler
+    from dhpo.schedules.base import Schedule
+    from dhpo.schedules.plan import BracketPlan, Plan, Rung
     from dhpo.search.asha import ASHASearchCV
+    from dhpo.search.composed import SearchCV
     from dhpo.search.fixed import GridSearchCV, RandomizedSearchCV
     from dhpo.search.halving import HyperbandSearchCV, SuccessiveHalvingSearchCV
     from dhpo.search.incremental import IncrementalSearchCV, InverseDecaySearchCV
     from dhpo.search.run import Run
+    from dhpo.testing.simulator import Simulation, simulate
+    from dhpo.trial import Drop, Report, Train, Trial
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ASHASearchCV",
+    "Best",
+    "BracketPlan",
     "DhpoError",
+    "Drop",
     "ExtraNotInstalled",
     "GridSearchCV",
+    "History",
     "HyperbandSearchCV",
     "ImpreciseScoresWarning",
     "IncrementalSearchCV",
     "InverseDecaySearchCV",
     "JournalError",
+    "ObservedSearch",
+    "Observer",
     "PartialFitColumnTransformer",
     "PartialFitPipeline",
+    "Plan",
     "RandomizedSearchCV",
     "RepeatedWorkWarning",
+    "Report",
     "Run",
+    "Rung",
+    "Sampler",
+    "Schedule",
+    "SearchCV",
     "SearchFailed",
+    "Simulation",
     "StoredSearch",
     "SuccessiveHalvingSearchCV",
+    "Train",
+    "Trial",
     "WorkersLost",
+    "__version__",
     "load",
     "make_partial_fit_column_transformer",
     "make_partial_fit_pipeline",
+    "simulate",
 ]
 
 _HOMES = {
@@ -64,7 +89,13 @@ _HOMES = {
         "SearchFailed",
         "WorkersLost",
     },
+    "dhpo.history.history": {"Best", "History"},
     "dhpo.journal": {"StoredSearch", "load"},
+    "dhpo.observers.base": {"ObservedSearch", "Observer"},
+    "dhpo.samplers": {"Sampler"},
+    "dhpo.schedules": {"BracketPlan", "Plan", "Rung", "Schedule"},
+    "dhpo.testing": {"Simulation", "simulate"},
+    "dhpo.trial": {"Drop", "Report", "Train", "Trial"},
     "dhpo.compose": {
         "PartialFitColumnTransformer",
         "PartialFitPipeline",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["checked_factor", "checked_int"]
+__all__ = ["check_methods", "checked_factor", "checked_int"]
 
 _FACTOR_DENOMINATOR = 1000
 
@@ -32,3 +33,23 @@ def checked_factor(name: str, value: Any) -> int | Fraction:
         raise ValueError(f"{name}={value!r} is not allowed: give a number >= 2.")
     factor = Fraction(float(value)).limit_denominator(_FACTOR_DENOMINATOR)
     return int(factor) if factor.denominator == 1 else factor
+
+
+def check_methods(what: str, value: Any, methods: Sequence[str], contract: str) -> None:
+    """Raise TypeError if an object of the user is not of the kind that is needed.
+
+    Parameters
+    ----------
+    what : str
+        The parameter and its value, for the message.
+    value : object
+    methods : sequence of str
+        That it has to have.
+    contract : str
+        Where it is told what they do: "dhpo.Sampler", for instance.
+    """
+    missing = [name for name in methods if not callable(getattr(value, name, None))]
+    if isinstance(value, type):
+        raise TypeError(f"{what} is a class; give an object of it. See {contract}.")
+    if missing:
+        raise TypeError(f"{what} has no method {' and no '.join(missing)}. See {contract}.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["CANCEL_SECONDS", "Stopping", "cancel_all"]
+__all__ = ["CANCEL_SECONDS", "Stopping", "cancel_all", "from_any_thread"]
 
 logger = logging.getLogger(__name__)
 
@@ -97,3 +97,20 @@ async def cancel_all(client: Any, tasks: Mapping[asyncio.Task[Any], Any]) -> Non
         if task.done() and not task.cancelled():
             task.exception()  # seen, so that asyncio does not warn of it
         task.cancel()
+
+
+def from_any_thread(client: Any, stop: Callable[[bool], None]) -> Callable[..., None]:
+    """What calls a method in the thread of the client's event loop, from whatever thread.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    stop : callable
+        Of an executor.
+    """
+
+    def request(at_once: bool = False) -> None:
+        with suppress(RuntimeError):  # the event loop is gone, and the search with it
+            client.loop.asyncio_loop.call_soon_threadsafe(stop, at_once)
+
+    return request

@@ -15,7 +15,7 @@ from typing import Any
 
 from dask.typing import Key
 
-from dhpo.cluster.stopping import Stopping
+from dhpo.cluster.stopping import Stopping, from_any_thread
 from dhpo.cluster.watchdog import REFRESH_SECONDS, Watch
 from dhpo.cluster.workers import Workers
 from dhpo.driver.folds import Folds, is_refit, refit_number
@@ -33,7 +33,7 @@ from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.journal.description import check_same_data
 from dhpo.journal.recorder import Recorder
-from dhpo.observers.base import Observers
+from dhpo.observers.base import ObservedSearch, Observers
 from dhpo.storage.kept_models import KeptModels
 from dhpo.storage.model_store import ModelLost, loads_model
 from dhpo.storage.workspace import Workspace
@@ -130,7 +130,11 @@ class Executor:
         JournalError
             If the journal is of a search that would have decided something else, or on other data.
         """
-        self._observers.start(self.job.schedule.plan(), self._history, self._client.dashboard_link)
+        self._observers.start(
+            ObservedSearch(
+                self.job.schedule.plan(), self._history, self._client, from_any_thread(self._client, self.stop)
+            )
+        )
         reason = "failed"
         with self._stopping.watched(self.job.limits.time_budget) as (soon, at_once):
             try:
@@ -320,6 +324,7 @@ class Executor:
     def _submit(self, assignment: Assignment, seconds: float) -> None:
         opened = self._opened
         data = opened.data
+        self._ledger.begin(assignment.models)
         works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.models]
         start = min(work.start for work in works)
         blocks = {data.order.block_at(call) for call in range(start, assignment.until)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from dhpo.driver.costs import Costs
 from dhpo.driver.folds import Folds, is_refit, refit_number
@@ -105,10 +105,10 @@ class Ledger:
                     if self._active[number].settled:  # it was trained ahead
                         self._report(self._active[number])
                     waiting += self._waiting(self._active[number], together)
-                case Train(number, bracket=bracket):
-                    trial = Trial(number, self._sampler.ask(number), bracket)
-                    self._append(TrialStarted(trial, self._now(), decision))
-                    self.start(trial, decision)
+                case Train(number):
+                    self.propose(decision)
+                    if schedule.asynchronous:  # it is asked for no more than can begin now
+                        self._begin(self._active[number])
                     waiting += self._waiting(self._active[number], together)
                 case Drop():
                     self._append(Dropped(decision, self._now()))
@@ -129,12 +129,36 @@ class Ledger:
             if model.calls and (checkpoint is None or checkpoint.file not in there):
                 self.advance(ModelState(model.number, 0, None))
 
-    def start(self, trial: Trial, train: Train) -> None:
-        """A new trial is asked for."""
-        self._enter(
-            trial.number, TrialProgress(trial, [ModelProgress(model) for model in self._folds.models(trial.number)])
-        )
+    def propose(self, train: Train) -> None:
+        """A new trial is asked for; its parameters are drawn when it is begun, and rest on all reports until then."""
+        models = [ModelProgress(model) for model in self._folds.models(train.trial)]
+        self._enter(train.trial, TrialProgress(Trial(train.trial, {}, train.bracket), models, train=train))
         self.train(train)
+
+    def is_proposed(self, trial: int) -> bool:
+        """Whether a trial was asked for, and is not begun."""
+        return trial in self._active and self._active[trial].train is not None
+
+    def knows(self, trial: int) -> bool:
+        """Whether a trial was asked for, and is not dropped."""
+        return trial in self._active
+
+    def begin(self, models: Iterable[int]) -> None:
+        """Draw the parameters of the trials that these models are of, where that was not done yet."""
+        for number in models:
+            self._begin(self._of_model[number][0])
+
+    def _begin(self, active: TrialProgress) -> None:
+        if active.train is not None:
+            train = active.train
+            trial = Trial(train.trial, self._sampler.ask(train.trial), train.bracket)
+            self._append(TrialStarted(trial, self._now(), train))
+            self.started(trial)
+
+    def started(self, trial: Trial) -> None:
+        """A trial that was asked for has parameters."""
+        active = self._active[trial.number]
+        active.trial, active.train = trial, None
 
     def train(self, train: Train) -> None:
         """More training of a trial is asked for."""

@@ -83,6 +83,7 @@ class TrialProgress:
     Parameters
     ----------
     trial : Trial
+        Without parameters until it is begun.
     models : list of ModelProgress
     target, rung : int
         What the schedule asked for last.
@@ -93,6 +94,8 @@ class TrialProgress:
     scored : bool
         Whether its models are scored at the target.
     last : Report or None
+    train : Train or None
+        What the schedule asked for first, until the trial is begun: its parameters are drawn when a thread is free.
     """
 
     trial: Trial
@@ -103,6 +106,7 @@ class TrialProgress:
     ahead: Train | None = None
     scored: bool = True
     last: Report | None = field(default=None)
+    train: Train | None = None
 
     @property
     def settled(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeGuard
 
 from dhpo.driver.job import Job
 from dhpo.driver.ledger import Ledger
@@ -31,19 +32,21 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
     """
     match event:
         case TrialStarted(trial, train=Train() as train):
-            _check(train, job)
+            # The schedule has asked for it at some time before, maybe together with others that were not begun yet.
+            while not ledger.is_proposed(trial.number):
+                _propose(train, ledger, job)
             params = job.sampler.ask(trial.number)
             if describe(params) != describe(trial.params):
                 raise JournalError(
                     f"the journal gives trial {trial.number} the parameters {describe(trial.params)}, and this search "
                     f"{describe(params)}"
                 )
-            ledger.start(replace(trial, params=params), train)
+            ledger.started(replace(trial, params=params))
         case Promoted(train):
-            _check(train, job)
+            _decide(train, ledger, job)
             ledger.train(train)
         case Dropped(drop):
-            _check(drop, job)
+            _decide(drop, ledger, job)
             ledger.drop(drop)
         case StepDone(models=models):
             for state in models:
@@ -52,7 +55,32 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
             ledger.take_report(report)
 
 
-def _check(recorded: Decision, job: Job) -> None:
+def _propose(recorded: Train, ledger: Ledger, job: Job) -> None:
+    """Have the schedule ask for one more new trial, on the way to the one that was begun."""
     decision = job.schedule.ask()
+    if decision == recorded:
+        ledger.propose(recorded)
+    elif _begins_later(decision, ledger, job, recorded.trial):
+        ledger.propose(decision)
+    else:
+        raise _others(recorded, decision)
+
+
+def _decide(recorded: Decision, ledger: Ledger, job: Job) -> None:
+    """Have the schedule decide what was recorded; it may ask for new trials before, which are begun later."""
+    decision = job.schedule.ask()
+    while _begins_later(decision, ledger, job):
+        ledger.propose(decision)
+        decision = job.schedule.ask()
     if decision != recorded:
-        raise JournalError(f"the journal says {recorded} where this search decides {decision}")
+        raise _others(recorded, decision)
+
+
+def _begins_later(decision: Decision | None, ledger: Ledger, job: Job, but: int | None = None) -> TypeGuard[Train]:
+    """Whether this asks for a new trial, other than `but`, that may wait; with an asynchronous schedule none does."""
+    new = isinstance(decision, Train) and not ledger.knows(decision.trial) and decision.trial != but
+    return new and not job.schedule.asynchronous
+
+
+def _others(recorded: Decision, decision: Decision | None) -> JournalError:
+    return JournalError(f"the journal says {recorded} where this search decides {decision}")

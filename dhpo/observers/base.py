@@ -4,43 +4,70 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from dhpo.checks import check_methods
 from dhpo.history.events import Event
 from dhpo.history.history import History
 
 if TYPE_CHECKING:
     from dhpo.schedules.plan import Plan
 
-__all__ = ["Observer", "Observers"]
+__all__ = ["ObservedSearch", "Observer", "Observers", "checked_observers"]
 
 logger = logging.getLogger(__name__)
 
 
-@runtime_checkable
-class Observer(Protocol):
-    """What is told of a search while it runs.
+@dataclass(frozen=True)
+class ObservedSearch:
+    """The search that an observer is told of.
 
-    All three are called by the thread that runs the search, one at a time and in this order: `start` once, `event` for
-    each event after it was appended to the history, `stop` once, also when the search fails. The search waits for them,
-    so they return at once. What they raise is logged and costs the search nothing.
+    Parameters
+    ----------
+    plan : Plan
+        The brackets, and the work that they will make.
+    history : History
+        Grows while the search runs. That of a resumed search has the events of before.
+    client : distributed.Client
+        Of the cluster that the search runs on.
+    stop : callable
+        ``stop()`` ends the search soon, and ``stop(at_once=True)`` also leaves out the last training of the best on all
+        rows, as those of `dhpo.Run` do; from any thread.
     """
 
-    def start(self, plan: Plan, history: History, dashboard_link: str | None) -> None:
+    plan: Plan
+    history: History
+    client: Any
+    stop: Callable[..., None]
+
+
+class Observer:
+    """What is told of a search while it runs; inherit from it, and override what you need.
+
+    All three methods are called by the thread that runs the search, one at a time and in this order: `start` once,
+    `event` for each event after it was appended to the history, `stop` once, also when the search fails. The search
+    waits for them, so they return at once. What they raise is logged and costs the search nothing.
+
+    Examples
+    --------
+    >>> from dhpo import Observer
+    >>> class Printer(Observer):
+    ...     def event(self, event):
+    ...         print(event)
+    >>> search = HyperbandSearchCV(SGDClassifier(), {"alpha": [1e-4, 1e-2]}, callbacks=[Printer()])  # doctest: +SKIP
+    """
+
+    def start(self, search: ObservedSearch) -> None:
         """Begin.
 
         Parameters
         ----------
-        plan : Plan
-            The brackets, and the work that they will make.
-        history : History
-            Grows while the search runs. A resumed search starts with the events of before.
-        dashboard_link : str or None
-            Address of the dashboard of Dask, if there is one.
+        search : ObservedSearch
         """
 
     def event(self, event: Event) -> None:
-        """One more thing happened."""
+        """One more thing happened: one of `dhpo.history.events`."""
 
     def stop(self) -> None:
         """End; no call follows."""
@@ -62,13 +89,9 @@ class Observers:
         self._observers = list(observers)
         self._failed: set[int] = set()
 
-    def start(self, plan: Plan, history: History, dashboard_link: str | None) -> None:
+    def start(self, search: ObservedSearch) -> None:
         """Start all."""
-        self._observers = [
-            observer
-            for observer in self._observers
-            if self._call(observer, lambda o: o.start(plan, history, dashboard_link))
-        ]
+        self._observers = [observer for observer in self._observers if self._call(observer, lambda o: o.start(search))]
 
     def event(self, event: Event) -> None:
         """Pass an event on to all."""
@@ -91,3 +114,21 @@ class Observers:
             )
             return False
         return True
+
+
+def checked_observers(callbacks: Any) -> list[Observer]:
+    """Return the observers that the user gives, or say what is wrong with them.
+
+    Raises
+    ------
+    TypeError
+        If they are no sequence, or one of them has not the methods of an `Observer`, or is a class.
+    """
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, str | bytes) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks={callbacks!r} is not allowed: give a list of observers, see dhpo.Observer.")
+    observers = list(callbacks)
+    for observer in observers:
+        check_methods(f"callbacks: {observer!r}", observer, ("start", "event", "stop"), "dhpo.Observer")
+    return observers

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from dhpo.history.events import DataPrepared, Dropped, Event, Reported, StepDone, Stopped, TrialStarted
 from dhpo.history.history import Best, History
-from dhpo.observers.base import Observer
+from dhpo.observers.base import ObservedSearch, Observer
 from dhpo.trial import Params
 from dhpo.wording import counted
 
@@ -51,7 +51,7 @@ def make_terminal(verbose: int, console: Console | None = None) -> Observer | No
     return Terminal(console) if console.is_terminal else None
 
 
-class Terminal:
+class Terminal(Observer):
     """Draws one line for each bracket, the best trial, failures, time and the address of the dashboard.
 
     A thread of rich draws four times a second, however many events there are; the search only appends to its history. A
@@ -67,9 +67,10 @@ class Terminal:
         self._console = console
         self._live: Live | None = None
 
-    def start(self, plan: Plan, history: History, dashboard_link: str | None) -> None:
+    def start(self, search: ObservedSearch) -> None:
         """Begin to draw."""
-        picture = Picture(plan, history, dashboard_link, clock=self._console.get_time)
+        link = search.client.dashboard_link
+        picture = Picture(search.plan, search.history, link, clock=self._console.get_time)
         self._live = Live(
             get_renderable=picture.render,
             console=self._console,

@@ -1,6 +1,7 @@
 """The scikit-learn faces of the searches."""
 
 from dhpo.search.asha import ASHASearchCV
+from dhpo.search.composed import SearchCV
 from dhpo.search.fixed import GridSearchCV, RandomizedSearchCV
 from dhpo.search.halving import HyperbandSearchCV, SuccessiveHalvingSearchCV
 from dhpo.search.incremental import IncrementalSearchCV, InverseDecaySearchCV
@@ -14,5 +15,6 @@ __all__ = [
     "InverseDecaySearchCV",
     "RandomizedSearchCV",
     "Run",
+    "SearchCV",
     "SuccessiveHalvingSearchCV",
 ]

@@ -36,7 +36,7 @@ class ASHASearchCV(_InitialParameters):
         Decide in the order in which so many equal, ideal workers would have come to the scores, and not in that of
         their arrival; True is 32. The answer is then the same on any cluster. Give about four times the threads of the
         cluster: with fewer, workers wait for scores that are due.
-    trial_timeout, time_budget, max_failures
+    trial_timeout, time_budget, max_failures, callbacks
         See `IncrementalSearchCV`.
 
     Attributes
@@ -69,6 +69,7 @@ class ASHASearchCV(_InitialParameters):
         trial_timeout: float | None = None,
         time_budget: float | None = None,
         max_failures: int | None = None,
+        callbacks: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -86,6 +87,7 @@ class ASHASearchCV(_InitialParameters):
         self.trial_timeout = trial_timeout
         self.time_budget = time_budget
         self.max_failures = max_failures
+        self.callbacks = callbacks
 
     def _schedule(self) -> Schedule:
         schedule = ASHA(self._n_trials(), self.n_initial_iter, self.max_iter, self.aggressiveness)

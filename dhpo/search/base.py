@@ -22,7 +22,7 @@ from dhpo.driver.job import Job
 from dhpo.driver.prepared_data import DataPlan
 from dhpo.history.history import History
 from dhpo.journal import Header, Journal, open_journal
-from dhpo.observers.base import Observers
+from dhpo.observers.base import Observers, checked_observers
 from dhpo.observers.terminal import make_terminal
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
@@ -65,6 +65,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
     trial_timeout: float | None
     time_budget: float | None
     max_failures: int | None
+    callbacks: Any
 
     @abstractmethod
     def _space(self) -> Space:
@@ -251,11 +252,11 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
     ) -> Run:
         """Start an executor, on the current cluster or on one of our own, in place of what was learned before."""
         terminal = make_terminal(self.verbose)
+        observers = checked_observers(self.callbacks)
         client, close = current_client()
         try:
-            executor = make_executor(
-                client, history=history, observers=Observers([] if terminal is None else [terminal])
-            )
+            shown = [] if terminal is None else [terminal]
+            executor = make_executor(client, history=history, observers=Observers([*shown, *observers]))
             for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
                 delattr(self, name)
             self._history, self._planned = history, planned

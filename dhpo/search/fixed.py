@@ -72,6 +72,9 @@ class GridSearchCV(WholeOrBlockSearchCV):
         Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
     max_failures : int, optional
         Candidates that may fail before the search is given up. Default: any number, as long as one is scored.
+    callbacks : list of Observer, optional
+        Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
+        logged and costs the search nothing.
 
     Attributes
     ----------
@@ -100,6 +103,7 @@ class GridSearchCV(WholeOrBlockSearchCV):
         trial_timeout: float | None = None,
         time_budget: float | None = None,
         max_failures: int | None = None,
+        callbacks: Any = None,
     ) -> None:
         self.estimator = estimator
         self.param_grid = param_grid
@@ -117,6 +121,7 @@ class GridSearchCV(WholeOrBlockSearchCV):
         self.trial_timeout = trial_timeout
         self.time_budget = time_budget
         self.max_failures = max_failures
+        self.callbacks = callbacks
 
     def _candidates(self) -> Sequence[Params]:
         return list(ParameterGrid(self.param_grid))
@@ -153,7 +158,7 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         Number of candidates.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score, max_iter, test_size
         See `GridSearchCV`.
-    trial_timeout, time_budget, max_failures
+    trial_timeout, time_budget, max_failures, callbacks
         See `GridSearchCV`.
     random_state : int, RandomState, Generator or None, default None
         Of the candidates, which are those of scikit-learn's where they are fitted whole; and of all that
@@ -187,6 +192,7 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         trial_timeout: float | None = None,
         time_budget: float | None = None,
         max_failures: int | None = None,
+        callbacks: Any = None,
     ) -> None:
         self.estimator = estimator
         self.param_distributions = param_distributions
@@ -205,6 +211,7 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         self.trial_timeout = trial_timeout
         self.time_budget = time_budget
         self.max_failures = max_failures
+        self.callbacks = callbacks
 
     def _candidates(self) -> Sequence[Params]:
         n_iter = checked_int("n_iter", self.n_iter)

@@ -31,7 +31,7 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
     ----------
     estimator, parameters, n_initial_parameters, test_size, patience, tol, random_state, scoring, verbose, prefix
         See `IncrementalSearchCV`.
-    refit, cv, trial_timeout, time_budget, max_failures
+    refit, cv, trial_timeout, time_budget, max_failures, callbacks
         See `IncrementalSearchCV`.
     n_initial_iter : int
         `partial_fit` calls before the first decision.
@@ -71,6 +71,7 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         time_budget: float | None = None,
         max_failures: int | None = None,
         speculate: bool = True,
+        callbacks: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -91,6 +92,7 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         self.time_budget = time_budget
         self.max_failures = max_failures
         self.speculate = speculate
+        self.callbacks = callbacks
 
     def _schedule(self) -> Schedule:
         if self.n_initial_iter is None:
@@ -111,7 +113,7 @@ class HyperbandSearchCV(_InitialParameters):
     ----------
     estimator, parameters, test_size, tol, random_state, scoring, verbose, prefix
         See `IncrementalSearchCV`.
-    predict_meta, predict_proba_meta, transform_meta, refit, cv, trial_timeout, time_budget, max_failures
+    predict_meta, predict_proba_meta, transform_meta, refit, cv, trial_timeout, time_budget, max_failures, callbacks
         See `IncrementalSearchCV`.
     max_iter : int, default 81
         Most `partial_fit` calls of one trial; R in the paper.
@@ -151,6 +153,7 @@ class HyperbandSearchCV(_InitialParameters):
         time_budget: float | None = None,
         max_failures: int | None = None,
         speculate: bool = True,
+        callbacks: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -172,6 +175,7 @@ class HyperbandSearchCV(_InitialParameters):
         self.time_budget = time_budget
         self.max_failures = max_failures
         self.speculate = speculate
+        self.callbacks = callbacks
 
     def _schedule(self) -> Schedule:
         schedule = Hyperband(self.max_iter, self.aggressiveness)

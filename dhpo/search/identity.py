@@ -16,6 +16,7 @@ __all__ = ["identity_of", "identity_of_fits"]
 
 # Nothing of this changes the answer of a search; its seed is recorded by itself.
 _NO_MATTER = {
+    "callbacks",
     "max_failures",
     "n_jobs",
     "pre_dispatch",

@@ -110,6 +110,9 @@ class IncrementalSearchCV(_InitialParameters):
         Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
     max_failures : int, optional
         Trials that may fail before the search is given up. Default: any number, as long as one is scored.
+    callbacks : list of Observer, optional
+        Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
+        logged and costs the search nothing.
 
     Attributes
     ----------
@@ -152,6 +155,7 @@ class IncrementalSearchCV(_InitialParameters):
         trial_timeout: float | None = None,
         time_budget: float | None = None,
         max_failures: int | None = None,
+        callbacks: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -175,6 +179,7 @@ class IncrementalSearchCV(_InitialParameters):
         self.trial_timeout = trial_timeout
         self.time_budget = time_budget
         self.max_failures = max_failures
+        self.callbacks = callbacks
 
     def _schedule(self) -> Schedule:
         fits_per_score = self.fits_per_score if self.scores_per_fit is None else self.scores_per_fit
@@ -215,7 +220,7 @@ class InverseDecaySearchCV(_InitialParameters):
         See `IncrementalSearchCV`.
     random_state, scoring, verbose, prefix, predict_meta, predict_proba_meta, transform_meta, refit, cv
         See `IncrementalSearchCV`.
-    trial_timeout, time_budget, max_failures
+    trial_timeout, time_budget, max_failures, callbacks
         See `IncrementalSearchCV`.
     decay_rate : float, default 1.0
         Higher drops candidates sooner; 0 drops none.
@@ -249,6 +254,7 @@ class InverseDecaySearchCV(_InitialParameters):
         time_budget: float | None = None,
         max_failures: int | None = None,
         speculate: bool = True,
+        callbacks: Any = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -272,6 +278,7 @@ class InverseDecaySearchCV(_InitialParameters):
         self.time_budget = time_budget
         self.max_failures = max_failures
         self.speculate = speculate
+        self.callbacks = callbacks
 
     def _schedule(self) -> Schedule:
         schedule = InverseDecay(self._n_trials(), self.max_iter, self.decay_rate, self.fits_per_score)

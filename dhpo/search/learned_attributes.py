@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from dhpo.driver.executor import Executor
-from dhpo.history.history import History
+from dhpo.history.history import Best, History
 from dhpo.scoring import resolve_scoring
 from dhpo.search.precision_warning import precision_of, warn_of_chance
 from dhpo.wrappers import unwrap
@@ -64,6 +64,21 @@ class LeavesResults:
         """
         check_is_fitted(self, "_history")
         return self._history.summary()
+
+    @property
+    def best_(self) -> Best:
+        """The trial with the highest last score, and that report: what `Run.best` is at the end.
+
+        Raises
+        ------
+        AttributeError
+            If no trial was scored.
+        """
+        check_is_fitted(self, "history_")
+        best = self._history.best
+        if best is None:
+            raise AttributeError("no trial was scored, so there is no best_")
+        return best
 
     @property
     def metadata_(self) -> dict[str, Any]:

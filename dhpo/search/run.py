@@ -7,9 +7,9 @@ import concurrent.futures
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dhpo.cluster.stopping import from_any_thread
 from dhpo.errors import SearchFailed, WorkersLost
 from dhpo.history.history import Best, History
 from dhpo.user_code import is_harmless, said
@@ -59,6 +59,7 @@ class Run:
         self.history = history
         self.asynchronous: bool = client.asynchronous
         self._executor = executor
+        self._stop = from_any_thread(client, executor.stop)
         self._adopt = adopt
         self._close = close
         self._search: Any = None
@@ -92,8 +93,7 @@ class Run:
             Whether to do without the last training of the best on all rows, which a cross-validated search ends with.
         """
         if not self.done:
-            with suppress(RuntimeError):  # the event loop is gone, and the search with it
-                self._loop.call_soon_threadsafe(self._executor.stop, at_once)
+            self._stop(at_once)
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end.

@@ -16,7 +16,7 @@ from typing import Any
 import cloudpickle
 
 from dhpo.cluster.lost_tasks import ForgottenTasks
-from dhpo.cluster.stopping import CANCEL_SECONDS, Stopping, cancel_all
+from dhpo.cluster.stopping import CANCEL_SECONDS, Stopping, cancel_all, from_any_thread
 from dhpo.cluster.tasks import AnyWorkerClient, gather
 from dhpo.cluster.watchdog import REFRESH_SECONDS, Watch
 from dhpo.cluster.workers import Workers
@@ -25,7 +25,7 @@ from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.history.events import Dropped, FitDone, Reported, SplitScores, StepDone, StepStats, Stopped, TrialStarted
 from dhpo.history.history import History
 from dhpo.journal import Journal
-from dhpo.observers.base import Observers
+from dhpo.observers.base import ObservedSearch, Observers
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.storage.workspace import Workspace
 from dhpo.trial import Drop, Trial
@@ -173,7 +173,9 @@ class FitExecutor:
             refuse_what_does_not_fit(data, memory)
         self.outcomes.n_splits = len(data.splits)
         plan = Plan((BracketPlan(0, (Rung(len(search.candidates), len(data.splits)),)),))
-        self._observers.start(plan, self._history, self._client.dashboard_link)
+        self._observers.start(
+            ObservedSearch(plan, self._history, self._client, from_any_thread(self._client, self.stop))
+        )
         await self._recorder.replay(data, self.outcomes)
         error_score = "raise" if search.raises else search.error_score
         job = FitContext(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)

@@ -46,6 +46,7 @@ class Search:
 
     def send(self, *models, quarantined=False):
         targets = {waiting.model: waiting.target for waiting in self.ledger.ready()}
+        self.ledger.begin(models)
         until = max(targets[model] for model in models)
         assignment = Assignment("worker", models, until, 0, until, quarantined)
         self.ledger.sent(assignment)
@@ -53,9 +54,8 @@ class Search:
 
     def train(self, model, score=None, calls=None, error=None):
         """Send a model, and have it come back."""
-        work = self.ledger.work(model, with_model=False)
-        self.send(model)
-        calls = work.target if calls is None else calls
+        until = self.send(model).until
+        calls = until if calls is None else calls
         checkpoint = self.store.write({(model, calls): b"a model"})[model] if calls else None
         outcome = Outcome(model, calls, 0.5, 0.1, score, error=error, checkpoint=checkpoint)
         self.ledger.advanced(outcome, "worker")
@@ -73,6 +73,7 @@ def search(tmp_path):
 def test_what_is_decided_becomes_events_and_work(search):
     it = search(Fixed(3, 5))
     assert it.decide() == [0, 1, 2]
+    it.ledger.begin([0, 1, 2])
     assert [(e.trial.number, e.trial.params, e.train.resource) for e in it.of(TrialStarted)] == [
         (0, {"alpha": 0.0}, 5),
         (1, {"alpha": 0.1}, 5),
@@ -80,6 +81,26 @@ def test_what_is_decided_becomes_events_and_work(search):
     ]
     work = it.ledger.work(1, with_model=False)
     assert (work.model, work.params, work.start, work.target, work.checkpoint) == (1, {"alpha": 0.1}, 0, 5, None)
+
+
+def test_parameters_are_drawn_when_a_trial_is_begun(search):
+    it = search(SuccessiveHalving(9, 1, 3))
+    assert it.decide() == list(range(9))
+    assert not it.of(TrialStarted)
+    it.train(4, 0.5)
+    assert [e.trial.number for e in it.of(TrialStarted)] == [4]
+    it.ledger.begin([4, 7])
+    assert [e.trial.number for e in it.of(TrialStarted)] == [4, 7]
+    assert it.ready() == [0, 1, 2, 3, 5, 6, 7, 8]
+
+
+def test_the_folds_of_a_trial_have_the_same_parameters_drawn_once(search):
+    it = search(Fixed(2, 4), n_folds=3)
+    it.decide()
+    it.send(1)
+    it.send(0, 2)
+    assert [e.trial.params for e in it.of(TrialStarted)] == [{"alpha": 0.0}]
+    assert [it.ledger.work(model, with_model=False).params for model in range(3)] == [{"alpha": 0.0}] * 3
 
 
 def test_a_model_that_is_under_way_is_not_given_away_again(search):

@@ -6,14 +6,15 @@ import pytest
 
 from dhpo.history.events import Event, Stopped
 from dhpo.history.history import History
-from dhpo.observers.base import Observer, Observers
+from dhpo.observers.base import ObservedSearch, Observer, Observers
 from dhpo.schedules.plan import Plan
 
 PLAN = Plan(())
 EVENT = Stopped("done", 0.0)
+SEARCH = ObservedSearch(PLAN, History(), None, lambda at_once=False: None)
 
 
-class Recorder:
+class Recorder(Observer):
     def __init__(self, fails_in: str | None = None) -> None:
         self.calls: list[str] = []
         self.fails_in = fails_in
@@ -23,7 +24,7 @@ class Recorder:
         if name == self.fails_in:
             raise RuntimeError(f"no {name}")
 
-    def start(self, plan: Plan, history: History, dashboard_link: str | None) -> None:
+    def start(self, search: ObservedSearch) -> None:
         self._record("start")
 
     def event(self, event: Event) -> None:
@@ -34,7 +35,7 @@ class Recorder:
 
 
 def drive(observer: Observer) -> None:
-    observer.start(PLAN, History(), None)
+    observer.start(SEARCH)
     observer.event(EVENT)
     observer.event(EVENT)
     observer.stop()
@@ -72,6 +73,6 @@ def test_interrupts_pass() -> None:
             raise KeyboardInterrupt
 
     observers = Observers([Impatient()])
-    observers.start(PLAN, History(), None)
+    observers.start(SEARCH)
     with pytest.raises(KeyboardInterrupt):
         observers.event(EVENT)

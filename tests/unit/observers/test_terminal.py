@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import math
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from dhpo.history.events import DataPrepared, Dropped, Event, Reported, StepDone, StepStats, Stopped, TrialStarted
 from dhpo.history.history import History
-from dhpo.observers.base import Observer
+from dhpo.observers.base import ObservedSearch, Observer
 from dhpo.observers.terminal import Picture, Terminal, make_terminal
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.trial import Drop, DropReason, Report, Trial
@@ -161,7 +162,8 @@ def test_nothing_where_nobody_looks() -> None:
 def search(observer: Observer, n_events: int) -> None:
     """Drive an observer as the executor does."""
     history = history_of(started(0, 0))
-    observer.start(plan_of([(1, n_events)]), history, LINK)
+    client = SimpleNamespace(dashboard_link=LINK)
+    observer.start(ObservedSearch(plan_of([(1, n_events)]), history, client, lambda at_once=False: None))
     for calls in range(n_events):
         event = stepped(t0=calls + 1)
         history.append(event)
