@@ -68,11 +68,11 @@ class RunningCluster(Cluster):
         self._loop_runner.stop()
 
     def scale(self, n: int) -> NoReturn:
-        """Refuse: the number of workers is in the hands of whoever started the cluster."""
+        """Refuse: the number of workers is for the one who started the cluster to decide."""
         raise NotImplementedError(f"{self._address} was started elsewhere, and is scaled there")
 
     def adapt(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse: the number of workers is in the hands of whoever started the cluster."""
+        """Refuse: the number of workers is for the one who started the cluster to decide."""
         raise NotImplementedError(f"{self._address} was started elsewhere, and is scaled there")
 
 

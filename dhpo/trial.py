@@ -65,7 +65,7 @@ class Drop:
         Number of the trial.
     reason : {"finished", "not promoted", "plateau", "failed"}
         "finished": it got all the resource that the schedule gives. "not promoted": others of its rung scored higher.
-        "plateau": it stopped to improve. "failed": its last report failed.
+        "plateau": its score no longer rose. "failed": its last report failed.
     """
 
     trial: int

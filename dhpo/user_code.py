@@ -2,7 +2,7 @@
 
 `SystemExit` and `KeyboardInterrupt` end an event loop of asyncio, and with it a worker of Dask, or the driver;
 `asyncio.CancelledError` looks as if the task was cancelled; `StopIteration` cannot be given to a future, which then is
-never done; and an exception that cannot be shown or pickled brings down whoever tries.
+never done; and an exception that cannot be shown or pickled ends the process that tries.
 """
 
 from __future__ import annotations

@@ -276,7 +276,7 @@ class BlockCache:
             loaded = read.result()
         except BaseException:
             self.gate.let_go(_ahead(key))
-            return 0  # whoever needs the block will see the error
+            return 0  # the step that needs the block will see the error
         with self._lock:
             self._put(key, loaded, needed_at, True)
         self.gate.let_go(_ahead(key))

@@ -401,6 +401,6 @@ class Executor:
         deadline = self.job.limits.trial_timeout
         if deadline is None:
             return
-        for sent, guilty, doing in await self._in_flight.hanging(self._ledger.seconds_left(deadline)):
-            logger.warning("%s hangs in %s of model %d; restarting it", sent.assignment.worker, doing, guilty)
-            self._ledger.step_hangs(sent.assignment, guilty, timeout_error(deadline, f"it was in {doing} then"))
+        for sent, hanging, doing in await self._in_flight.hanging(self._ledger.seconds_left(deadline)):
+            logger.warning("%s hangs in %s of model %d; restarting it", sent.assignment.worker, doing, hanging)
+            self._ledger.step_hangs(sent.assignment, hanging, timeout_error(deadline, f"it was in {doing} then"))

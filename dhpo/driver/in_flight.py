@@ -90,7 +90,8 @@ class InFlight:
             list(futures),
             list(futures.values()),
             key=f"{kind}-{self._run}-{self.n_sent}",
-            # Where the worker dies, we say what is run again, and where: Dask would run the same step, killer and all.
+            # Where the worker dies, we say what is run again, and where: Dask would run the same step, with the model that
+            # ended the worker in it.
             workers=[assignment.worker],
             allow_other_workers=False,
             priority=assignment.rung,

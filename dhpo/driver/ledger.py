@@ -26,7 +26,7 @@ from dhpo.worker.messages import Outcome, Work
 __all__ = ["Ledger"]
 
 # A worker that dies while a trial is trained may die for any reason; a second one at the same call is suspicious. The
-# trial then goes on in a process of its own: if that dies, the trial is to blame, and else it never was.
+# trial then goes on in a process of its own: if that dies, the trial is the cause, and else it is not.
 _DEATHS_BEFORE_QUARANTINE = 2
 # A trial may also have its workers leave in order, as by SIGINT: they end the step before they are gone, and lose what
 # came of it. Its notes tell nothing then, or of another trial. Steps that are lost one after the other are suspicious.
@@ -358,10 +358,10 @@ class Ledger:
             model.under_way = False
         return found
 
-    def step_hangs(self, assignment: Assignment, guilty: int, error: str) -> None:
+    def step_hangs(self, assignment: Assignment, hanging: int, error: str) -> None:
         """A step was given up because of one of its models, which failed by that."""
         for active, model in self._end(assignment):
-            if model.number == guilty:
+            if model.number == hanging:
                 self._score(active, model, {}, error)
 
     def step_failed(self, assignment: Assignment) -> bool:
@@ -378,7 +378,7 @@ class Ledger:
         return any(model.failed_steps >= _FAILED_STEPS for model in models)
 
     def step_vanished(self, assignment: Assignment) -> None:
-        """A step was taken back, or was lost together with the scheduler; nobody is to blame."""
+        """A step was taken back, or was lost together with the scheduler; its models are not the cause."""
         self._end(assignment)
 
     def seconds_left(self, trial_timeout: float) -> dict[int, float]:

@@ -28,7 +28,7 @@ class ModelProgress:
     under_way : bool
         Whether it is in a step.
     died_at : tuple of (int, Deed) or None
-        The calls that it had seen when a worker died in its hands, and what was done with it then.
+        The calls that it had seen when a worker died while something was done with it, and what that was.
     deaths : int
         Workers that died just there.
     failed_steps, lost_steps : int
@@ -65,7 +65,7 @@ class ModelProgress:
         self.died_at = at
 
     def cleared(self) -> None:
-        """It is not to blame for the workers that died."""
+        """It is not the cause of the deaths of workers."""
         self.died_at, self.deaths, self.lost_steps = None, 0, 0
 
     def came_back(self, worker: str, calls: int, scored: bool) -> None:

@@ -43,7 +43,7 @@ class Ready:
     run_end : int
         Calls up to which its cohort of the last step meant to go on; less than `calls` once it is there.
     quarantined : bool
-        Whether it runs in a process of its own, because workers have died in its hands.
+        Whether it runs in a process of its own, because workers have died while they trained it.
     candidate : int or None
         The same for those that train on different folds with the same parameters: they go into one cohort, where there
         is no lack of others. None: it is alone in this.
@@ -146,8 +146,8 @@ def plan_steps(
     """
     free = sorted(free, key=costs.slowness)
     steps = [
-        Assignment(free.pop(0), (lonely.model,), lonely.target, lonely.rung, lonely.target, lonely.quarantined)
-        for lonely in [r for r in ready if r.alone][: len(free)]
+        Assignment(free.pop(0), (single.model,), single.target, single.rung, single.target, single.quarantined)
+        for single in [r for r in ready if r.alone][: len(free)]
     ]
     sociable = [r for r in ready if not r.alone]
     unscored = [r for r in sociable if r.calls == r.target]

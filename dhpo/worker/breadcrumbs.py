@@ -1,4 +1,4 @@
-"""Breadcrumbs: a step notes what it is about to do, so that whoever finds it dead knows what killed it.
+"""Breadcrumbs: a step notes what it is about to do, so that the driver knows what the step did when its worker died.
 
 The note is a few bytes in a file that is mapped into memory: to write it costs a microsecond, and the operating system
 keeps it whatever becomes of the process.

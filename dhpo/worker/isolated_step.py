@@ -1,8 +1,8 @@
-"""Runs a step in a process of its own: for a trial in whose hands workers have died.
+"""Runs a step in a process of its own: for a trial that workers were training when they died.
 
     python -m dhpo.worker.isolated_step STEP RESULT PARENT
 
-Whether the trial is to blame shows without a doubt: if it is, this process dies and the worker lives on.
+If the trial ends processes, it ends this one, and the worker goes on: so the cause is known for certain.
 """
 
 from __future__ import annotations
