@@ -90,8 +90,8 @@ class InFlight:
             list(futures),
             list(futures.values()),
             key=f"{kind}-{self._run}-{self.n_sent}",
-            # Where the worker dies, we say what is run again, and where: Dask would run the same step, with the model that
-            # ended the worker in it.
+            # Where the worker dies, we say what is run again, and where: Dask would run the same step, and with it the
+            # model that has ended the worker.
             workers=[assignment.worker],
             allow_other_workers=False,
             priority=assignment.rung,
