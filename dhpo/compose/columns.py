@@ -88,7 +88,7 @@ class PartialFitColumnTransformer(TrainedByParts, ColumnTransformer):
         The columns of the output that each transformer gives.
     n_features_in_ : int
         Columns of the first block.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where all are strings.
 
     Examples

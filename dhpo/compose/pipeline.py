@@ -57,7 +57,7 @@ class PartialFitPipeline(TrainedByParts, Pipeline):
         Of the last step.
     n_features_in_ : int
         Of the first step.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Of the first step.
 
     Notes
