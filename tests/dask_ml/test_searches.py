@@ -1,7 +1,7 @@
 """What dask-ml documents of its searches holds for those of the same names here, or the error says what to write.
 
-In our own words, from its documentation and its behaviour; what differs on purpose is in the README's table, and tested
-to be so.
+In our own words, from its documentation and its behaviour; what differs on purpose is in the table of
+docs/how-to/migrate.md, and tested to be so.
 """
 
 from __future__ import annotations
