@@ -21,6 +21,7 @@ version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_parser"]
 exclude_patterns = ["_build"]
+smartquotes = False  # keys and values are code
 html_theme = "furo"
 html_title = f"dhpo {release}"
 
@@ -46,7 +47,7 @@ class ClusterKeys(SphinxDirective):
         lines = [".. list-table::", "   :header-rows: 1", "   :widths: 20 80", "", "   * - key", "     - what it is"]
         for name, field in model.model_fields.items():
             default = "" if field.is_required() or field.default in (None, {}, ()) else f" (``{field.default!r}``)"
-            needed = " Needed." if field.is_required() and name != "kind" else ""
+            needed = " (needed)" if field.is_required() and name != "kind" else ""
             text = (field.description or "").replace("*", r"\*")
             lines += [f"   * - ``{name}``", f"     - {text}{default}{needed}"]
         container = nodes.container()

@@ -90,6 +90,18 @@ def test_links_of_the_readme_lead_somewhere() -> None:
             assert (ROOT / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    for path in re.findall(r"`((?:dhpo|clusters|docker|docs|examples|tests)/[\w./-]*\w)`", page.read_text()):
+        assert (ROOT / path).exists() or path == "docs/_build", f"{name_of(page)} names {path}"
+
+
+def test_the_architecture_names_every_room() -> None:
+    text = (DOCS / "explanation" / "architecture.md").read_text()
+    rooms = [path.stem for path in (ROOT / "dhpo").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    assert [room for room in rooms if room != "__init__" and f"`{room}`" not in text] == []
+
+
 @pytest.mark.parametrize("module", [dhpo, dhpo.schedules, dhpo.testing, clusters], ids=lambda module: module.__name__)
 def test_every_public_name_is_in_the_reference(module: Any) -> None:
     reference = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.rst"))
