@@ -283,7 +283,8 @@ class Executor:
     def _together(self) -> float:
         """How long a step of trials should last that could be trained one after the other."""
         if not self._gather:
-            return self._pace.together(self._workers.n_threads, self.job.schedule.asynchronous)
+            soon = self.job.schedule.asynchronous or self._ledger.waits_for_reports
+            return self._pace.together(self._workers.n_threads, soon)
         return min(self._pace.step_seconds, _MOST_TOGETHER * (self._ledger.costs.mean_call or self._pace.step_seconds))
 
     async def _commit(self) -> None:
