@@ -40,7 +40,7 @@ from dhpo.storage.workspace import Workspace
 from dhpo.user_code import said
 from dhpo.wording import counted, were_done
 from dhpo.worker.messages import Step, StepResult
-from dhpo.worker.step import timeout_error
+from dhpo.worker.timeouts import timeout_error
 
 __all__ = ["Executor"]
 
