@@ -295,10 +295,11 @@ class Executor:
     def _submit_steps(self) -> None:
         # Before all others where the schedule never runs out of work; else by threads that would idle.
         self._in_flight.copy_silent(_SILENT_TOO_LONG, self._crumb)
-        ready = [waiting for waiting in self._ledger.ready() if is_refit(waiting.model) or not self._refitting]
-        # An asynchronous schedule was asked for what the free threads can do; of all else the busy ones have a share.
-        for_all = self._gather or not self.job.schedule.asynchronous
-        self._submit_some(ready, self._pace.step_seconds, for_all)
+        if self._workers.free:
+            ready = [waiting for waiting in self._ledger.ready() if is_refit(waiting.model) or not self._refitting]
+            # An asynchronous schedule was asked for what the free threads can do; else the busy ones have a share.
+            for_all = self._gather or not self.job.schedule.asynchronous
+            self._submit_some(ready, self._pace.step_seconds, for_all)
         self._in_flight.copy_silent(0.0, self._crumb)
         # Not where the data is read again and again: those promoted later would not share the reads of these.
         ahead = self.job.speculate and not self._gather and not self._refitting
