@@ -7,8 +7,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 from dhpo.data.cache import Lookup
-from dhpo.data.lending import is_refused_write, sample
 from dhpo.data.reader import BlockSpec, load_fold, load_validation
+from dhpo.data.row_protection import is_refused_write, sample
 from dhpo.data.rows import Rows, concatenate
 from dhpo.scoring import SeveralTallies
 from dhpo.worker.breadcrumbs import Deed

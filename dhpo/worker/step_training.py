@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from dhpo.data.cache import Lookup
-from dhpo.data.lending import is_refused_write, lent_value
 from dhpo.data.reader import FoldedRows, load_training
+from dhpo.data.row_protection import is_refused_write, lent_value
 from dhpo.data.rows import Rows
 from dhpo.worker.breadcrumbs import Deed
 from dhpo.worker.model_in_step import ModelInStep, failures_of

@@ -21,8 +21,8 @@ from dhpo.compose import PartialFitPipeline
 from dhpo.data.blocks import Block, Piece
 from dhpo.data.cache import BlockCache
 from dhpo.data.order import PassOrder
+from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import BlockSpec, Split
-from dhpo.data.unreadable import BlockUnreadable
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
 from dhpo.storage.model_store import ModelStore, dumps_model, loads_model
