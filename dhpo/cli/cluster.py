@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dhpo.cli.messages import Settings, Source, configuration, errors_told
+from dhpo.cli.options import Settings, Source, configuration, errors_told
 
 if TYPE_CHECKING:
     from distributed.deploy import Cluster

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dhpo.cli.messages import Settings, configuration, errors_told
+from dhpo.cli.options import Settings, configuration, errors_told
 
 if TYPE_CHECKING:
     from clusters.submission.backend import Status

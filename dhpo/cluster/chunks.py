@@ -15,8 +15,8 @@ from dask.typing import Key
 
 from dhpo.cluster.tasks import AnyWorkerClient, Task, gather
 from dhpo.data.collections import check_repeatable, graph_of, has_barrier, split_futures
+from dhpo.data.read_errors import naming_block
 from dhpo.data.rows import concatenate
-from dhpo.data.unreadable import naming_block
 from dhpo.user_code import guarded, in_thread
 
 __all__ = ["bring", "measure", "submit_chunk"]

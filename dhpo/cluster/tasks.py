@@ -13,7 +13,7 @@ from distributed.scheduler import KilledWorker
 
 from dhpo.cluster.lost_tasks import ForgottenTasks
 from dhpo.cluster.workers import Workers
-from dhpo.data.unreadable import BlockUnreadable
+from dhpo.data.read_errors import BlockUnreadable
 from dhpo.errors import SearchFailed
 from dhpo.user_code import is_harmless, said
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dhpo.compose.columns import PartialFitColumnTransformer, make_partial_fit_column_transformer
+from dhpo.compose.column_transformer import PartialFitColumnTransformer, make_partial_fit_column_transformer
 from dhpo.compose.pipeline import PartialFitPipeline, make_partial_fit_pipeline
 
 __all__ = [

@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from dhpo.data.lending import sample
 from dhpo.data.memory import MemoryGate, process_gate
+from dhpo.data.row_protection import sample
 from dhpo.data.rows import Rows
 
 __all__ = ["CACHE_SHARE", "BlockCache", "Lookup"]
@@ -30,7 +30,7 @@ class Loaded:
     nbytes : int
         What they take; to find out takes as long as a call, where there are strings.
     seal : bytes
-        `dhpo.data.lending.sample` of them, to tell later whether they still are what they were.
+        `dhpo.data.row_protection.sample` of them, to tell later whether they still are what they were.
     """
 
     rows: Rows

@@ -14,12 +14,12 @@ import numpy as np
 from dask.typing import Key
 
 from dhpo.data.blocks import Block, BlockMismatch
-from dhpo.data.copies import CopiesWriter, CopyPlace, read_copies, read_copy
 from dhpo.data.fingerprint import fingerprint
 from dhpo.data.holdout import copy_rows, keep_rows
-from dhpo.data.lending import sample
+from dhpo.data.read_errors import BlockUnreadable, naming_block
+from dhpo.data.row_protection import sample
 from dhpo.data.rows import Rows
-from dhpo.data.unreadable import BlockUnreadable, naming_block
+from dhpo.data.scratch_copies import CopiesWriter, CopyPlace, read_copies, read_copy
 from dhpo.data.validation import fold_of_rows, split_rows
 
 __all__ = [

@@ -16,7 +16,7 @@ from dask.typing import Key
 from dhpo.cluster.chunks import bring
 from dhpo.cluster.tasks import AnyWorkerClient, gather
 from dhpo.data.collections import Chunks, is_future, split_futures
-from dhpo.data.numbers import NotNumbers, check_rows
+from dhpo.data.numeric_input import NotNumbers, check_rows
 from dhpo.wording import counted
 
 __all__ = ["check_first_rows", "check_labels", "computed_arguments"]

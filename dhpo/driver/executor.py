@@ -40,7 +40,7 @@ from dhpo.storage.workspace import Workspace
 from dhpo.user_code import said
 from dhpo.wording import counted, were_done
 from dhpo.worker.messages import Step, StepResult
-from dhpo.worker.step import timeout_error
+from dhpo.worker.timeouts import timeout_error
 
 __all__ = ["Executor"]
 
@@ -283,7 +283,8 @@ class Executor:
     def _together(self) -> float:
         """How long a step of trials should last that could be trained one after the other."""
         if not self._gather:
-            return self._pace.together(self._workers.n_threads, self.job.schedule.asynchronous)
+            soon = self.job.schedule.asynchronous or self._ledger.waits_for_reports
+            return self._pace.together(self._workers.n_threads, soon)
         return min(self._pace.step_seconds, _MOST_TOGETHER * (self._ledger.costs.mean_call or self._pace.step_seconds))
 
     async def _commit(self) -> None:
@@ -294,10 +295,11 @@ class Executor:
     def _submit_steps(self) -> None:
         # Before all others where the schedule never runs out of work; else by threads that would idle.
         self._in_flight.copy_silent(_SILENT_TOO_LONG, self._crumb)
-        ready = [waiting for waiting in self._ledger.ready() if is_refit(waiting.model) or not self._refitting]
-        # An asynchronous schedule was asked for what the free threads can do; of all else the busy ones have a share.
-        for_all = self._gather or not self.job.schedule.asynchronous
-        self._submit_some(ready, self._pace.step_seconds, for_all)
+        if self._workers.free:
+            ready = [waiting for waiting in self._ledger.ready() if is_refit(waiting.model) or not self._refitting]
+            # An asynchronous schedule was asked for what the free threads can do; else the busy ones have a share.
+            for_all = self._gather or not self.job.schedule.asynchronous
+            self._submit_some(ready, self._pace.step_seconds, for_all)
         self._in_flight.copy_silent(0.0, self._crumb)
         # Not where the data is read again and again: those promoted later would not share the reads of these.
         ahead = self.job.speculate and not self._gather and not self._refitting

@@ -19,7 +19,8 @@ from dhpo.worker.breadcrumbs import Crumb, Deed, read_crumb
 from dhpo.worker.isolated_step import run_quarantined
 from dhpo.worker.messages import Step, StepResult
 from dhpo.worker.state import forget_run
-from dhpo.worker.step import is_timeout, run_step
+from dhpo.worker.step import run_step
+from dhpo.worker.timeouts import is_timeout
 
 __all__ = ["InFlight"]
 

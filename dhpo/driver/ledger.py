@@ -139,6 +139,13 @@ class Ledger:
         """Whether a trial was asked for, and is not begun."""
         return trial in self._active and self._active[trial].train is not None
 
+    @property
+    def waits_for_reports(self) -> bool:
+        """Whether a sampler that learns has yet to draw trials: the more reports there are by then, the better."""
+        if not getattr(self._sampler, "learns", False):
+            return False
+        return any(active.train is not None for active in self._active.values())
+
     def knows(self, trial: int) -> bool:
         """Whether a trial was asked for, and is not dropped."""
         return trial in self._active

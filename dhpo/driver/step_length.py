@@ -82,7 +82,7 @@ class Pace:
         ----------
         n_threads : int
         asynchronous : bool
-            Whether the schedule decides anew with each score.
+            Whether the schedule decides anew with each score, or the sampler learns from it.
         """
         overhead = max(median_low(self._overheads), _SHORTEST_TOGETHER)
         least, most = _TIMES_OVERHEAD_ASYNCHRONOUS if asynchronous else _TIMES_OVERHEAD

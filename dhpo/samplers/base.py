@@ -15,6 +15,10 @@ class Sampler(Protocol):
     The parameters of trial n are a function of (`random_state`, n) and, for model-based samplers, of the reports told
     so far. They do not depend on which other trials were asked for, nor in which order.
     `dhpo.testing.check_sampler` checks that.
+
+    A sampler is asked for a trial when a thread is free to begin it. One with an attribute ``learns = True``, whose
+    parameters depend on reports, is asked as late as the threads allow: trials are then begun in shorter steps, so that
+    few are begun before others are scored.
     """
 
     @property

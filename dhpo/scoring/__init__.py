@@ -4,12 +4,12 @@ A score that is a mean over rows adds up block by block (`sums`). For every othe
 collected over the blocks (`collecting`).
 """
 
+from dhpo.scoring.additive_scores import MeanScorer, R2Scorer
 from dhpo.scoring.base import BlockScorer, Tally
-from dhpo.scoring.collecting import CollectingScorer
-from dhpo.scoring.own import AdditiveScorer, OwnScorer
-from dhpo.scoring.resolve import Metrics, deciding_scoring, make_block_scorer, resolve_metrics, resolve_scoring
-from dhpo.scoring.several import SeveralTallies
-from dhpo.scoring.sums import MeanScorer, R2Scorer
+from dhpo.scoring.collected_outputs import CollectingScorer
+from dhpo.scoring.estimator_score import AdditiveScorer, OwnScorer
+from dhpo.scoring.metrics import Metrics, deciding_scoring, make_block_scorer, resolve_metrics, resolve_scoring
+from dhpo.scoring.several_metrics import SeveralTallies
 
 __all__ = [
     "AdditiveScorer",

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dhpo.scoring.additive_scores import MeanScorer, R2Scorer
 from dhpo.scoring.base import BlockScorer
-from dhpo.scoring.sums import MeanScorer, R2Scorer
 
 __all__ = ["standard_error"]
 

@@ -15,7 +15,7 @@ from sklearn.utils import Tags, get_tags
 
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
-from dhpo.data.numbers import refuse_what_is_no_number, takes_numbers_alone, takes_text
+from dhpo.data.numeric_input import refuse_what_is_no_number, takes_numbers_alone, takes_text
 from dhpo.driver.classes_argument import takes_classes
 from dhpo.driver.executor import Executor
 from dhpo.driver.job import Job
@@ -42,7 +42,7 @@ from dhpo.search.input_checks import (
 )
 from dhpo.search.learned_attributes import LeavesResults
 from dhpo.search.one_at_a_time import RunsOnce
-from dhpo.search.postfit import PredictsWithBest
+from dhpo.search.prediction import PredictsWithBest
 from dhpo.search.run import Run, Runs
 from dhpo.seeds import entropy_of, seed_for
 from dhpo.space import Space

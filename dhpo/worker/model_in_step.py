@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dhpo.data.lending import copied, lent
+from dhpo.data.row_protection import copied, lent
 from dhpo.data.rows import Rows
 from dhpo.user_code import told
 from dhpo.worker.messages import Outcome, Work

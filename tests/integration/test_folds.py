@@ -21,7 +21,7 @@ from dhpo.data.order import PassOrder
 from dhpo.data.validation import fold_of_rows
 from dhpo.errors import SearchFailed
 from dhpo.seeds import seed_for
-from dhpo.worker.step import new_model
+from dhpo.worker.model_making import new_model
 
 CHUNK, BLOCKS, FOLDS = 50, 4, 3
 RNG = np.random.default_rng(0)

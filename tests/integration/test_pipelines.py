@@ -18,7 +18,7 @@ from dhpo import PartialFitColumnTransformer, PartialFitPipeline, make_partial_f
 from dhpo.data.order import PassOrder
 from dhpo.data.validation import split_rows
 from dhpo.seeds import seed_for
-from dhpo.worker.step import new_model
+from dhpo.worker.model_making import new_model
 
 SEED = {"random_state": 0, "verbose": 0}
 RNG = np.random.default_rng(0)

@@ -44,7 +44,7 @@ class MedianStopping:
         self._reports.append(report)
         if not report.failed:
             self._best[report.trial] = max(report.score, self._best.get(report.trial, report.score))
-        if self.done:
+        if not self._training and not any(isinstance(decision, Train) for decision in self._decisions):
             reports, self._reports = sorted(self._reports, key=lambda r: r.trial), []
             self._decide(reports, asked)
 

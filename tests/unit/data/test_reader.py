@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import tblib.pickling_support
 
-from dhpo.data import copies
+from dhpo.data import scratch_copies
 from dhpo.data.blocks import Block, Piece
-from dhpo.data.copies import CopiesWriter
+from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import HELD_OUT, BlockSpec, Split, load_fold, load_training, load_validation, prepare
 from dhpo.data.rows import Rows
-from dhpo.data.unreadable import BlockUnreadable
+from dhpo.data.scratch_copies import CopiesWriter
 from dhpo.data.validation import split_rows
 
 X = np.arange(20.0).reshape(10, 2)
@@ -183,9 +183,9 @@ def test_copies_of_many_blocks_are_one_file(split, tmp_path):
         assert [path.suffix for path in tmp_path.iterdir()] == [".partial"]
     assert len(list(tmp_path.iterdir())) == 1
     for number in (3, 0, 4):
-        (rows,) = copies.read_copies(split.scratch, [places[number]])
+        (rows,) = scratch_copies.read_copies(split.scratch, [places[number]])
         np.testing.assert_array_equal(rows.X, X + number)
-    several = copies.read_copies(split.scratch, [places[4], places[1]])
+    several = scratch_copies.read_copies(split.scratch, [places[4], places[1]])
     assert [rows.X[0, 0] for rows in several] == [4, 1]
 
 
@@ -205,7 +205,7 @@ def test_copies_are_there_whole_or_not_at_all(split, tmp_path, monkeypatch):
         file.write(b"half of it")
         raise OSError("disk full")
 
-    monkeypatch.setattr(copies.pickle, "dump", fail)
+    monkeypatch.setattr(scratch_copies.pickle, "dump", fail)
     with pytest.raises(OSError, match="disk full"):
         look(spec(), split, reads=MANY)
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from dhpo.driver.step_planning import Assignment
 from dhpo.history.events import StepStats
 from dhpo.worker.breadcrumbs import CrumbTrail
 from dhpo.worker.messages import Outcome, Step, StepResult, Work
-from dhpo.worker.step import timeout_error
+from dhpo.worker.timeouts import timeout_error
 
 
 class Future:

@@ -26,7 +26,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from dhpo.data.rows import Rows
 from dhpo.scoring import CollectingScorer, MeanScorer, R2Scorer, SeveralTallies, make_block_scorer, resolve_scoring
-from dhpo.scoring.sums import MEANS
+from dhpo.scoring.additive_scores import MEANS
 
 CUTS = [0, 7, 8, 90, 200]
 

@@ -21,16 +21,17 @@ from dhpo.compose import PartialFitPipeline
 from dhpo.data.blocks import Block, Piece
 from dhpo.data.cache import BlockCache
 from dhpo.data.order import PassOrder
+from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import BlockSpec, Split
-from dhpo.data.unreadable import BlockUnreadable
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
 from dhpo.storage.model_store import ModelStore, dumps_model, loads_model
-from dhpo.worker import step as step_module
+from dhpo.worker import step_models, step_run, step_scoring, step_training
 from dhpo.worker.breadcrumbs import read_crumb
 from dhpo.worker.messages import Context, Step, Work
+from dhpo.worker.model_making import new_model
 from dhpo.worker.state import forget_run, worker_state
-from dhpo.worker.step import new_model, run_step
+from dhpo.worker.step import run_step
 
 N_BLOCKS, ROWS = 4, 30
 LONG = 1000.0  # seconds that no step takes
@@ -223,9 +224,10 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr(step_module, "time", self)
-        partial_fit = step_module._partial_fit
-        monkeypatch.setattr(step_module, "_partial_fit", lambda *arguments: (partial_fit(*arguments), self.tick()))
+        for module in (step_run, step_models, step_training, step_scoring):
+            monkeypatch.setattr(module, "time", self)
+        partial_fit = step_training._partial_fit
+        monkeypatch.setattr(step_training, "_partial_fit", lambda *arguments: (partial_fit(*arguments), self.tick()))
 
     def tick(self):
         self.now += 1.0

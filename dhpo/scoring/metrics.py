@@ -11,10 +11,10 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.cluster import BisectingKMeans, KMeans, MiniBatchKMeans
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
+from dhpo.scoring.additive_scores import MEANS, MeanScorer, R2Scorer
 from dhpo.scoring.base import BlockScorer, Scorer
-from dhpo.scoring.collecting import CollectingScorer
-from dhpo.scoring.own import AdditiveScorer, OwnScorer
-from dhpo.scoring.sums import MEANS, MeanScorer, R2Scorer
+from dhpo.scoring.collected_outputs import CollectingScorer
+from dhpo.scoring.estimator_score import AdditiveScorer, OwnScorer
 from dhpo.wording import did_you_mean
 from dhpo.wrappers import unwrap
 

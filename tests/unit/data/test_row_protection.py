@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from dhpo.data.lending import copied, is_refused_write, lent, sample
+from dhpo.data.row_protection import copied, is_refused_write, lent, sample
 from dhpo.data.rows import Rows
 
 ROWS = 40

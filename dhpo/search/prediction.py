@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dhpo.data.blocks import align, check_lengths, needs_lengths
 from dhpo.data.collections import as_chunks_together, chunk_lengths
-from dhpo.data.numbers import takes_text
+from dhpo.data.numeric_input import takes_text
 from dhpo.data.rows import n_rows, take
 from dhpo.scoring import deciding_scoring, make_block_scorer
 from dhpo.wrappers import wrapped_scoring

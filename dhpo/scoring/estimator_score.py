@@ -15,7 +15,7 @@ import numpy as np
 
 from dhpo.data.rows import Rows
 from dhpo.scoring.base import Tally
-from dhpo.scoring.collecting import OUTPUTS, NoRows, ask_for_rest, concatenate_outputs
+from dhpo.scoring.collected_outputs import OUTPUTS, NoRows, ask_for_rest, concatenate_outputs
 
 __all__ = ["AdditiveScorer", "OwnScorer"]
 

@@ -16,7 +16,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from dhpo import HyperbandSearchCV, PartialFitPipeline
-from dhpo.data.numbers import NotNumbers, check_rows, refuse_what_is_no_number, takes_numbers_alone, takes_text
+from dhpo.data.numeric_input import NotNumbers, check_rows, refuse_what_is_no_number, takes_numbers_alone, takes_text
 
 NUMBERS = [1.0, 2.0, 3.0, 4.0]
 Y = np.array([0, 1, 0, 1])

@@ -8,7 +8,7 @@ from typing import Any
 
 from dhpo.data.rows import Rows
 from dhpo.scoring.base import BlockScorer
-from dhpo.scoring.collecting import OUTPUTS
+from dhpo.scoring.collected_outputs import OUTPUTS
 
 __all__ = ["Remembering", "SeveralTallies"]
 
