@@ -36,7 +36,7 @@ class Submission:
 
     Parameters
     ----------
-    record : Record
+    record : SubmissionRecord
         What is remembered of it here.
     """
 

@@ -69,7 +69,7 @@ def demo(
         "hidden_layer_sizes": [(32,), (64,), (128,), (64, 32)],
         "alpha": loguniform(1e-6, 1e-1),
         "learning_rate_init": loguniform(1e-4, 1e-1),
-        "batch_size": [8, 16, 32, 64],
+        "batch_size": [8, 16, 32],
     }
     search = HyperbandSearchCV(MLPClassifier(), space, max_iter=max_iter, random_state=seed)
     console.print(f"digits: {X.shape[0]:,} images of 8 x 8 in {X.numblocks[0]} blocks, {len(X_test)} more held out\n")
