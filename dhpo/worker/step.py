@@ -1,7 +1,8 @@
 """What runs on the workers: train a cohort of models over a run of blocks, score those that are due, keep them.
 
 A step is a pure function of the models at its start, the block numbers and the parameters, so the driver may send it
-again, to any worker. It gives back the processor after about `seconds`, wherever it has come to: what is left is for a later step.
+again, to any worker. It gives back the processor after about `seconds`, wherever it has come to: what is left is for a
+later step.
 """
 
 from __future__ import annotations
