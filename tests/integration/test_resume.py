@@ -21,6 +21,7 @@ from sklearn.linear_model import SGDClassifier
 
 import dhpo
 from dhpo import ASHASearchCV, HyperbandSearchCV, IncrementalSearchCV, JournalError
+from dhpo.driver.folds import Folds
 from dhpo.driver.ledger import Ledger
 from dhpo.driver.replay import replay
 from dhpo.history.events import Stopped
@@ -280,7 +281,8 @@ def small(tmp_path_factory):
 
     def replay_all(events):
         job = search._job(*LAZY, None, [0, 1], None, {}, 0, True)
-        ledger = Ledger(job, KeptModels(ModelStore(f"{folder}/models"), keep_all=True), lambda event: None, float)
+        models = KeptModels(ModelStore(f"{folder}/models"), keep_all=True)
+        ledger = Ledger(job.schedule, job.sampler, job.metrics, Folds(0), models, lambda event: None, float)
         for event in events:
             replay(event, ledger, job)
         return job.schedule
