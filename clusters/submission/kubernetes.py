@@ -26,7 +26,7 @@ from clusters.submission.records import SubmissionRecord
 
 __all__ = ["BACKEND"]
 
-_STATES: dict[str, State] = {"Running": "running", "Successful": "done", "RunFailed": "failed"}
+_STATES: dict[str, State] = {"Running": "running", "Successful": "done", "Failed": "failed"}
 _TAIL_LINES = 20
 _POLL_SECONDS = 1.0
 
