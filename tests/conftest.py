@@ -61,8 +61,14 @@ def ctrl_c_is_heeded() -> Iterator[None]:
 
 
 # What workers import before and during their first step.
-_PRELOADED = ["distributed", "pandas", "sklearn.linear_model", "sklearn.metrics", "dhpo.worker.first_look"]
-_PRELOADED += ["dhpo.worker.step"]
+_PRELOADED = [
+    "distributed",
+    "pandas",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "dhpo.worker.first_look",
+    "dhpo.worker.step",
+]
 _METHOD = "distributed.worker.multiprocessing-method"
 
 
@@ -93,6 +99,18 @@ def two_workers() -> LocalCluster:
     """Two worker processes of one thread."""
     return LocalCluster(
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", memory_limit="2GB"
+    )
+
+
+def threads_of_this_process(n_threads: int) -> LocalCluster:
+    """One worker of so many threads, cheap to start; what happens on it can be seen from here."""
+    return LocalCluster(
+        n_workers=1,
+        threads_per_worker=n_threads,
+        processes=False,
+        host="127.0.0.1",
+        protocol="tcp://",
+        dashboard_address="127.0.0.1:0",
     )
 
 

@@ -135,9 +135,9 @@ class Ledger:
         self._enter(train.trial, TrialProgress(Trial(train.trial, {}, train.bracket), models, train=train))
         self.train(train)
 
-    def is_proposed(self, trial: int) -> bool:
-        """Whether a trial was asked for, and is not begun."""
-        return trial in self._active and self._active[trial].train is not None
+    def proposed(self, trial: int) -> Train | None:
+        """What was asked for of a trial that is not begun; None of any other."""
+        return self._active[trial].train if trial in self._active else None
 
     @property
     def waits_for_reports(self) -> bool:

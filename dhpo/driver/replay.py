@@ -33,8 +33,10 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
     match event:
         case TrialStarted(trial, train=Train() as train):
             # The schedule has asked for it at some time before, maybe together with others that were not begun yet.
-            while not ledger.is_proposed(trial.number):
+            while (proposed := ledger.proposed(trial.number)) is None:
                 _propose(train, ledger, job)
+            if proposed != train:
+                raise _others(train, proposed)
             params = job.sampler.ask(trial.number)
             if describe(params) != describe(trial.params):
                 raise JournalError(
@@ -58,28 +60,24 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
 def _propose(recorded: Train, ledger: Ledger, job: Job) -> None:
     """Have the schedule ask for one more new trial, on the way to the one that was begun."""
     decision = job.schedule.ask()
-    if decision == recorded:
-        ledger.propose(recorded)
-    elif _begins_later(decision, ledger, job, recorded.trial):
-        ledger.propose(decision)
-    else:
+    if decision != recorded and not _may_wait(decision, ledger, job):
         raise _others(recorded, decision)
+    ledger.propose(decision)
 
 
 def _decide(recorded: Decision, ledger: Ledger, job: Job) -> None:
     """Have the schedule decide what was recorded; it may ask for new trials before, which are begun later."""
     decision = job.schedule.ask()
-    while _begins_later(decision, ledger, job):
+    while _may_wait(decision, ledger, job):
         ledger.propose(decision)
         decision = job.schedule.ask()
     if decision != recorded:
         raise _others(recorded, decision)
 
 
-def _begins_later(decision: Decision | None, ledger: Ledger, job: Job, but: int | None = None) -> TypeGuard[Train]:
-    """Whether this asks for a new trial, other than `but`, that may wait; with an asynchronous schedule none does."""
-    new = isinstance(decision, Train) and not ledger.knows(decision.trial) and decision.trial != but
-    return new and not job.schedule.asynchronous
+def _may_wait(decision: Decision | None, ledger: Ledger, job: Job) -> TypeGuard[Train]:
+    """Whether this asks for a new trial, which may be begun later; with an asynchronous schedule none waits."""
+    return isinstance(decision, Train) and not ledger.knows(decision.trial) and not job.schedule.asynchronous
 
 
 def _others(recorded: Decision, decision: Decision | None) -> JournalError:

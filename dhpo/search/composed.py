@@ -8,6 +8,7 @@ from typing import Any
 from dhpo.checks import check_methods
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.by_name import make_sampler
+from dhpo.samplers.grid import GridSampler
 from dhpo.schedules.base import Schedule
 from dhpo.search.base import BlockSearchCV
 from dhpo.space import Space
@@ -113,10 +114,9 @@ class SearchCV(BlockSearchCV):
 
     def _sampler(self, space: Space, entropy: int) -> Sampler:
         sampler = make_sampler(self.sampler, space, entropy)
-        n_trials, most = self._schedule().plan().n_trials, sampler.n_trials
-        if most is not None and n_trials > most and self.sampler == "grid":
+        if isinstance(sampler, GridSampler) and (n_trials := self.plan().n_trials) > sampler.n_trials:
             raise ValueError(
-                f"sampler='grid' has {most} points, and the schedule asks for {n_trials} trials. Give a schedule of "
-                f"{most} trials, or sampler='random'."
+                f"sampler='grid' has {sampler.n_trials} points, and the schedule asks for {n_trials} trials. Give a "
+                f"schedule of {sampler.n_trials} trials, or sampler='random'."
             )
         return sampler

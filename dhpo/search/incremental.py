@@ -6,8 +6,7 @@ import warnings
 from typing import Any
 
 from dhpo.samplers.base import Sampler
-from dhpo.samplers.grid import GridSampler
-from dhpo.samplers.random import RandomSampler
+from dhpo.samplers.by_name import make_sampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.incremental import Incremental
 from dhpo.schedules.inverse_decay import InverseDecay
@@ -45,7 +44,7 @@ class _InitialParameters(BlockSearchCV):
         return size
 
     def _sampler(self, space: Space, entropy: int) -> Sampler:
-        return GridSampler(space) if self.n_initial_parameters == "grid" else RandomSampler(space, entropy)
+        return make_sampler("grid" if self.n_initial_parameters == "grid" else "random", space, entropy)
 
     def _with_patience(self, schedule: Schedule, patience: Any, fits_per_score: int | None = None) -> Schedule:
         if isinstance(patience, bool) or patience is None or patience == 0:

@@ -12,13 +12,13 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from distributed import LocalCluster
 from scipy.stats import loguniform, uniform
 from sklearn.linear_model import SGDClassifier
 
 from dhpo import HyperbandSearchCV, IncrementalSearchCV, Observer, SearchCV, load
 from dhpo.schedules import Hyperband
 from dhpo.testing import check_sampler, check_schedule
+from tests.conftest import threads_of_this_process
 from tests.integration.plug_ins.csv_logger import CSVLogger
 from tests.integration.plug_ins.median_stopping import MedianStopping
 from tests.integration.plug_ins.quasi_random import QuasiRandom
@@ -136,15 +136,7 @@ def test_the_last_third_of_hyperbands_trials_is_drawn_when_the_reports_of_others
     n_threads: int, seconds: float, least: int
 ) -> None:
     sampler = Remembering()
-    threads = LocalCluster(
-        n_workers=1,
-        threads_per_worker=n_threads,
-        processes=False,
-        host="127.0.0.1",
-        protocol="tcp://",
-        dashboard_address="127.0.0.1:0",
-    )
-    with threads, threads.get_client():
+    with threads_of_this_process(n_threads) as threads, threads.get_client():
         search = SearchCV(
             Slow(seconds=seconds), {"alpha": SPACE["alpha"]}, Hyperband(81), sampler, random_state=0, verbose=0
         )

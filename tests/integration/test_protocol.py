@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 from sklearn.base import clone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.datasets import load_iris
@@ -23,6 +23,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
 import dhpo
+from tests.conftest import threads_of_this_process
 
 X, Y = (part[np.random.default_rng(0).permutation(150)] for part in load_iris(return_X_y=True))
 GRID = {"alpha": [1e-4, 1e-3]}
@@ -55,17 +56,7 @@ _FAIL_BY_BLOCKS = {
 @pytest.fixture(scope="module")
 def threads():
     """A cheap cluster for some hundred small fits."""
-    with (
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=2,
-            processes=False,
-            host="127.0.0.1",
-            protocol="tcp://",
-            dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with threads_of_this_process(2) as cluster, Client(cluster) as client:
         yield client
 
 

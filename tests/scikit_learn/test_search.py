@@ -12,9 +12,10 @@ from unittest import mock
 
 import pytest
 import sklearn.model_selection
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import dhpo
+from tests.conftest import threads_of_this_process
 
 _SOURCE = Path(sklearn.model_selection.__file__).parent / "tests" / "test_search.py"
 
@@ -67,17 +68,7 @@ def only_what_applies(request):
 @pytest.fixture(scope="module", autouse=True)
 def client():
     """Two threads of this process, so that what scikit-learn's tests record in memory is seen."""
-    with (
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=2,
-            processes=False,
-            host="127.0.0.1",
-            protocol="tcp://",
-            dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with threads_of_this_process(2) as cluster, Client(cluster) as client:
         yield client
 
 
