@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dhpo.data.memory import MemoryGate, process_gate
 from dhpo.data.row_protection import sample
-from dhpo.data.rows import Rows
+from dhpo.data.rows import Rows, all_finite
 
 __all__ = ["CACHE_SHARE", "BlockCache", "Lookup"]
 
@@ -31,11 +31,14 @@ class Loaded:
         What they take; to find out takes as long as a call, where there are strings.
     seal : bytes
         `dhpo.data.row_protection.sample` of them, to tell later whether they still are what they were.
+    finite : bool
+        Whether no value is missing or infinite, as far as that is found out in one pass.
     """
 
     rows: Rows
     nbytes: int
     seal: bytes
+    finite: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,11 @@ class Lookup(Loaded):
 
 
 def _loaded(rows: Rows) -> Loaded:
-    return Loaded(rows, rows.nbytes, sample(rows))
+    return Loaded(rows, rows.nbytes, sample(rows), all_finite(rows))
 
 
 def _lookup(loaded: Loaded, read: bool) -> Lookup:
-    return Lookup(loaded.rows, loaded.nbytes, loaded.seal, read)
+    return Lookup(loaded.rows, loaded.nbytes, loaded.seal, loaded.finite, read)
 
 
 class _Read:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-__all__ = ["Rows", "as_target", "concatenate", "n_rows", "nbytes", "take"]
+__all__ = ["Rows", "all_finite", "as_target", "concatenate", "n_rows", "nbytes", "take"]
 
 
 # Not a tuple: len() of one is 3 for Dask, whose sizeof() fails where it is something else.
@@ -75,6 +75,26 @@ def take(part: Any, where: np.ndarray | slice) -> Any:
     if sp.issparse(part) and part.format not in ("csr", "csc", "lil", "dok"):
         part = part.tocsr()
     return part[where]
+
+
+def all_finite(rows: Rows) -> bool:
+    """Whether rows are arrays or sparse matrices of numbers without missing and infinite values.
+
+    False of all else, where to find out would take longer.
+    """
+    return all(part is None or _is_finite(getattr(part, "data", None) if sp.issparse(part) else part) for part in rows)
+
+
+def _is_finite(values: Any) -> bool:
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
+        return False
+    if values.dtype.kind != "f":
+        return True
+    values = np.asarray(values)  # where some are masked, these too
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = values.sum()
+    # The sum of finite values may be too large; minimum and maximum take longer, and no memory.
+    return bool(np.isfinite(total) or (np.isfinite(values.min()) and np.isfinite(values.max())))
 
 
 def concatenate(parts: Sequence[Any]) -> Any:

@@ -13,6 +13,7 @@ from dhpo.data.row_protection import is_refused_write, lent_value
 from dhpo.data.rows import Rows
 from dhpo.worker.breadcrumbs import Deed
 from dhpo.worker.model_in_step import ModelInStep, failures_of
+from dhpo.worker.spared_checks import spared_checks
 from dhpo.worker.step_models import StepModels
 from dhpo.worker.step_run import StepRun
 
@@ -60,7 +61,7 @@ class StepTraining:
             # Fold by fold: one part of the rows is held at a time.
             for model in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
                 self._run.trail.note(model.work.model, call)
-                self._advance(model, parts.without(model.work.fold))
+                self._advance(model, parts.without(model.work.fold), found.finite)
                 if self._run.far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
                 begins = call == model.work.start  # it may take more by itself than all rows
@@ -105,12 +106,13 @@ class StepTraining:
             self._run.meter.blocks_read += 1
             self._run.meter.bytes_read += nbytes
 
-    def _advance(self, model: ModelInStep, rows: Rows) -> None:
+    def _advance(self, model: ModelInStep, rows: Rows, finite: bool) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
         outcome = model.outcome
         with failures_of(outcome) as caught:
             if len(rows):
-                _partial_fit(model.estimator, model.rows(rows), self._fit_kwargs(model.estimator))
+                with spared_checks(model.estimator, outcome.calls, finite):
+                    _partial_fit(model.estimator, model.rows(rows), self._fit_kwargs(model.estimator))
             outcome.calls += 1
         seconds = time.perf_counter() - started
         self._run.meter.useful_cpu += time.thread_time() - cpu
@@ -118,10 +120,10 @@ class StepTraining:
         self._run.meter.fit_seconds += seconds
         outcome.fit_seconds += seconds
         if not outcome.writes and any(map(is_refused_write, caught)):
-            self._let_write(model, rows)
+            self._let_write(model, rows, finite)
         self._run.check_deadline(model)
 
-    def _let_write(self, model: ModelInStep, rows: Rows) -> None:
+    def _let_write(self, model: ModelInStep, rows: Rows, finite: bool) -> None:
         """Train a trial, which was kept from writing into the rows that all share, on its own copies from now on."""
         first = model.outcome.calls == 0
         model.begin_anew()  # the failed call may have left its model half trained
@@ -130,7 +132,7 @@ class StepTraining:
             self._models.make(model)
             if model.alive:
                 self._run.trail.note(model.work.model, 0)
-                self._advance(model, rows)
+                self._advance(model, rows, finite)
 
     def _training_rows(self, call: int) -> Lookup:
         started = time.perf_counter()

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ USEFUL = Useful()
 class MeasuredSGD(SGDClassifier):
     """SGDClassifier that knows what it costs; both libraries are measured with it."""
 
+    @wraps(SGDClassifier.partial_fit)  # marked as scikit-learn's own, which it is but for the clock
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MeasuredSGD:
         with USEFUL.measured(calls=1):
             super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 from dask.sizeof import sizeof
 
-from dhpo.data.rows import Rows, as_target, concatenate, n_rows, nbytes, take
+from dhpo.data.rows import Rows, all_finite, as_target, concatenate, n_rows, nbytes, take
 
 TABLE = np.arange(12.0).reshape(6, 2)
 CONTAINERS = {
@@ -133,3 +133,60 @@ def test_a_target_is_one_dimensional(target):
 def test_several_outputs_stay_two_dimensional():
     assert as_target(pd.DataFrame({"a": [1, 2], "b": [3, 4]})).shape == (2, 2)
     assert as_target(None) is None
+
+
+FINITE = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        FINITE,
+        FINITE.astype(np.float32),
+        FINITE.astype(int),
+        FINITE > 2,
+        np.full((2, 2), np.finfo(float).max),  # whose sum is infinite
+        np.empty((0, 2)),
+        sp.csr_array(FINITE),
+        sp.coo_array(FINITE),
+    ],
+)
+def test_finite_numbers_are_known_as_such(X):
+    assert all_finite(Rows(X))
+    assert all_finite(Rows(X, np.zeros(len(FINITE), dtype=np.int8), np.ones(len(FINITE))))
+
+
+def with_value(value):
+    X = FINITE.copy()
+    X[1, 0] = value
+    return X
+
+
+BAD = [with_value(np.nan), with_value(np.inf), with_value(-np.inf)]
+
+
+@pytest.mark.parametrize("part", [*BAD, *map(sp.csr_array, BAD)])
+def test_one_value_that_is_not_finite_is_found_in_each_part(part):
+    assert not all_finite(Rows(part))
+    if isinstance(part, np.ndarray):
+        assert not all_finite(Rows(FINITE, part[:, 0]))
+        assert not all_finite(Rows(FINITE, None, part[:, 0]))
+    assert not all_finite(Rows(np.ma.masked_invalid(part)) if isinstance(part, np.ndarray) else Rows(part))
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        pd.DataFrame(FINITE),
+        FINITE.astype(object),
+        FINITE.astype(np.longdouble),  # which may be infinite as double
+        FINITE.astype(complex),
+        sp.dok_array(FINITE),
+        sp.lil_array(FINITE),
+        [{"a": 1.0}],
+        np.array(["a", "b"]),
+    ],
+    ids=lambda X: type(X).__name__,
+)
+def test_of_others_nothing_is_said(X):
+    assert not all_finite(Rows(X))

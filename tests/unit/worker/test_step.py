@@ -407,6 +407,32 @@ def test_a_trial_that_raises_costs_that_trial_alone(make_search):
     assert len(search.model(other).seen_) == 4
 
 
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("call", range(N_BLOCKS))
+def test_a_value_that_is_missing_is_found_at_any_call(make_search, call, cached):
+    # Blocks without one are looked through once, and not for each model at each call.
+    X, y = data()
+    order = PassOrder(range(N_BLOCKS), 0)
+    X[order.block_at(call) * ROWS : (order.block_at(call) + 1) * ROWS, 1] = np.nan
+    cuts = [slice(i * ROWS, (i + 1) * ROWS) for i in range(N_BLOCKS)]
+    blocks = [Block(i, {"x": X[cut], "y": y[cut]}, ((Piece("x"),), (Piece("y"),), None)) for i, cut in enumerate(cuts)]
+    search = make_search(SGD, fit_kwargs=CLASSES, blocks=blocks)
+    outcomes = search.step(works(ALPHAS, 6), 6, memory_limit=10**15 if cached else 1).outcomes
+    assert [outcome.calls for outcome in outcomes] == [call] * len(ALPHAS)
+    assert all("Input X contains NaN" in outcome.error for outcome in outcomes)
+
+
+def test_a_value_that_is_missing_is_found_in_validation_rows(make_search):
+    X, y = data()
+    bad = Block(0, {"x": np.full_like(X, np.nan), "y": y}, ((Piece("x"),), (Piece("y"),), None))
+    search = make_search(SGD, fit_kwargs=CLASSES)
+    good = list(search.specs.values())
+    step = Step(works(ALPHAS, 2), 2, search.specs, [good, [BlockSpec(0, data=bad.dumps())]], LONG, 10**15)
+    outcomes = run_step(search.run, search.pickled, step).outcomes
+    assert [outcome.calls for outcome in outcomes] == [2] * len(ALPHAS)
+    assert all("Input X contains NaN" in outcome.error for outcome in outcomes)
+
+
 def test_parameters_that_are_refused_cost_their_trial_alone(make_search):
     search = make_search(Log())
     good, bad = search.step(works([{}, {"nonsense": 1}], 2), 2).outcomes
