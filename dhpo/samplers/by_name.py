@@ -10,13 +10,14 @@ from dhpo.samplers.base import Sampler
 from dhpo.samplers.grid import GridSampler
 from dhpo.samplers.random import RandomSampler
 from dhpo.space import Space
+from dhpo.wording import counted
 
 __all__ = ["make_sampler"]
 
 _NAMES = ("random", "grid")
 
 
-def make_sampler(sampler: Any, space: Space, entropy: int) -> Sampler:
+def make_sampler(sampler: Any, space: Space, entropy: int, n_trials: int) -> Sampler:
     """Make the sampler of one search.
 
     Parameters
@@ -26,16 +27,29 @@ def make_sampler(sampler: Any, space: Space, entropy: int) -> Sampler:
     space : Space
     entropy : int
         Seed of those made by name.
+    n_trials : int
+        That will be asked for.
 
     Raises
     ------
     TypeError, ValueError
-        If it is neither of the names nor a sampler, or the space has a distribution where a grid is asked for.
+        If it is neither of the names nor a sampler, or the space has a distribution or too few points where a grid is
+        asked for.
     """
     if isinstance(sampler, str):
         if sampler not in _NAMES:
             raise ValueError(f"sampler={sampler!r} is not allowed: give 'random', 'grid', or a sampler.")
-        return GridSampler(space) if sampler == "grid" else RandomSampler(space, entropy)
+        return RandomSampler(space, entropy) if sampler == "random" else _grid(space, n_trials)
     check_methods(f"sampler={sampler!r}", sampler, ("ask", "tell"), "dhpo.Sampler")
     made: Sampler = deepcopy(sampler)
     return made
+
+
+def _grid(space: Space, n_trials: int) -> GridSampler:
+    sampler = GridSampler(space)
+    if n_trials > sampler.n_trials:
+        raise ValueError(
+            f"sampler='grid' has {counted(sampler.n_trials, 'point')}, and the search asks for {n_trials} trials. Give "
+            f"{sampler.n_trials} trials at most, or sampler='random'."
+        )
+    return sampler

@@ -3,8 +3,10 @@
 from dhpo.search.asha import ASHASearchCV
 from dhpo.search.composed import SearchCV
 from dhpo.search.fixed import GridSearchCV, RandomizedSearchCV
-from dhpo.search.halving import HyperbandSearchCV, SuccessiveHalvingSearchCV
-from dhpo.search.incremental import IncrementalSearchCV, InverseDecaySearchCV
+from dhpo.search.halving import SuccessiveHalvingSearchCV
+from dhpo.search.hyperband import HyperbandSearchCV
+from dhpo.search.incremental import IncrementalSearchCV
+from dhpo.search.inverse_decay import InverseDecaySearchCV
 from dhpo.search.run import Run
 
 __all__ = [

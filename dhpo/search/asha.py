@@ -8,12 +8,12 @@ from dhpo.checks import checked_int
 from dhpo.schedules.asha import ASHA
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.virtual_time import InVirtualTime
-from dhpo.search.incremental import _InitialParameters
+from dhpo.search.sampled import InitialParameters
 
 __all__ = ["ASHASearchCV"]
 
 
-class ASHASearchCV(_InitialParameters):
+class ASHASearchCV(InitialParameters):
     """Successive halving in which no worker waits: a candidate goes on as soon as it is among the best so far.
 
     Unlike those of the other searches, its decisions depend on the order in which scores come, and so on the cluster: a
@@ -21,8 +21,10 @@ class ASHASearchCV(_InitialParameters):
 
     Parameters
     ----------
-    estimator, parameters, test_size, random_state, scoring, verbose, refit, cv
-        See `IncrementalSearchCV`.
+    estimator : estimator
+        With `partial_fit`, `get_params` and `set_params`.
+    parameters : dict or list of dict
+        Names of parameters with lists of values or distributions (`rvs`), as for scikit-learn's RandomizedSearchCV.
     n_initial_parameters : int or "grid", default 81
         Number of candidates, or all points of the grid.
     n_initial_iter : int, default 1
@@ -36,13 +38,52 @@ class ASHASearchCV(_InitialParameters):
         Decide in the order in which so many equal, ideal workers would have come to the scores, and not in that of
         their arrival; True is 32. The answer is then the same on any cluster. Give about four times the threads of the
         cluster: with fewer, workers wait for scores that are due.
-    trial_timeout, time_budget, max_failures, callbacks
-        See `IncrementalSearchCV`.
+    test_size : float or "block", optional
+        Share of the rows of every block to score on. Default: as many rows as a block has in all, 10,000 at least, and
+        a fifth of the rows at most. "block" is dask-ml's default, the rows of about one block, however few.
+    random_state : int, RandomState, Generator or None, default None
+        Repeats the search exactly, on any cluster.
+    scoring : str, callable, list, tuple, dict or None, default None
+        As in scikit-learn. None is the estimator's own `score`. Of several metrics, one that fails where `refit` names
+        another is not a number.
+    verbose : bool or int, default True
+        Show progress if the output is a terminal.
+    refit : bool or str, default True
+        False leaves no `best_estimator_`. With several metrics the name of the one that decides which trials go on, and
+        which is the best.
+    cv : int, KFold, StratifiedKFold or None, default None
+        Folds over the rows of every block, evenly by class for a classifier. Each trial has a model for each fold; the
+        mean of their scores decides. `max_iter` and all calls count for each of them. None holds out `test_size`.
+    trial_timeout : float, optional
+        Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all. One that takes longer has
+        failed; where it cannot be interrupted, its worker is restarted. Default: no limit, so a trial that hangs holds
+        its worker for ever.
+    time_budget : float, optional
+        Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
+    max_failures : int, optional
+        Trials that may fail before the search is given up. Default: any number, as long as one is scored.
+    callbacks : list of Observer, optional
+        Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
+        logged and costs the search nothing.
+    sampler : "random", "grid" or Sampler, default "random"
+        What gives the parameters of the trials. An object of your own has the methods of `dhpo.Sampler`, which
+        `dhpo.testing.check_sampler` checks. Each search works with a copy of it.
 
     Attributes
     ----------
-    best_estimator_, best_params_, best_score_, best_index_, cv_results_, history_, model_history_, metadata_
-        See `IncrementalSearchCV`.
+    best_estimator_, best_params_, best_score_, best_index_
+        The trial with the highest last score; its model as it was trained, not refitted. With `cv`, a new model like it
+        that is trained on all rows.
+    cv_results_ : dict of ndarray
+        A row for each trial; makes a `pandas.DataFrame`.
+    history_ : list of dict
+        A record for each score, in the order they came.
+    model_history_ : dict of list of dict
+        The same by `model_id`.
+    metadata_ : dict
+        What was run, and passes over the data.
+    scorer_, n_splits_, multimetric_, classes_, n_features_in_, feature_names_in_
+        As in scikit-learn.
 
     References
     ----------
@@ -70,6 +111,7 @@ class ASHASearchCV(_InitialParameters):
         time_budget: float | None = None,
         max_failures: int | None = None,
         callbacks: Any = None,
+        sampler: Any = "random",
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -88,6 +130,7 @@ class ASHASearchCV(_InitialParameters):
         self.time_budget = time_budget
         self.max_failures = max_failures
         self.callbacks = callbacks
+        self.sampler = sampler
 
     def _schedule(self) -> Schedule:
         schedule = ASHA(self._n_trials(), self.n_initial_iter, self.max_iter, self.aggressiveness)

@@ -76,8 +76,8 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
         """A new schedule."""
 
     @abstractmethod
-    def _sampler(self, space: Space, entropy: int) -> Sampler:
-        """A new sampler."""
+    def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
+        """A new sampler, for so many trials."""
 
     def _first_of_bracket(self, plan: Plan) -> dict[int, int] | None:
         """The number of the first trial of each bracket, where models are named by brackets, as dask-ml does."""
@@ -308,7 +308,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
         return Job(
             estimator=clone(self.estimator, safe=False),  # what becomes of the user's is nothing to a run
             schedule=schedule,
-            sampler=self._sampler(space, entropy),
+            sampler=self._sampler(space, entropy, schedule.plan().n_trials),
             metrics=metrics,
             data=DataPlan(
                 X_chunks,

@@ -6,17 +6,13 @@ from copy import deepcopy
 from typing import Any
 
 from dhpo.checks import check_methods
-from dhpo.samplers.base import Sampler
-from dhpo.samplers.by_name import make_sampler
-from dhpo.samplers.grid import GridSampler
 from dhpo.schedules.base import Schedule
-from dhpo.search.base import BlockSearchCV
-from dhpo.space import Space
+from dhpo.search.sampled import SampledSearchCV
 
 __all__ = ["SearchCV"]
 
 
-class SearchCV(BlockSearchCV):
+class SearchCV(SampledSearchCV):
     """Search with a schedule and a sampler of your choice, or of your own.
 
     The schedule decides how long trials are trained, and which are dropped; the sampler gives their parameters. The
@@ -35,19 +31,55 @@ class SearchCV(BlockSearchCV):
     sampler : "random", "grid" or Sampler, default "random"
         An object of your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search
         works with a copy of it.
-    test_size, random_state, scoring, verbose, predict_meta, predict_proba_meta, transform_meta, refit, cv
-        See `IncrementalSearchCV`.
-    trial_timeout, time_budget, max_failures, callbacks
-        See `IncrementalSearchCV`.
+    test_size : float or "block", optional
+        Share of the rows of every block to score on. Default: as many rows as a block has in all, 10,000 at least, and
+        a fifth of the rows at most. "block" is dask-ml's default, the rows of about one block, however few.
+    random_state : int, RandomState, Generator or None, default None
+        Repeats the search exactly, on any cluster.
+    scoring : str, callable, list, tuple, dict or None, default None
+        As in scikit-learn. None is the estimator's own `score`. Of several metrics, one that fails where `refit` names
+        another is not a number.
+    verbose : bool or int, default True
+        Show progress if the output is a terminal.
+    predict_meta, predict_proba_meta, transform_meta : ndarray or pandas object, optional
+        An empty result of the method, where it cannot be found out by calling it on one row of ones.
+    refit : bool or str, default True
+        False leaves no `best_estimator_`. With several metrics the name of the one that decides which trials go on, and
+        which is the best.
+    cv : int, KFold, StratifiedKFold or None, default None
+        Folds over the rows of every block, evenly by class for a classifier. Each trial has a model for each fold; the
+        mean of their scores decides. `max_iter` and all calls count for each of them. None holds out `test_size`.
+    trial_timeout : float, optional
+        Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all. One that takes longer has
+        failed; where it cannot be interrupted, its worker is restarted. Default: no limit, so a trial that hangs holds
+        its worker for ever.
+    time_budget : float, optional
+        Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
+    max_failures : int, optional
+        Trials that may fail before the search is given up. Default: any number, as long as one is scored.
     speculate : bool, default True
-        See `SuccessiveHalvingSearchCV`; for schedules that say who leads.
+        Train the candidates that lead on while workers would idle, before it is decided who goes on. What is not
+        promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`, nor where
+        the data is larger than what the workers may keep of it.
+    callbacks : list of Observer, optional
+        Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
+        logged and costs the search nothing.
 
     Attributes
     ----------
-    best_estimator_, best_params_, best_score_, best_index_, cv_results_, scorer_, n_splits_, multimetric_
-        See `IncrementalSearchCV`.
-    history_, model_history_, metadata_, classes_, n_features_in_, feature_names_in_
-        See `IncrementalSearchCV`.
+    best_estimator_, best_params_, best_score_, best_index_
+        The trial with the highest last score; its model as it was trained, not refitted. With `cv`, a new model like it
+        that is trained on all rows.
+    cv_results_ : dict of ndarray
+        A row for each trial; makes a `pandas.DataFrame`.
+    history_ : list of dict
+        A record for each score, in the order they came.
+    model_history_ : dict of list of dict
+        The same by `model_id`.
+    metadata_ : dict
+        What was run, and passes over the data.
+    scorer_, n_splits_, multimetric_, classes_, n_features_in_, feature_names_in_
+        As in scikit-learn.
 
     Examples
     --------
@@ -104,19 +136,7 @@ class SearchCV(BlockSearchCV):
         self.speculate = speculate
         self.callbacks = callbacks
 
-    def _space(self) -> Space:
-        return Space(self.parameters)
-
     def _schedule(self) -> Schedule:
         check_methods(f"schedule={self.schedule!r}", self.schedule, ("ask", "tell", "plan", "leading"), "dhpo.Schedule")
         made: Schedule = deepcopy(self.schedule)
         return made
-
-    def _sampler(self, space: Space, entropy: int) -> Sampler:
-        sampler = make_sampler(self.sampler, space, entropy)
-        if isinstance(sampler, GridSampler) and (n_trials := self.plan().n_trials) > sampler.n_trials:
-            raise ValueError(
-                f"sampler='grid' has {sampler.n_trials} points, and the schedule asks for {n_trials} trials. Give a "
-                f"schedule of {sampler.n_trials} trials, or sampler='random'."
-            )
-        return sampler

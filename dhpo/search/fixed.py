@@ -11,8 +11,8 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from dhpo.checks import checked_int
 from dhpo.samplers.base import Sampler
+from dhpo.samplers.by_name import make_sampler
 from dhpo.samplers.grid import GridSampler
-from dhpo.samplers.random import RandomSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.fixed import Fixed
 from dhpo.search.whole import WholeOrBlockSearchCV
@@ -67,7 +67,9 @@ class GridSearchCV(WholeOrBlockSearchCV):
     random_state : int, RandomState, Generator or None, default None
         Seeds the split, the order of the blocks and the estimators, where candidates are trained block by block.
     trial_timeout : float, optional
-        See `IncrementalSearchCV`; for training block by block.
+        Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all, where candidates are
+        trained block by block. One that takes longer has failed; where it cannot be interrupted, its worker is
+        restarted. Default: no limit, so a trial that hangs holds its worker for ever.
     time_budget : float, optional
         Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
     max_failures : int, optional
@@ -137,7 +139,7 @@ class GridSearchCV(WholeOrBlockSearchCV):
     def _schedule(self) -> Schedule:
         return Fixed(len(self._space().grid()), _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
 
-    def _sampler(self, space: Space, entropy: int) -> Sampler:
+    def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
         return GridSampler(space)
 
 
@@ -156,13 +158,49 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         replacement.
     n_iter : int, default 10
         Number of candidates.
-    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score, max_iter, test_size
-        See `GridSearchCV`.
-    trial_timeout, time_budget, max_failures, callbacks
-        See `GridSearchCV`.
+    scoring : str, callable, list, tuple, dict or None, default None
+        As in scikit-learn. None is the estimator's own `score`.
+    n_jobs : int or None, default None
+        Accepted for compatibility: the cluster says how many fits run at a time.
+    refit : bool, str or callable, default True
+        As in scikit-learn: whether the best candidate is fitted on all rows, and with several metrics by which it is
+        found. A callable gets `cv_results_` and returns the index of the best; not for training block by block, where a
+        name or True is wanted.
+    cv : int, splitter, iterable or None, default None
+        As in scikit-learn; None is 5 folds. Training block by block takes an int, the number of folds over the rows of
+        every block, or None, which holds out `test_size` of them.
+    verbose : bool or int, default True
+        Show progress if the output is a terminal.
+    pre_dispatch : int or str, default "2*n_jobs"
+        Accepted for compatibility.
     random_state : int, RandomState, Generator or None, default None
         Of the candidates, which are those of scikit-learn's where they are fitted whole; and of all that
         `GridSearchCV` uses it for. A Generator is for training block by block.
+    error_score : "raise" or float, default nan
+        The score of a fit that fails. Training block by block always goes on without the trial.
+    return_train_score : bool, default False
+        Whether to score on the training rows, too; not for training block by block.
+    max_iter : int, optional
+        Train block by block, with so many `partial_fit` calls for each candidate. Default: fit whole where the
+        estimator has no `partial_fit` or the data is in memory; else 100.
+    test_size : float or "block", optional
+        Share of the rows of every block to score on, where candidates are trained block by block without `cv`. Default:
+        as many rows as a block has in all, 10,000 at least, and a fifth of the rows at most. "block" is the rows of
+        about one block, however few.
+    trial_timeout : float, optional
+        Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all, where candidates are
+        trained block by block. One that takes longer has failed; where it cannot be interrupted, its worker is
+        restarted. Default: no limit, so a trial that hangs holds its worker for ever.
+    time_budget : float, optional
+        Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
+    max_failures : int, optional
+        Candidates that may fail before the search is given up. Default: any number, as long as one is scored.
+    callbacks : list of Observer, optional
+        Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
+        logged and costs the search nothing.
+    sampler : "random", "grid" or Sampler, default "random"
+        What gives the parameters of the trials, where candidates are trained block by block. An object of your own has
+        the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search works with a copy of it.
 
     Attributes
     ----------
@@ -193,6 +231,7 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         time_budget: float | None = None,
         max_failures: int | None = None,
         callbacks: Any = None,
+        sampler: Any = "random",
     ) -> None:
         self.estimator = estimator
         self.param_distributions = param_distributions
@@ -212,10 +251,19 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         self.time_budget = time_budget
         self.max_failures = max_failures
         self.callbacks = callbacks
+        self.sampler = sampler
 
     def _candidates(self) -> Sequence[Params]:
         n_iter = checked_int("n_iter", self.n_iter)
         return list(ParameterSampler(self.param_distributions, n_iter, random_state=self.random_state))
+
+    def _refuse_what_blocks_need(self, validation_data: Any) -> None:
+        super()._refuse_what_blocks_need(validation_data)
+        if self.sampler != "random":
+            raise ValueError(
+                f"sampler={self.sampler!r} is for training block by block, with max_iter; where candidates are fitted "
+                "whole, they are those of scikit-learn's RandomizedSearchCV."
+            )
 
     def _space(self) -> Space:
         return Space(self.param_distributions)
@@ -233,5 +281,5 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
             n_trials = size
         return Fixed(n_trials, _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
 
-    def _sampler(self, space: Space, entropy: int) -> Sampler:
-        return RandomSampler(space, entropy)
+    def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
+        return make_sampler(self.sampler, space, entropy, n_trials)

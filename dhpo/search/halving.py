@@ -1,48 +1,91 @@
-"""Successive halving and Hyperband over blocks."""
+"""Successive halving over blocks."""
 
 from __future__ import annotations
 
-import warnings
-from itertools import accumulate
-from numbers import Integral
 from typing import Any
 
-from dhpo.checks import checked_factor, checked_int
-from dhpo.samplers.base import Sampler
-from dhpo.samplers.random import RandomSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.halving import SuccessiveHalving
-from dhpo.schedules.hyperband import Hyperband
-from dhpo.schedules.plan import Plan
-from dhpo.search.incremental import _InitialParameters
-from dhpo.seeds import seed_for
-from dhpo.space import Space
+from dhpo.search.sampled import InitialParameters, with_patience
 
-__all__ = ["HyperbandSearchCV", "SuccessiveHalvingSearchCV"]
+__all__ = ["SuccessiveHalvingSearchCV"]
 
 
-class SuccessiveHalvingSearchCV(_InitialParameters):
+class SuccessiveHalvingSearchCV(InitialParameters):
     """Train many candidates briefly, keep the best 1 / aggressiveness of them, train those longer, and so on.
 
-    The parameters and learned attributes are those of `dask_ml.model_selection.SuccessiveHalvingSearchCV`; see
-    `IncrementalSearchCV` for those not listed.
+    The parameters and learned attributes are those of `dask_ml.model_selection.SuccessiveHalvingSearchCV`.
 
     Parameters
     ----------
-    estimator, parameters, n_initial_parameters, test_size, patience, tol, random_state, scoring, verbose, prefix
-        See `IncrementalSearchCV`.
-    refit, cv, trial_timeout, time_budget, max_failures, callbacks
-        See `IncrementalSearchCV`.
+    estimator : estimator
+        With `partial_fit`, `get_params` and `set_params`.
+    parameters : dict or list of dict
+        Names of parameters with lists of values or distributions (`rvs`), as for scikit-learn's RandomizedSearchCV.
+    n_initial_parameters : int or "grid", default 10
+        Number of candidates, or all points of the grid.
     n_initial_iter : int
         `partial_fit` calls before the first decision.
     max_iter : int, optional
         Most calls of one trial. Default: until a single trial remains.
     aggressiveness : float, default 3
         The reduction factor, eta in the literature; 2 or more.
+    test_size : float or "block", optional
+        Share of the rows of every block to score on. Default: as many rows as a block has in all, 10,000 at least, and
+        a fifth of the rows at most. "block" is dask-ml's default, the rows of about one block, however few.
+    patience : int or False, default False
+        Stop a trial whose score has not risen by more than `tol` in so many `partial_fit` calls.
+    tol : float or None, default 0.001
+        The rise that counts. None never stops.
+    random_state : int, RandomState, Generator or None, default None
+        Repeats the search exactly, on any cluster.
+    scoring : str, callable, list, tuple, dict or None, default None
+        As in scikit-learn. None is the estimator's own `score`. Of several metrics, one that fails where `refit` names
+        another is not a number.
+    verbose : bool or int, default True
+        Show progress if the output is a terminal.
+    prefix : str, default ""
+        Accepted for compatibility.
+    refit : bool or str, default True
+        False leaves no `best_estimator_`. With several metrics the name of the one that decides which trials go on, and
+        which is the best.
+    cv : int, KFold, StratifiedKFold or None, default None
+        Folds over the rows of every block, evenly by class for a classifier. Each trial has a model for each fold; the
+        mean of their scores decides. `max_iter` and all calls count for each of them. None holds out `test_size`.
+    trial_timeout : float, optional
+        Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all. One that takes longer has
+        failed; where it cannot be interrupted, its worker is restarted. Default: no limit, so a trial that hangs holds
+        its worker for ever.
+    time_budget : float, optional
+        Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
+    max_failures : int, optional
+        Trials that may fail before the search is given up. Default: any number, as long as one is scored.
     speculate : bool, default True
         Train the candidates that lead on while workers would idle, before it is decided who goes on. What is not
         promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`, nor where
         the data is larger than what the workers may keep of it.
+    callbacks : list of Observer, optional
+        Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
+        logged and costs the search nothing.
+    sampler : "random", "grid" or Sampler, default "random"
+        What gives the parameters of the trials. An object of your own has the methods of `dhpo.Sampler`, which
+        `dhpo.testing.check_sampler` checks. Each search works with a copy of it.
+
+    Attributes
+    ----------
+    best_estimator_, best_params_, best_score_, best_index_
+        The trial with the highest last score; its model as it was trained, not refitted. With `cv`, a new model like it
+        that is trained on all rows.
+    cv_results_ : dict of ndarray
+        A row for each trial; makes a `pandas.DataFrame`.
+    history_ : list of dict
+        A record for each score, in the order they came.
+    model_history_ : dict of list of dict
+        The same by `model_id`.
+    metadata_ : dict
+        What was run, and passes over the data.
+    scorer_, n_splits_, multimetric_, classes_, n_features_in_, feature_names_in_
+        As in scikit-learn.
 
     References
     ----------
@@ -72,6 +115,7 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         max_failures: int | None = None,
         speculate: bool = True,
         callbacks: Any = None,
+        sampler: Any = "random",
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -93,6 +137,7 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
         self.max_failures = max_failures
         self.speculate = speculate
         self.callbacks = callbacks
+        self.sampler = sampler
 
     def _schedule(self) -> Schedule:
         if self.n_initial_iter is None:
@@ -100,126 +145,4 @@ class SuccessiveHalvingSearchCV(_InitialParameters):
                 "n_initial_iter=None is not allowed: give the partial_fit calls before the first decision."
             )
         schedule = SuccessiveHalving(self._n_trials(), self.n_initial_iter, self.max_iter, self.aggressiveness)
-        return self._with_patience(schedule, self.patience)
-
-
-class HyperbandSearchCV(_InitialParameters):
-    """Successive halving at every trade-off between many candidates trained briefly and few trained long.
-
-    The parameters and learned attributes are those of `dask_ml.model_selection.HyperbandSearchCV`; see
-    `IncrementalSearchCV` for those not listed. All brackets train and score on one split of the data.
-
-    Parameters
-    ----------
-    estimator, parameters, test_size, tol, random_state, scoring, verbose, prefix
-        See `IncrementalSearchCV`.
-    predict_meta, predict_proba_meta, transform_meta, refit, cv, trial_timeout, time_budget, max_failures, callbacks
-        See `IncrementalSearchCV`.
-    max_iter : int, default 81
-        Most `partial_fit` calls of one trial; R in the paper.
-    aggressiveness : float, default 3
-        The reduction factor; eta in the paper; 2 or more.
-    patience : bool or int, default False
-        Stop trials that no longer improve; True waits max_iter // aggressiveness calls. `patience` should not be lower
-        than that: Hyperband stops trials early itself.
-    speculate : bool, default True
-        See `SuccessiveHalvingSearchCV`.
-
-    References
-    ----------
-    .. [1] Li, L., Jamieson, K., DeSalvo, G., Rostamizadeh, A. and Talwalkar, A. (2018). Hyperband: A novel bandit-based
-       approach to hyperparameter optimization. JMLR 18(185), algorithm 1. https://jmlr.org/papers/v18/16-558.html
-    """
-
-    def __init__(
-        self,
-        estimator: Any,
-        parameters: Any,
-        max_iter: int = 81,
-        aggressiveness: float = 3,
-        patience: Any = False,
-        tol: float | None = 0.001,
-        test_size: float | str | None = None,
-        random_state: Any = None,
-        scoring: Any = None,
-        verbose: Any = True,
-        prefix: str = "",
-        predict_meta: Any = None,
-        predict_proba_meta: Any = None,
-        transform_meta: Any = None,
-        refit: Any = True,
-        cv: Any = None,
-        trial_timeout: float | None = None,
-        time_budget: float | None = None,
-        max_failures: int | None = None,
-        speculate: bool = True,
-        callbacks: Any = None,
-    ) -> None:
-        self.estimator = estimator
-        self.parameters = parameters
-        self.max_iter = max_iter
-        self.aggressiveness = aggressiveness
-        self.patience = patience
-        self.tol = tol
-        self.test_size = test_size
-        self.random_state = random_state
-        self.scoring = scoring
-        self.verbose = verbose
-        self.prefix = prefix
-        self.predict_meta = predict_meta
-        self.predict_proba_meta = predict_proba_meta
-        self.transform_meta = transform_meta
-        self.refit = refit
-        self.cv = cv
-        self.trial_timeout = trial_timeout
-        self.time_budget = time_budget
-        self.max_failures = max_failures
-        self.speculate = speculate
-        self.callbacks = callbacks
-
-    def _schedule(self) -> Schedule:
-        schedule = Hyperband(self.max_iter, self.aggressiveness)
-        return self._with_patience(schedule, self._patience_calls())
-
-    def _patience_calls(self) -> Any:
-        calls = checked_int("max_iter", self.max_iter) // checked_factor("aggressiveness", self.aggressiveness)
-        shortest = max(int(calls), 2)
-        if self.patience is True:
-            return shortest
-        if self.patience and self.tol is not None and 1 < self.patience < shortest:
-            warnings.warn(
-                f"patience={self.patience} stops trials that Hyperband would go on with; give "
-                f"patience=True, or {shortest} or "
-                "more.",
-                UserWarning,
-                stacklevel=2,
-            )
-        return self.patience
-
-    def _sampler(self, space: Space, entropy: int) -> Sampler:
-        return RandomSampler(space, entropy)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What will run, as dask-ml tells it; each bracket with the parameters of its `SuccessiveHalvingSearchCV`.
-
-        Where `random_state` is an int, each bracket has one of its own: by themselves, too, they try other candidates.
-        """
-        metadata = super().metadata
-        own = self.get_params(deep=False)
-        same = ("aggressiveness", "max_iter", "patience", "prefix", "scoring", "test_size", "tol", "verbose")
-        for bracket in metadata["brackets"]:
-            seed = self.random_state
-            if isinstance(seed, Integral):
-                seed = seed_for(int(seed), bracket["bracket"], "bracket")
-            bracket["SuccessiveHalvingSearchCV params"] = {
-                "n_initial_parameters": bracket["n_models"],
-                "n_initial_iter": bracket["decisions"][0],
-                "random_state": seed,
-                **{name: own[name] for name in same},
-            }
-        return metadata
-
-    def _first_of_bracket(self, plan: Plan) -> dict[int, int]:
-        starts = accumulate((bracket.n_trials for bracket in plan.brackets), initial=0)
-        return {bracket.bracket: start for bracket, start in zip(plan.brackets, starts, strict=False)}
+        return with_patience(schedule, self.patience, self.tol)

@@ -1,62 +1,18 @@
-"""Searches that train all trials side by side and stop or thin them out on the way."""
+"""Searches that train all trials side by side, and stop those that no longer improve."""
 
 from __future__ import annotations
 
 import warnings
 from typing import Any
 
-from dhpo.samplers.base import Sampler
-from dhpo.samplers.by_name import make_sampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.incremental import Incremental
-from dhpo.schedules.inverse_decay import InverseDecay
-from dhpo.schedules.patience import Patience
-from dhpo.search.base import BlockSearchCV
-from dhpo.space import Space
+from dhpo.search.sampled import InitialParameters, with_patience
 
-__all__ = ["IncrementalSearchCV", "InverseDecaySearchCV"]
+__all__ = ["IncrementalSearchCV"]
 
 
-class _InitialParameters(BlockSearchCV):
-    """Searches over `n_initial_parameters` draws from `parameters`, or over the whole grid."""
-
-    parameters: Any
-    n_initial_parameters: int | str
-    patience: Any
-    tol: float | None
-
-    def _space(self) -> Space:
-        return Space(self.parameters)
-
-    def _n_trials(self) -> int:
-        if self.n_initial_parameters != "grid":
-            if isinstance(self.n_initial_parameters, str):
-                raise ValueError(
-                    f"n_initial_parameters={self.n_initial_parameters!r} is not allowed: give an int >= 1, or 'grid'."
-                )
-            return self.n_initial_parameters  # the schedule checks it
-        size = self._space().size
-        if size is None:
-            raise ValueError(
-                "n_initial_parameters='grid' needs parameters that are lists; some are distributions. Give a number of "
-                "draws instead."
-            )
-        return size
-
-    def _sampler(self, space: Space, entropy: int) -> Sampler:
-        return make_sampler("grid" if self.n_initial_parameters == "grid" else "random", space, entropy)
-
-    def _with_patience(self, schedule: Schedule, patience: Any, fits_per_score: int | None = None) -> Schedule:
-        if isinstance(patience, bool) or patience is None or patience == 0:
-            if patience is True:
-                raise ValueError(
-                    "patience=True is not allowed here: give the number of calls to wait, 2 or more, or False."
-                )
-            return schedule
-        return Patience(schedule, patience, self.tol, fits_per_score)
-
-
-class IncrementalSearchCV(_InitialParameters):
+class IncrementalSearchCV(InitialParameters):
     """Train a number of random candidates (or a grid) block by block, and stop those that no longer improve.
 
     The parameters and learned attributes are those of `dask_ml.model_selection.IncrementalSearchCV`.
@@ -112,6 +68,9 @@ class IncrementalSearchCV(_InitialParameters):
     callbacks : list of Observer, optional
         Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
         logged and costs the search nothing.
+    sampler : "random", "grid" or Sampler, default "random"
+        What gives the parameters of the trials. An object of your own has the methods of `dhpo.Sampler`, which
+        `dhpo.testing.check_sampler` checks. Each search works with a copy of it.
 
     Attributes
     ----------
@@ -155,6 +114,7 @@ class IncrementalSearchCV(_InitialParameters):
         time_budget: float | None = None,
         max_failures: int | None = None,
         callbacks: Any = None,
+        sampler: Any = "random",
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -179,6 +139,7 @@ class IncrementalSearchCV(_InitialParameters):
         self.time_budget = time_budget
         self.max_failures = max_failures
         self.callbacks = callbacks
+        self.sampler = sampler
 
     def _schedule(self) -> Schedule:
         fits_per_score = self.fits_per_score if self.scores_per_fit is None else self.scores_per_fit
@@ -188,7 +149,7 @@ class IncrementalSearchCV(_InitialParameters):
                 "fits_per_score alone, scores_per_fit is its former name."
             )
         schedule = Incremental(self._n_trials(), self.max_iter, fits_per_score)
-        return self._with_patience(schedule, self.patience, fits_per_score)
+        return with_patience(schedule, self.patience, self.tol, fits_per_score)
 
     def _warn(self) -> None:
         super()._warn()
@@ -205,80 +166,3 @@ class IncrementalSearchCV(_InitialParameters):
                 UserWarning,
                 stacklevel=2,
             )
-
-
-class InverseDecaySearchCV(_InitialParameters):
-    """Train many candidates, and keep 1 / (1 + k)**decay_rate of them after k calls of `partial_fit`.
-
-    The parameters and learned attributes are those of `dask_ml.model_selection.InverseDecaySearchCV`; see
-    `IncrementalSearchCV` for those not listed.
-
-    Parameters
-    ----------
-    estimator, parameters, n_initial_parameters, test_size, patience, tol, fits_per_score, max_iter
-        See `IncrementalSearchCV`.
-    random_state, scoring, verbose, prefix, predict_meta, predict_proba_meta, transform_meta, refit, cv
-        See `IncrementalSearchCV`.
-    trial_timeout, time_budget, max_failures, callbacks
-        See `IncrementalSearchCV`.
-    decay_rate : float, default 1.0
-        Higher drops candidates sooner; 0 drops none.
-    speculate : bool, default True
-        Train the candidates that lead on while workers would idle, before it is decided who goes on. What is not
-        promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`, nor where
-        the data is larger than what the workers may keep of it.
-    """
-
-    def __init__(
-        self,
-        estimator: Any,
-        parameters: Any,
-        n_initial_parameters: int | str = 10,
-        test_size: float | str | None = None,
-        patience: Any = False,
-        tol: float | None = 0.001,
-        fits_per_score: int = 1,
-        max_iter: int = 100,
-        random_state: Any = None,
-        scoring: Any = None,
-        verbose: Any = True,
-        prefix: str = "",
-        decay_rate: float = 1.0,
-        predict_meta: Any = None,
-        predict_proba_meta: Any = None,
-        transform_meta: Any = None,
-        refit: Any = True,
-        cv: Any = None,
-        trial_timeout: float | None = None,
-        time_budget: float | None = None,
-        max_failures: int | None = None,
-        speculate: bool = True,
-        callbacks: Any = None,
-    ) -> None:
-        self.estimator = estimator
-        self.parameters = parameters
-        self.n_initial_parameters = n_initial_parameters
-        self.test_size = test_size
-        self.patience = patience
-        self.tol = tol
-        self.fits_per_score = fits_per_score
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.scoring = scoring
-        self.verbose = verbose
-        self.prefix = prefix
-        self.decay_rate = decay_rate
-        self.predict_meta = predict_meta
-        self.predict_proba_meta = predict_proba_meta
-        self.transform_meta = transform_meta
-        self.refit = refit
-        self.cv = cv
-        self.trial_timeout = trial_timeout
-        self.time_budget = time_budget
-        self.max_failures = max_failures
-        self.speculate = speculate
-        self.callbacks = callbacks
-
-    def _schedule(self) -> Schedule:
-        schedule = InverseDecay(self._n_trials(), self.max_iter, self.decay_rate, self.fits_per_score)
-        return self._with_patience(schedule, self.patience, self.fits_per_score)

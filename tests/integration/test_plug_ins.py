@@ -13,9 +13,20 @@ import dask.array as da
 import numpy as np
 import pytest
 from scipy.stats import loguniform, uniform
+from sklearn.base import clone
 from sklearn.linear_model import SGDClassifier
 
-from dhpo import HyperbandSearchCV, IncrementalSearchCV, Observer, SearchCV, load
+from dhpo import (
+    ASHASearchCV,
+    HyperbandSearchCV,
+    IncrementalSearchCV,
+    InverseDecaySearchCV,
+    Observer,
+    RandomizedSearchCV,
+    SearchCV,
+    SuccessiveHalvingSearchCV,
+    load,
+)
 from dhpo.schedules import Hyperband
 from dhpo.testing import check_sampler, check_schedule
 from tests.conftest import threads_of_this_process
@@ -108,6 +119,32 @@ def test_a_preset_is_its_schedule_with_its_sampler(client: Any) -> None:
     composed = SearchCV(Slow(), SPACE, Hyperband(9), **common).fit(*LAZY, classes=[0, 1])
     assert composed.best_params_ == preset.best_params_
     assert [r["score"] for r in composed.summary().to_dict("records")] == preset.summary()["score"].tolist()
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        IncrementalSearchCV(Slow(), SPACE, 4, max_iter=2),
+        InverseDecaySearchCV(Slow(), SPACE, 4, max_iter=2),
+        SuccessiveHalvingSearchCV(Slow(), SPACE, 4, n_initial_iter=1, max_iter=2),
+        HyperbandSearchCV(Slow(), SPACE, max_iter=3),
+        ASHASearchCV(Slow(), SPACE, 4, max_iter=2),
+        RandomizedSearchCV(Slow(), SPACE, n_iter=4, max_iter=2),
+    ],
+    ids=lambda search: type(search).__name__,
+)
+def test_every_search_that_samples_takes_a_sampler(client: Any, search: Any) -> None:
+    sampler = QuasiRandom(SPACE, seed=1)
+    search = clone(search).set_params(sampler=sampler, verbose=0, random_state=0)
+    found = search.fit(*LAZY, classes=[0, 1]).cv_results_["params"]
+    assert list(found) == [QuasiRandom(SPACE, seed=1).ask(number) for number in range(len(found))]
+    assert search.sampler is sampler
+
+
+def test_a_grid_is_sampled_by_name(client: Any) -> None:
+    space = {"alpha": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]}
+    search = HyperbandSearchCV(Slow(), space, max_iter=3, sampler="grid", verbose=0).fit(*LAZY, classes=[0, 1])
+    assert [params["alpha"] for params in search.cv_results_["params"]] == space["alpha"]
 
 
 class Remembering:

@@ -21,6 +21,8 @@ from dhpo import (
     RandomizedSearchCV,
     SuccessiveHalvingSearchCV,
 )
+from dhpo.samplers import GridSampler
+from dhpo.space import Space
 
 X, y = da.ones((100, 3), chunks=(10, 3)), da.zeros(100, chunks=10)
 SPACE = {"alpha": loguniform(1e-5, 1)}
@@ -66,6 +68,24 @@ def hyperband(estimator=None, parameters=SPACE, **kwargs):
         (IncrementalSearchCV(SGDClassifier(), SPACE, n_initial_parameters="grid"), ValueError, ["'grid'", "lists"]),
         (IncrementalSearchCV(SGDClassifier(), SPACE, "gird"), ValueError, ["n_initial_parameters='gird'", "or 'grid'"]),
         (IncrementalSearchCV(SGDClassifier(), SPACE, patience=True), ValueError, ["patience=True"]),
+        (hyperband(sampler="gird"), ValueError, ["sampler='gird'", "'random', 'grid'"]),
+        (hyperband(sampler=3), TypeError, ["sampler=3", "dhpo.Sampler"]),
+        (hyperband(sampler="grid"), ValueError, ["parameters", "alpha"]),
+        (
+            hyperband(parameters={"alpha": [1, 2, 3]}, sampler="grid", max_iter=9),
+            ValueError,
+            ["sampler='grid' has 3 points", "17 trials", "'random'"],
+        ),
+        (
+            IncrementalSearchCV(SGDClassifier(), {"alpha": [1, 2]}, 3, sampler="grid"),
+            ValueError,
+            ["sampler='grid' has 2 points", "3 trials"],
+        ),
+        (
+            IncrementalSearchCV(SGDClassifier(), {"alpha": [1, 2]}, "grid", sampler=GridSampler(Space({"alpha": [3]}))),
+            ValueError,
+            ["n_initial_parameters='grid'", "GridSampler", "leave the sampler out"],
+        ),
         (
             IncrementalSearchCV(SGDClassifier(), SPACE, scores_per_fit=3, fits_per_score=2),
             ValueError,
@@ -174,3 +194,9 @@ def test_whole_fits_are_checked_before_any_task(options, arguments, said):
     search = GridSearchCV(**{"estimator": SVC(), "param_grid": {"C": [1.0]}, **options})
     with pytest.raises((ValueError, TypeError), match=said):
         search.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], **arguments)
+
+
+def test_whole_fits_refuse_a_sampler():
+    search = RandomizedSearchCV(SVC(), {"C": [1.0, 2.0]}, n_iter=1, sampler="grid")
+    with pytest.raises(ValueError, match="sampler='grid' is for training block by block, with max_iter"):
+        search.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
