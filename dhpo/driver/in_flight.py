@@ -166,7 +166,7 @@ class InFlight:
             elif isinstance(result, StepResult) and sent.was_silent:
                 late = next((o for o in result.outcomes if is_timeout(o.error)), None)
                 if late is not None:  # by the time, maybe, that its worker was frozen for
-                    result = StepLost(Crumb(late.model, late.calls, Deed.TRAINING, turn=0))
+                    result = StepLost(Crumb(late.model, late.state.calls, Deed.TRAINING, turn=0))
             others = self._others(sent)
             if isinstance(result, StepResult):
                 for other in others:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from dhpo.driver.costs import Costs
 from dhpo.driver.folds import Folds, is_refit, refit_number
@@ -80,7 +81,7 @@ class Ledger:
         self._now = now
         self._active: dict[int, TrialProgress] = {}
         self._of_model: dict[int, tuple[TrialProgress, ModelProgress]] = {}
-        self._refit_calls: dict[int, int] = {}  # of a process before this one
+        self._refits: dict[int, ModelState] = {}  # of a process before this one
 
     def take_decisions(self, n_threads: int, together: float) -> None:
         """Ask the schedule until it has nothing more to say, or enough of it.
@@ -127,11 +128,11 @@ class Ledger:
         for _, model in self._of_model.values():
             checkpoint = self._models.latest(model.number)
             if model.calls and (checkpoint is None or checkpoint.file not in there):
-                self.advance(ModelState(model.number, 0, None))
+                self.advance(replace(model.state, calls=0, checkpoint=None))
 
     def propose(self, train: Train) -> None:
         """A new trial is asked for; its parameters are drawn when it is begun, and rest on all reports until then."""
-        models = [ModelProgress(model) for model in self._folds.models(train.trial)]
+        models = [ModelProgress(ModelState(model)) for model in self._folds.models(train.trial)]
         self._enter(train.trial, TrialProgress(Trial(train.trial, {}, train.bracket), models, train=train))
         self.train(train)
 
@@ -190,9 +191,9 @@ class Ledger:
     def begin_refit(self, trial: Trial, calls: int) -> None:
         """Train a new model with the parameters of a trial on all rows, for so many calls."""
         number = refit_number(trial.number)
-        model = ModelProgress(number, self._refit_calls.get(number, 0))
+        model = ModelProgress(self._refits.get(number, ModelState(number)))
         if model.calls > calls:
-            model.calls = 0
+            model.state = ModelState(number)
             self._models.forget(number)
         self._enter(number, TrialProgress(trial, [model], calls, wanted=True, scored=False))
 
@@ -245,8 +246,8 @@ class Ledger:
     def is_dropped(self, outcome: Outcome) -> bool:
         """Whether the trial of an outcome was dropped while it was trained ahead; its model is forgotten then."""
         dropped = outcome.model not in self._of_model
-        if dropped and outcome.checkpoint is not None:
-            self._models.discard(outcome.checkpoint)
+        if dropped and outcome.state.checkpoint is not None:
+            self._models.discard(outcome.state.checkpoint)
         return dropped
 
     def work(self, number: int, with_model: bool) -> Work:
@@ -261,17 +262,13 @@ class Ledger:
         active, model = self._of_model[number]
         checkpoint = self._models.latest(number)
         return Work(
-            number,
+            replace(model.state, checkpoint=checkpoint),
             dict(active.trial.params),
-            model.calls,
             active.next_target,
-            checkpoint,
-            self._models.read(checkpoint) if with_model and checkpoint is not None else None,
-            active.trial.number,
-            self._folds.fold(number),
-            active.scored,
-            model.spent,
-            model.writes,
+            pickled=self._models.read(checkpoint) if with_model and checkpoint is not None else None,
+            trial=active.trial.number,
+            fold=self._folds.fold(number),
+            scored=active.scored,
         )
 
     def sent(self, assignment: Assignment) -> None:
@@ -283,27 +280,29 @@ class Ledger:
 
     def advanced(self, outcome: Outcome, worker: str) -> ModelState:
         """A model came back from a step on `worker`; return how far it has come."""
-        checkpoint = outcome.checkpoint
+        state = outcome.state
         if outcome.pickled is not None:
-            checkpoint = self._models.write(outcome.model, outcome.calls, outcome.pickled)
-        kept = outcome.calls
+            state = replace(state, checkpoint=self._models.write(state.model, state.calls, outcome.pickled))
         if outcome.error is not None or outcome.lost:  # it has not been stored since
-            checkpoint = None if outcome.lost else checkpoint
-            kept = 0 if checkpoint is None else checkpoint.calls
-        state = ModelState(outcome.model, kept, checkpoint, outcome.fit_seconds, outcome.score_seconds)
-        _, model = self._of_model[outcome.model]
+            state = replace(state, calls=0 if state.checkpoint is None else state.checkpoint.calls)
+        _, model = self._of_model[state.model]
         scored = outcome.score is not None
-        calls = max(outcome.calls - model.calls, 0)
-        self.costs.measured(outcome.model, calls, outcome.fit_seconds, scored, outcome.score_seconds, worker)
+        self.costs.measured(
+            state.model,
+            max(outcome.state.calls - model.calls, 0),
+            state.fit_seconds - model.state.fit_seconds,
+            scored,
+            state.score_seconds - model.state.score_seconds,
+            worker,
+        )
         self.advance(state)
-        model.came_back(worker, outcome.calls, scored)
-        model.writes = outcome.writes
+        model.came_back(worker, outcome.state.calls, scored)
         return state
 
     def advance(self, state: ModelState) -> None:
         """A model was brought so far."""
         if is_refit(state.model) and state.model not in self._of_model:  # of a process before this one
-            self._refit_calls[state.model] = state.calls
+            self._refits[state.model] = state
             if state.checkpoint is not None:
                 self._models.trained(state.checkpoint)
             return
@@ -312,10 +311,7 @@ class Ledger:
             self._models.forget(state.model)
         elif state.checkpoint is not None and state.calls > model.calls:
             self._models.trained(state.checkpoint)
-        model.calls = state.calls
-        model.fit_seconds += state.fit_seconds
-        model.score_seconds += state.score_seconds
-        model.spent += state.fit_seconds + state.score_seconds
+        model.state = state
 
     def progress(self, outcome: Outcome) -> tuple[int, int]:
         """The trial of an outcome, and the calls that all its models have seen; not those ahead of its last report."""
@@ -391,7 +387,7 @@ class Ledger:
     def seconds_left(self, trial_timeout: float) -> dict[int, float]:
         """Seconds that each model under way may still take."""
         models = [model for _, model in self._of_model.values() if model.under_way]
-        left = {model.number: max(trial_timeout - model.spent, 0.0) for model in models}
+        left = {model.number: max(trial_timeout - model.state.spent, 0.0) for model in models}
         return defaultdict(lambda: trial_timeout, left)  # those dropped while they were trained ahead
 
     def _score(self, active: TrialProgress, model: ModelProgress, scores: dict[str, float], error: str | None) -> None:
@@ -419,7 +415,7 @@ class Ledger:
         active = self._active[report.trial]
         active.last, active.wanted = report, False
         for model in active.models:
-            model.scores, model.fit_seconds, model.score_seconds = None, 0.0, 0.0
+            model.scores, model.reported = None, model.state
         if not self._folds.n_folds:  # else the best is trained anew, on all rows
             self._models.reported(report)
         self._sampler.tell(report)

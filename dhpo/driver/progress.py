@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from dhpo.history.events import SplitScores
+from dhpo.history.events import ModelState, SplitScores
 from dhpo.trial import Report, Train, Trial
 from dhpo.worker.breadcrumbs import Deed
 
@@ -17,10 +17,8 @@ class ModelProgress:
 
     Parameters
     ----------
-    number : int
-        See `dhpo.driver.folds`.
-    calls : int
-        `partial_fit` calls that it has seen.
+    state : ModelState
+        How far it has come.
     run_end : int
         See `dhpo.driver.step_planning.Assignment`.
     home : str or None
@@ -34,18 +32,13 @@ class ModelProgress:
     failed_steps, lost_steps : int
         Of its steps, one after the other: those that failed for no fault of a model, and those whose workers were gone
         before the end.
-    spent : float
-        Seconds in `partial_fit` and scores, in all.
-    fit_seconds, score_seconds : float
-        The same since its last report.
+    reported : ModelState
+        How far it had come at its last report; before that, when it was entered.
     scores : SplitScores or None
         What is to be reported of it.
-    writes : bool
-        Whether it writes into the rows that it is given.
     """
 
-    number: int
-    calls: int = 0
+    state: ModelState
     run_end: int = 0
     home: str | None = None
     under_way: bool = False
@@ -53,11 +46,31 @@ class ModelProgress:
     deaths: int = 0
     failed_steps: int = 0
     lost_steps: int = 0
-    spent: float = 0.0
-    fit_seconds: float = 0.0
-    score_seconds: float = 0.0
+    reported: ModelState = field(init=False)
     scores: SplitScores | None = None
-    writes: bool = False
+
+    def __post_init__(self) -> None:
+        self.reported = self.state
+
+    @property
+    def number(self) -> int:
+        """See `dhpo.driver.folds`."""
+        return self.state.model
+
+    @property
+    def calls(self) -> int:
+        """`partial_fit` calls that it has seen."""
+        return self.state.calls
+
+    @property
+    def fit_seconds(self) -> float:
+        """Spent in `partial_fit` since its last report."""
+        return self.state.fit_seconds - self.reported.fit_seconds
+
+    @property
+    def score_seconds(self) -> float:
+        """Spent in scores since its last report."""
+        return self.state.score_seconds - self.reported.score_seconds
 
     def suspect(self, at: tuple[int, Deed]) -> None:
         """A worker died while something was done with it after so many calls."""
@@ -69,8 +82,9 @@ class ModelProgress:
         self.died_at, self.deaths, self.lost_steps = None, 0, 0
 
     def came_back(self, worker: str, calls: int, scored: bool) -> None:
-        """A step with it ended."""
-        self.under_way, self.home, self.calls = False, worker, calls
+        """A step with it ended, in which it saw so many calls, also where it was not stored after the last."""
+        self.under_way, self.home = False, worker
+        self.state = replace(self.state, calls=calls)
         self.failed_steps = self.lost_steps = 0
         if self.died_at is not None and (calls > self.died_at[0] or scored):
             self.cleared()

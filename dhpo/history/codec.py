@@ -85,9 +85,7 @@ def _report(record: Record) -> Event:
 
 
 def _step(record: Record) -> Event:
-    states = tuple(
-        ModelState(**{**state, "checkpoint": _checkpoint(state["checkpoint"])}) for state in record["models"]
-    )
+    states = tuple(_model_state(state) for state in record["models"])
     return StepDone(dict(record["progress"]), StepStats(**record["stats"]), record["time"], states)
 
 

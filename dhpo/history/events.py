@@ -190,7 +190,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """How far a step has brought one model.
+    """How far one model has come, wherever it is told: to a worker, by a worker, and in the history.
 
     Parameters
     ----------
@@ -199,16 +199,24 @@ class ModelState:
     calls : int
         `partial_fit` calls that it has seen.
     checkpoint : Checkpoint or None
-        Where it lies; None for one that failed at its first call.
+        Where it lies; None for a new one, and for one that failed at its first call.
     fit_seconds, score_seconds : float
-        Spent on it in this step.
+        Spent on it in `partial_fit` and scores, in all.
+    writes : bool
+        Whether it is known to write into the rows that it is given, so that it gets its own copies of them.
     """
 
     model: int
-    calls: int
-    checkpoint: Checkpoint | None
+    calls: int = 0
+    checkpoint: Checkpoint | None = None
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
+    writes: bool = False
+
+    @property
+    def spent(self) -> float:
+        """Seconds in `partial_fit` and scores."""
+        return self.fit_seconds + self.score_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from dhpo.storage.model_store import ModelStore
 
 __all__ = ["Header", "Journal", "open_journal", "read_journal"]
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)

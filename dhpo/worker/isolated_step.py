@@ -71,9 +71,7 @@ def run_quarantined(
     error = (
         f"WorkerKilled: workers died in {doing} of this trial; a process of its own, which it then had, {ending} there"
     )
-    return StepResult(
-        [Outcome(w.model, w.start, error=error, checkpoint=w.checkpoint) for w in step.works], StepStats()
-    )
+    return StepResult([Outcome(work.state, error=error) for work in step.works], StepStats())
 
 
 def _watched(process: subprocess.Popen[bytes], memory_limit: int, found: Path) -> str:

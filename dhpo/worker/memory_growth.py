@@ -64,9 +64,9 @@ class Growth:
     def started(self, models: Iterable[ModelInStep]) -> None:
         """Note what the process holds before the first rows, and how large models are that were trained before."""
         self._began = self._gate.resident()
-        for work in (model.work for model in models):
-            if work.start and work.checkpoint is not None:
-                self._known[work.model] = (work.start, work.checkpoint.length)
+        for state in (model.work.state for model in models):
+            if state.calls and state.checkpoint is not None:
+                self._known[state.model] = (state.calls, state.checkpoint.length)
 
     def rows_are_here(self) -> None:
         """Note what the process holds with the first rows of the step at hand."""
@@ -96,15 +96,14 @@ class Growth:
 
     def blame(self, model: ModelInStep, block_nbytes: int) -> None:
         """Have a trial fail whose model has grown by a block with each call since it was looked at last."""
-        outcome = model.outcome
         if not model.alive or not block_nbytes:
             return
-        calls, size = outcome.calls, model_nbytes(model.estimator)
-        before, size_before = self._known.get(outcome.model, (calls, size))
-        self._known[outcome.model] = (calls, size)
+        calls, size = model.calls, model_nbytes(model.estimator)
+        before, size_before = self._known.get(model.number, (calls, size))
+        self._known[model.number] = (calls, size)
         grown = size - size_before
         if calls > before and grown >= _SHARE_OF_BLOCK * block_nbytes * (calls - before):
-            outcome.error = (
+            model.error = (
                 f"MemoryError: the model grows by a block at each call: by {grown / 1e6:,.0f} MB in {calls - before} "
                 f"call(s) with blocks of {block_nbytes / 1e6:,.0f} MB, to {size / 1e6:,.0f} MB after call {calls}, and "
                 f"the worker, which may hold {self._gate.memory_limit / 1e6:,.0f} MB, has no more room. An estimator "
@@ -122,7 +121,7 @@ class Growth:
         if not self._gate.fits(size, _PICKLED_SHARE) and not self._gate.relieve(size):
             held = self._gate.resident()
             if held + size > _PICKLED_SHARE * self._gate.memory_limit:
-                model.outcome.error = (
+                model.error = (
                     f"MemoryError: the model takes {size / 1e6:,.0f} MB, which cannot be pickled beside the "
                     f"{held / 1e6:,.0f} MB that the worker holds: it may hold {self._gate.memory_limit / 1e6:,.0f} MB."
                 )

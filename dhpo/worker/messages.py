@@ -9,7 +9,7 @@ from typing import Any
 
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockSpec, Split
-from dhpo.history.events import Checkpoint, StepStats
+from dhpo.history.events import ModelState, StepStats
 from dhpo.scoring import BlockScorer
 from dhpo.storage.model_store import ModelStore
 from dhpo.worker.breadcrumbs import Crumb
@@ -68,16 +68,12 @@ class Work:
 
     Parameters
     ----------
-    model : int
-        Its number: that of its trial, or of its trial and fold, see `dhpo.driver.folds`.
+    state : ModelState
+        How far it has come.
     params : dict
         Parameters of the trial.
-    start : int
-        Calls that its model has seen.
     target : int
-        Calls at which it is scored; `target == start` only scores.
-    checkpoint : Checkpoint or None
-        Where its model lies; None for a new one.
+        Calls at which it is scored; one that has seen them is only scored.
     pickled : bytes or None
         The model itself, where there is no shared store.
     trial : int or None
@@ -86,23 +82,25 @@ class Work:
         The fold that is left out of training, and scored on. None: train on what is not held out.
     scored : bool
         Whether the model is scored at its target.
-    spent : float
-        Seconds that it has spent in `partial_fit` and scores so far.
-    writes : bool
-        Whether it is known to write into the rows that it is given, so that it gets its own copies of them.
     """
 
-    model: int
+    state: ModelState
     params: dict[str, Any]
-    start: int
     target: int
-    checkpoint: Checkpoint | None = None
     pickled: bytes | None = None
     trial: int | None = None
     fold: int | None = None
     scored: bool = True
-    spent: float = 0.0
-    writes: bool = False
+
+    @property
+    def model(self) -> int:
+        """Its number: that of its trial, or of its trial and fold, see `dhpo.driver.folds`."""
+        return self.state.model
+
+    @property
+    def start(self) -> int:
+        """Calls that it has seen before the step."""
+        return self.state.calls
 
 
 @dataclass(frozen=True)
@@ -136,40 +134,37 @@ class Step:
     crumb: str = field(default_factory=lambda: f"dhpo-{uuid.uuid4().hex}.crumb")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
-    """How far a model has come in a step.
+    """What came of a model in a step.
 
     Parameters
     ----------
-    model, calls : int
-    fit_seconds, score_seconds : float
+    state : ModelState
+        How far it has come, also where it was not stored.
     score : float or None
         By the metric that decides; None where the model was not scored.
     others : dict of str to float
         By the other metrics.
     error : str or None
         The traceback, if it failed.
-    checkpoint : Checkpoint or None
     pickled : bytes or None
         The pickled model, where there is no shared store.
     lost : bool
         Whether its model could not be read from the store, so that it has to begin anew.
-    writes : bool
-        Whether it writes into the rows that it is given.
     """
 
-    model: int
-    calls: int
-    fit_seconds: float = 0.0
-    score_seconds: float = 0.0
+    state: ModelState
     score: float | None = None
     others: dict[str, float] = field(default_factory=dict)
     error: str | None = None
-    checkpoint: Checkpoint | None = None
     pickled: bytes | None = None
     lost: bool = False
-    writes: bool = False
+
+    @property
+    def model(self) -> int:
+        """The number of the model."""
+        return self.state.model
 
 
 @dataclass(frozen=True)

@@ -81,4 +81,4 @@ def _done(run: StepRun) -> StepResult:
         run.state.rest()
     models.write()
     stats = StepStats(**vars(run.meter), seconds=run.elapsed())
-    return StepResult([model.outcome for model in run.models], stats)
+    return StepResult([model.outcome() for model in run.models], stats)

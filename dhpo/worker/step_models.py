@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from dhpo.storage.model_store import ModelLost, dumps_model, loads_model
 from dhpo.worker.breadcrumbs import Deed
-from dhpo.worker.messages import Outcome, Work
+from dhpo.worker.messages import Work
 from dhpo.worker.model_in_step import ModelInStep
 from dhpo.worker.model_making import new_model
 from dhpo.worker.step_run import StepRun
@@ -44,12 +44,10 @@ class StepModels:
         return self._run.state.cache.gate.relieve(2 * nbytes)  # as bytes and as a model
 
     def _left_for_later(self, work: Work) -> ModelInStep:
-        outcome = Outcome(work.model, work.start, checkpoint=work.checkpoint, writes=work.writes)
-        return ModelInStep(work, None, outcome, put_off=True)
+        return ModelInStep(work, None, work.state, put_off=True)
 
     def _taken_up(self, work: Work) -> ModelInStep:
-        outcome = Outcome(work.model, work.start, checkpoint=work.checkpoint, writes=work.writes)
-        model = ModelInStep(work, None, outcome)
+        model = ModelInStep(work, None, work.state)
         if work.start == 0:
             self.make(model)
             return model
@@ -57,12 +55,12 @@ class StepModels:
         if model.estimator is None:
             data = work.pickled
             if data is None:
-                if self._run.context.store is None or work.checkpoint is None:
+                if self._run.context.store is None or work.state.checkpoint is None:
                     raise ValueError(f"model {work.model} came without its bytes")
                 try:
-                    data = self._run.context.store.read(work.checkpoint)
+                    data = self._run.context.store.read(work.state.checkpoint)
                 except ModelLost:
-                    outcome.calls, outcome.checkpoint, outcome.lost = 0, None, True
+                    model.was_lost()
                     return model
             with self._run.noted(model, Deed.UNPICKLING):
                 model.estimator = loads_model(data)
@@ -80,37 +78,36 @@ class StepModels:
         started = time.perf_counter()
         pickled: dict[int, bytes] = {}
         for model in self._run.models:
-            if model.alive and model.outcome.calls > model.work.start:
+            if model.alive and model.calls > model.work.start:
                 with self._run.noted(model, Deed.PICKLING):
                     self._run.growth.refuse_to_pickle(model)
                     if model.alive:
-                        pickled[model.outcome.model] = dumps_model(model.estimator)
+                        pickled[model.number] = dumps_model(model.estimator)
                 if sum(map(len, pickled.values())) > _WRITTEN_TOGETHER_BYTES:
                     self._store(pickled)  # so that the bytes of one large model are there at a time
                     pickled = {}
         self._store(pickled)
         for model in self._run.models:
-            outcome = model.outcome
-            if model.alive and outcome.calls == model.work.start > 0:
-                self._run.state.keep_model(outcome.model, outcome.calls, model.estimator, _size(model.work))
+            if model.alive and model.calls == model.work.start > 0:
+                self._run.state.keep_model(model.number, model.calls, model.estimator, _size(model.work))
         self._run.meter.store_seconds += time.perf_counter() - started
 
     def _store(self, pickled: Mapping[int, bytes]) -> None:
         """Write some models, and keep them for the next step as far as there is room."""
-        moved = {c.outcome.model: c for c in self._run.models if c.outcome.model in pickled and c.alive}
+        moved = {model.number: model for model in self._run.models if model.number in pickled and model.alive}
         if self._run.context.store is None:
             for number, model in moved.items():
-                model.outcome.pickled = pickled[number]
+                model.pickled = pickled[number]
         elif moved:
-            written = self._run.context.store.write({(n, c.outcome.calls): pickled[n] for n, c in moved.items()})
+            written = self._run.context.store.write({(n, m.calls): pickled[n] for n, m in moved.items()})
             for number, model in moved.items():
-                model.outcome.checkpoint = written[number]
+                model.stored(written[number])
         for number, model in moved.items():
-            self._run.state.keep_model(number, model.outcome.calls, model.estimator, len(pickled[number]))
+            self._run.state.keep_model(number, model.calls, model.estimator, len(pickled[number]))
             model.estimator = None
 
 
 def _size(work: Work) -> int:
-    if work.checkpoint is not None:
-        return work.checkpoint.length
+    if work.state.checkpoint is not None:
+        return work.state.checkpoint.length
     return len(work.pickled or b"")

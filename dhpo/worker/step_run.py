@@ -68,8 +68,8 @@ class StepRun:
     @contextmanager
     def noted(self, model: ModelInStep, deed: Deed) -> Iterator[list[BaseException]]:
         """Do something with a model that can raise anything, and can end the process: see `failures_of`."""
-        self.trail.note(model.work.model, model.outcome.calls, deed)
-        with failures_of(model.outcome) as caught:
+        self.trail.note(model.number, model.calls, deed)
+        with failures_of(model) as caught:
             yield caught
         self.trail.nobody()
 
@@ -82,12 +82,11 @@ class StepRun:
         """
         self.state.cache.discard(key, found.rows)
         for model in cohort:
-            if not model.work.writes:  # those had their own copies
+            if not model.work.state.writes:  # those had their own copies
                 undo(model)
 
     def check_deadline(self, model: ModelInStep) -> None:
         """Have a trial fail that has taken longer than it may."""
-        deadline, outcome = self.context.trial_timeout, model.outcome
-        spent = model.work.spent + outcome.fit_seconds + outcome.score_seconds
-        if deadline is not None and spent > deadline and outcome.error is None:
-            outcome.error = timeout_error(deadline, f"it had taken {spent:.3g} s after call {outcome.calls}")
+        deadline, spent = self.context.trial_timeout, model.state.spent
+        if deadline is not None and spent > deadline and model.error is None:
+            model.error = timeout_error(deadline, f"it had taken {spent:.3g} s after call {model.calls}")

@@ -71,8 +71,8 @@ class StepScoring:
                 with self._scoring(model):
                     if not tally.n_rows:
                         raise ValueError(f"there are no rows to score on in fold {model.work.fold}: use fewer.")
-                    model.outcome.score = tally.score()
-                    model.outcome.others = tally.others()
+                    model.score = tally.score()
+                    model.others = tally.others()
         self._run.meter.score_seconds += time.perf_counter() - started
 
     @contextmanager
@@ -80,9 +80,9 @@ class StepScoring:
         started, cpu = time.perf_counter(), time.thread_time()
         with self._run.noted(model, Deed.SCORING) as caught:
             yield
-        if not model.outcome.writes and any(map(is_refused_write, caught)):
+        if not model.state.writes and any(map(is_refused_write, caught)):
             model.score_later()
-        model.outcome.score_seconds += time.perf_counter() - started
+        model.took(score_seconds=time.perf_counter() - started)
         self._run.meter.useful_cpu += time.thread_time() - cpu
         self._run.check_deadline(model)
 

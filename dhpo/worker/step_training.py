@@ -44,7 +44,7 @@ class StepTraining:
         blocks_done, short = 0, False
         self._run.growth.started(self._run.models)
         for call in range(first, self._run.step.until):
-            cohort = [c for c in self._run.models if c.alive and c.outcome.calls == call < c.work.target]
+            cohort = [c for c in self._run.models if c.alive and c.calls == call < c.work.target]
             if not cohort:
                 self._settle(ahead)  # those who wanted it have failed
                 ahead = None
@@ -60,7 +60,7 @@ class StepTraining:
             self._run.growth.rows_are_here()
             # Fold by fold: one part of the rows is held at a time.
             for model in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
-                self._run.trail.note(model.work.model, call)
+                self._run.trail.note(model.number, call)
                 self._advance(model, parts.without(model.work.fold), found.finite)
                 if self._run.far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
@@ -90,7 +90,7 @@ class StepTraining:
 
     def _goes_on(self, call: int, blocks_done: int) -> bool:
         """Whether this step will come to the block of `call`, as far as can be told."""
-        wanted = (c.alive and c.outcome.calls <= call < c.work.target for c in self._run.models)
+        wanted = (c.alive and c.calls <= call < c.work.target for c in self._run.models)
         if call >= self._run.step.until or not any(wanted):
             return False
         return not blocks_done or self._run.elapsed() * (blocks_done + 1) / blocks_done < self._run.step.seconds
@@ -108,30 +108,29 @@ class StepTraining:
 
     def _advance(self, model: ModelInStep, rows: Rows, finite: bool) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
-        outcome = model.outcome
-        with failures_of(outcome) as caught:
+        with failures_of(model) as caught:
             if len(rows):
-                with spared_checks(model.estimator, outcome.calls, finite):
+                with spared_checks(model.estimator, model.calls, finite):
                     _partial_fit(model.estimator, model.rows(rows), self._fit_kwargs(model.estimator))
-            outcome.calls += 1
+            model.called()
         seconds = time.perf_counter() - started
         self._run.meter.useful_cpu += time.thread_time() - cpu
         self._run.meter.calls += 1
         self._run.meter.fit_seconds += seconds
-        outcome.fit_seconds += seconds
-        if not outcome.writes and any(map(is_refused_write, caught)):
+        model.took(fit_seconds=seconds)
+        if not model.state.writes and any(map(is_refused_write, caught)):
             self._let_write(model, rows, finite)
         self._run.check_deadline(model)
 
     def _let_write(self, model: ModelInStep, rows: Rows, finite: bool) -> None:
         """Train a trial, which was kept from writing into the rows that all share, on its own copies from now on."""
-        first = model.outcome.calls == 0
+        first = model.calls == 0
         model.begin_anew()  # the failed call may have left its model half trained
         if first:
             model.put_off = False
             self._models.make(model)
             if model.alive:
-                self._run.trail.note(model.work.model, 0)
+                self._run.trail.note(model.number, 0)
                 self._advance(model, rows, finite)
 
     def _training_rows(self, call: int) -> Lookup:

@@ -12,7 +12,7 @@ from dhpo.cluster.workers import Workers
 from dhpo.driver.in_flight import InFlight
 from dhpo.driver.sent_step import StepLost
 from dhpo.driver.step_planning import Assignment
-from dhpo.history.events import StepStats
+from dhpo.history.events import ModelState, StepStats
 from dhpo.worker.breadcrumbs import CrumbTrail
 from dhpo.worker.messages import Outcome, Step, StepResult, Work
 from dhpo.worker.timeouts import timeout_error
@@ -74,7 +74,7 @@ class Scene:
 
     async def begin(self, crumb: str = "") -> None:
         await self.workers.refresh()
-        step = Step([Work(0, {}, 0, 1)], 1, {}, [], 1.0, 10**9, crumb)
+        step = Step([Work(ModelState(0), {}, 1)], 1, {}, [], 1.0, 10**9, crumb)
         self.steps.submit(Assignment("a", (0,), 1, 1, 1), step, {}, idle_since=0.0)
 
     async def pass_time(self, *alive: str, seconds: float = 30.0, crumb: str = "crumb") -> None:
@@ -108,7 +108,7 @@ def play(scene: Callable[[], Awaitable[None]]) -> None:
 
 
 TIMEOUT = {0: 10.0}
-RESULT = StepResult([Outcome(0, 1)], StepStats())
+RESULT = StepResult([Outcome(ModelState(0, 1))], StepStats())
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -238,7 +238,7 @@ def test_a_model_is_not_blamed_for_the_time_that_it_was_frozen_for(tmp_path):
         await scene.begin(str(tmp_path / "crumb"))
         await scene.pass_time()
         assert await scene.steps.hanging(TIMEOUT) == []
-        late = Outcome(0, 0, error=timeout_error(10.0, "it had taken 30 s after call 0"))
+        late = Outcome(ModelState(0), error=timeout_error(10.0, "it had taken 30 s after call 0"))
         scene.cluster.submitted[0].result.set_result(StepResult([late], StepStats()))
         (lost,) = await scene.returned()
         assert isinstance(lost, StepLost)

@@ -9,7 +9,7 @@ import pytest
 from dhpo.driver.folds import Folds, refit_number
 from dhpo.driver.ledger import Ledger
 from dhpo.driver.step_planning import Assignment
-from dhpo.history.events import Dropped, Promoted, Reported, TrialStarted
+from dhpo.history.events import Dropped, ModelState, Promoted, Reported, TrialStarted
 from dhpo.samplers import GridSampler
 from dhpo.schedules import ASHA, Fixed, SuccessiveHalving
 from dhpo.scoring import Metrics
@@ -57,7 +57,9 @@ class Search:
         until = self.send(model).until
         calls = until if calls is None else calls
         checkpoint = self.store.write({(model, calls): b"a model"})[model] if calls else None
-        outcome = Outcome(model, calls, 0.5, 0.1, score, error=error, checkpoint=checkpoint)
+        before = self.ledger.work(model, with_model=False).state
+        spent = before.fit_seconds + 0.5, before.score_seconds + 0.125
+        outcome = Outcome(ModelState(model, calls, checkpoint, *spent), score, error=error)
         self.ledger.advanced(outcome, "worker")
         self.ledger.settled(outcome)
 
@@ -80,7 +82,7 @@ def test_what_is_decided_becomes_events_and_work(search):
         (2, {"alpha": 0.2}, 5),
     ]
     work = it.ledger.work(1, with_model=False)
-    assert (work.model, work.params, work.start, work.target, work.checkpoint) == (1, {"alpha": 0.1}, 0, 5, None)
+    assert (work.model, work.params, work.start, work.target, work.state.checkpoint) == (1, {"alpha": 0.1}, 0, 5, None)
 
 
 def test_parameters_are_drawn_when_a_trial_is_begun(search):
@@ -247,7 +249,7 @@ def test_a_model_that_is_lost_begins_anew(search):
     it.decide()
     it.train(0, calls=5)
     it.send(0)
-    it.ledger.advanced(Outcome(0, 0, lost=True), "worker")
+    it.ledger.advanced(Outcome(ModelState(0), lost=True), "worker")
     assert it.ledger.work(0, with_model=False).start == 0
 
 
@@ -257,7 +259,7 @@ def test_what_was_spent_counts_against_the_deadline_of_a_trial(search):
     it.train(0, calls=5)
     it.send(0, 1)
     left = it.ledger.seconds_left(2.0)
-    assert (left[0], left[1], left[7]) == (pytest.approx(1.4), 2.0, 2.0)
+    assert (left[0], left[1], left[7]) == (1.375, 2.0, 2.0)
 
 
 def test_the_best_is_trained_anew_on_all_rows_without_a_score(search):

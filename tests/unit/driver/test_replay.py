@@ -11,7 +11,7 @@ from dhpo.driver.folds import Folds
 from dhpo.driver.ledger import Ledger
 from dhpo.driver.replay import replay
 from dhpo.errors import JournalError
-from dhpo.history.events import Promoted, Reported, TrialStarted
+from dhpo.history.events import ModelState, Promoted, Reported, TrialStarted
 from dhpo.samplers import GridSampler
 from dhpo.schedules import ASHA, SuccessiveHalving
 from dhpo.scoring import Metrics
@@ -37,7 +37,9 @@ class Search:
         self.ledger.take_decisions(1, 0.1)
         ready = next(iter(self.ledger.ready()))
         self.ledger.begin([ready.model])
-        outcome = Outcome(ready.model, ready.target, 0.5, 0.1, float(ready.model))
+        before = self.ledger.work(ready.model, with_model=False).state
+        spent = before.fit_seconds + 0.5, before.score_seconds + 0.125
+        outcome = Outcome(ModelState(ready.model, ready.target, None, *spent), float(ready.model))
         self.ledger.advanced(outcome, "worker")
         self.ledger.settled(outcome)
 

@@ -20,6 +20,7 @@ from dhpo.data.blocks import align
 from dhpo.data.collections import as_chunks
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockSpec, Split
+from dhpo.history.events import ModelState
 from dhpo.scoring import make_block_scorer
 from dhpo.storage.model_store import ModelStore, loads_model
 from dhpo.worker.isolated_step import run_quarantined
@@ -67,7 +68,7 @@ def arguments(tmp_path):
     spec = BlockSpec(0, data=block.dumps())
 
     def make(deed, memory_limit=10**9):
-        work = Work(0, {"deed": deed}, 0, 3)
+        work = Work(ModelState(0), {"deed": deed}, 3)
         crumb = str(tmp_path / f"crumb-{uuid.uuid4().hex}")
         step = Step([work], 3, {0: spec}, [(spec,)], 60.0, memory_limit, crumb)
         return run, cloudpickle.dumps(context), step
@@ -78,9 +79,9 @@ def arguments(tmp_path):
 
 def test_the_result_is_that_of_a_step(arguments, tmp_path):
     inside, outside = run_quarantined(*arguments("none")), run_step(*arguments("none"))
-    assert [(o.model, o.calls, o.score, o.error) for o in inside.outcomes] == [(0, 3, 1.0, None)]
+    assert [(o.model, o.state.calls, o.score, o.error) for o in inside.outcomes] == [(0, 3, 1.0, None)]
     store = ModelStore(str(tmp_path / "models"))
-    models = [loads_model(store.read(result.outcomes[0].checkpoint)) for result in (inside, outside)]
+    models = [loads_model(store.read(result.outcomes[0].state.checkpoint)) for result in (inside, outside)]
     assert models[0].sum_ == models[1].sum_
     assert models[0].pid_ != models[1].pid_ == os.getpid()
 
@@ -97,7 +98,7 @@ def test_the_result_is_that_of_a_step(arguments, tmp_path):
 def test_a_death_is_a_failure_of_the_trial(arguments, deed, memory_limit, message):
     run, context, step = arguments(deed, memory_limit)
     (outcome,) = run_quarantined(run, context, step).outcomes
-    assert outcome.calls == 0
+    assert outcome.state.calls == 0
     assert outcome.error.startswith("WorkerKilled: workers died in ")
     assert message in outcome.error
     assert not os.path.exists(step.crumb)
@@ -111,7 +112,7 @@ def test_an_exception_that_ends_processes_fails_the_trial_and_no_more(arguments)
 
 def test_a_process_that_a_thread_of_the_trial_keeps_alive_is_ended(arguments):
     (outcome,) = run_quarantined(*arguments("lives on")).outcomes
-    assert (outcome.calls, outcome.error) == (3, None)
+    assert (outcome.state.calls, outcome.error) == (3, None)
 
 
 def test_data_that_cannot_be_read_is_no_failure_of_the_trial(arguments):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dhpo.data.memory import MemoryGate
-from dhpo.history.events import Checkpoint
+from dhpo.history.events import Checkpoint, ModelState
 from dhpo.worker.memory_growth import Growth, model_nbytes
-from dhpo.worker.messages import Outcome, Work
+from dhpo.worker.messages import Work
 from dhpo.worker.model_in_step import ModelInStep
 
 MB = 1_000_000
@@ -23,7 +24,8 @@ class Model:
 
 def candidate(megabytes, calls, start=0, length=0):
     checkpoint = Checkpoint(0, start, "file", 0, length, "") if start else None
-    return ModelInStep(Work(0, {}, start, 100, checkpoint), Model(megabytes), Outcome(0, calls))
+    state = ModelState(0, start, checkpoint)
+    return ModelInStep(Work(state, {}, 100), Model(megabytes), replace(state, calls=calls))
 
 
 def growth(held=0, limit=1000):
@@ -40,7 +42,7 @@ def test_a_model_that_grows_by_a_block_at_each_call_is_blamed():
     watched, leaking = growth(), candidate(30, calls=3, start=1, length=10 * MB)
     watched.started([leaking])
     watched.blame(leaking, 10 * MB)
-    assert "grows by a block at each call: by 20 MB in 2 call(s) with blocks of 10 MB" in leaking.outcome.error
+    assert "grows by a block at each call: by 20 MB in 2 call(s) with blocks of 10 MB" in leaking.error
     assert leaking.estimator is None
 
 
@@ -48,7 +50,7 @@ def test_a_new_model_is_blamed_when_it_goes_on_to_grow():
     watched, leaking = growth(), candidate(10, calls=1)
     watched.blame(leaking, 10 * MB)
     assert leaking.alive
-    leaking.estimator, leaking.outcome.calls = Model(20), 2
+    leaking.estimator, leaking.state = Model(20), replace(leaking.state, calls=2)
     watched.blame(leaking, 10 * MB)
     assert not leaking.alive
 
@@ -66,7 +68,7 @@ def test_a_model_that_cannot_be_pickled_beside_the_rest_fails():
     watched = growth(held=800)
     watched.refuse_to_pickle(refused)
     watched.refuse_to_pickle(fitting)
-    assert "the model takes 200 MB, which cannot be pickled beside the 800 MB" in refused.outcome.error
+    assert "the model takes 200 MB, which cannot be pickled beside the 800 MB" in refused.error
     assert fitting.alive
 
 

@@ -23,6 +23,7 @@ from dhpo.data.cache import BlockCache
 from dhpo.data.order import PassOrder
 from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import BlockSpec, Split
+from dhpo.history.events import ModelState
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
 from dhpo.storage.model_store import ModelStore, dumps_model, loads_model
@@ -100,11 +101,11 @@ class Search:
         return run_step(self.run, self.pickled, replace(step, **kwargs))
 
     def go_on(self, outcome, params, target):
-        return Work(outcome.model, params, outcome.calls, target, outcome.checkpoint, outcome.pickled)
+        return Work(outcome.state, params, target, outcome.pickled)
 
     def model(self, outcome):
         return loads_model(
-            outcome.pickled if outcome.pickled is not None else self.context.store.read(outcome.checkpoint)
+            outcome.pickled if outcome.pickled is not None else self.context.store.read(outcome.state.checkpoint)
         )
 
     def forget(self):
@@ -137,7 +138,7 @@ CLASSES = {"classes": [0, 1]}
 
 
 def works(params, target, start=0):
-    return [Work(number, p, start, target) for number, p in enumerate(params)]
+    return [Work(ModelState(number, start), p, target) for number, p in enumerate(params)]
 
 
 def assert_same_bits(search, outcomes, expected):
@@ -176,9 +177,9 @@ def test_a_step_trains_and_scores_as_scikit_learn_does(make_search, expected):
     search = make_search(SGD, fit_kwargs=CLASSES)
     result = search.step(works(ALPHAS, 6), 6)
     assert_same_bits(search, result.outcomes, expected)
-    assert [(o.model, o.calls) for o in result.outcomes] == [(0, 6), (1, 6), (2, 6)]
-    assert [(o.checkpoint.model, o.checkpoint.calls) for o in result.outcomes] == [(0, 6), (1, 6), (2, 6)]
-    assert len({o.checkpoint.file for o in result.outcomes}) == 1
+    assert [(o.model, o.state.calls) for o in result.outcomes] == [(0, 6), (1, 6), (2, 6)]
+    assert [(o.state.checkpoint.model, o.state.checkpoint.calls) for o in result.outcomes] == [(0, 6), (1, 6), (2, 6)]
+    assert len({o.state.checkpoint.file for o in result.outcomes}) == 1
 
 
 def test_a_block_is_read_once_for_all_trials_of_a_cohort(make_search):
@@ -202,7 +203,7 @@ def test_a_search_cut_into_steps_has_the_same_bits(make_search, expected, shared
     todo = works(ALPHAS, 6)
     for until in cuts:
         outcomes = search.step(todo, until).outcomes
-        assert {o.calls for o in outcomes} == {until}
+        assert {o.state.calls for o in outcomes} == {until}
         assert [o.score is None for o in outcomes] == [until < 6] * 3
         assert all((o.pickled is None) == shared for o in outcomes)
         todo = [search.go_on(o, p, 6) for o, p in zip(outcomes, ALPHAS, strict=True)]
@@ -254,9 +255,9 @@ def test_a_step_stops_when_its_time_is_over_and_a_later_one_goes_on_with_the_sam
     Clock(monkeypatch)
     search = make_search(SGD, fit_kwargs=CLASSES)
     outcomes = search.step(works(ALPHAS, 6), 6, seconds).outcomes
-    assert [o.calls for o in outcomes] == calls
+    assert [o.state.calls for o in outcomes] == calls
     assert [o.score for o in outcomes] == [None] * 3
-    assert [o.checkpoint is None for o in outcomes] == [c == 0 for c in calls]
+    assert [o.state.checkpoint is None for o in outcomes] == [c == 0 for c in calls]
     steps = 1
     while any(o.score is None for o in outcomes):
         todo = [search.go_on(o, p, 6) for o, p in zip(outcomes, ALPHAS, strict=True)]
@@ -271,12 +272,13 @@ def test_what_was_trained_but_not_scored_in_time_is_scored_in_a_later_step(make_
     Clock(monkeypatch)
     search = make_search(SGD, fit_kwargs=CLASSES)
     trained = search.step(works(ALPHAS, 6), 6, seconds=17.0).outcomes
-    assert [(o.calls, o.score) for o in trained] == [(6, None)] * 3
+    assert [(o.state.calls, o.score) for o in trained] == [(6, None)] * 3
     todo = [search.go_on(o, p, 6) for o, p in zip(trained, ALPHAS, strict=True)]
     result = search.step(todo, 0, blocks={})
     assert_same_bits(search, result.outcomes, expected)
     assert result.stats.calls == result.stats.blocks_read == 0
-    assert [o.checkpoint for o in result.outcomes] == [o.checkpoint for o in trained]  # nothing to write again
+    # There was nothing to write again.
+    assert [o.state.checkpoint for o in result.outcomes] == [o.state.checkpoint for o in trained]
 
 
 def test_a_step_of_a_search_that_is_over_ends_after_its_block(make_search):
@@ -291,15 +293,15 @@ def test_a_step_of_a_search_that_is_over_ends_after_its_block(make_search):
     search.context = replace(search.context, estimator=Ended())
     state._context = search.context
     outcomes = search.step(works([{}, {}], 4), 4).outcomes
-    assert outcomes[0].calls == 1
-    assert outcomes[1].calls <= 1
+    assert outcomes[0].state.calls == 1
+    assert outcomes[1].state.calls <= 1
 
 
 def test_trials_at_different_places_meet(make_search):
     search = make_search(Log())
-    (ahead,) = search.step([Work(0, {}, 0, 5)], 3).outcomes
-    result = search.step([search.go_on(ahead, {}, 5), Work(1, {}, 0, 9)], 5)
-    assert [o.calls for o in result.outcomes] == [5, 5]
+    (ahead,) = search.step([Work(ModelState(0), {}, 5)], 3).outcomes
+    result = search.step([search.go_on(ahead, {}, 5), Work(ModelState(1), {}, 9)], 5)
+    assert [o.state.calls for o in result.outcomes] == [5, 5]
     assert [o.score for o in result.outcomes] == [5.0, None]
     assert search.model(result.outcomes[0]).seen_ == search.model(result.outcomes[1]).seen_
     assert result.stats.calls == 2 + 5
@@ -307,10 +309,10 @@ def test_trials_at_different_places_meet(make_search):
 
 def test_a_step_of_trials_that_are_far_apart_reads_only_the_blocks_that_they_want(make_search):
     search = make_search(Log())
-    (further,) = search.step([Work(0, {}, 0, 3)], 3).outcomes
+    (further,) = search.step([Work(ModelState(0), {}, 3)], 3).outcomes
     search.forget()
-    result = search.step([Work(1, {}, 0, 1), search.go_on(further, {}, 4)], 4)
-    assert [outcome.calls for outcome in result.outcomes] == [1, 4]
+    result = search.step([Work(ModelState(1), {}, 1), search.go_on(further, {}, 4)], 4)
+    assert [outcome.state.calls for outcome in result.outcomes] == [1, 4]
     assert (result.stats.blocks_read, result.stats.blocks_cached) == (2, 0)
     assert result.stats.read_seconds > 0
 
@@ -366,20 +368,20 @@ def test_a_trial_that_writes_into_its_rows_changes_no_score_of_another_nor_its_o
         assert [outcome.error for outcome in outcomes] == [None] * len(outcomes)
         scores.update((outcome.model, outcome.score) for outcome in outcomes if outcome.score is not None)
         left = [outcome for outcome in outcomes if outcome.score is None]
-        todo = [replace(search.go_on(o, params[o.model], target), fold=fold, writes=o.writes) for o in left]
+        todo = [replace(search.go_on(o, params[o.model], target), fold=fold) for o in left]
         if not todo:
             break
     assert scores[0] == scores[1] == scores[2]
     alone = make_search(Writer(), split=split)
-    (outcome,) = alone.step([Work(0, {"how": None}, 0, target, fold=fold)], target).outcomes
+    (outcome,) = alone.step([Work(ModelState(0), {"how": None}, target, fold=fold)], target).outcomes
     assert outcome.score == scores[0]
 
 
 def test_a_trial_that_writes_is_told_once_and_in_its_first_call_loses_nothing(make_search):
     search = make_search(Writer())
     first = search.step(works([{"how": "X"}, {"how": None}], 2), 2, validation=True)
-    assert [outcome.writes for outcome in first.outcomes] == [True, False]
-    assert [outcome.calls for outcome in first.outcomes] == [2, 2]
+    assert [outcome.state.writes for outcome in first.outcomes] == [True, False]
+    assert [outcome.state.calls for outcome in first.outcomes] == [2, 2]
     assert first.stats.calls == 5  # the one that was refused is done again
 
 
@@ -403,7 +405,7 @@ def test_a_trial_that_raises_costs_that_trial_alone(make_search):
     assert (good.score, good.error, other.score, other.error) == (4.0, None, 4.0, None)
     assert bad.error.startswith("Traceback")
     assert "ValueError: not this block" in bad.error
-    assert (bad.calls, bad.score, bad.checkpoint) == (1, None, None)
+    assert (bad.state.calls, bad.score, bad.state.checkpoint) == (1, None, None)
     assert len(search.model(other).seen_) == 4
 
 
@@ -418,7 +420,7 @@ def test_a_value_that_is_missing_is_found_at_any_call(make_search, call, cached)
     blocks = [Block(i, {"x": X[cut], "y": y[cut]}, ((Piece("x"),), (Piece("y"),), None)) for i, cut in enumerate(cuts)]
     search = make_search(SGD, fit_kwargs=CLASSES, blocks=blocks)
     outcomes = search.step(works(ALPHAS, 6), 6, memory_limit=10**15 if cached else 1).outcomes
-    assert [outcome.calls for outcome in outcomes] == [call] * len(ALPHAS)
+    assert [outcome.state.calls for outcome in outcomes] == [call] * len(ALPHAS)
     assert all("Input X contains NaN" in outcome.error for outcome in outcomes)
 
 
@@ -429,7 +431,7 @@ def test_a_value_that_is_missing_is_found_in_validation_rows(make_search):
     good = list(search.specs.values())
     step = Step(works(ALPHAS, 2), 2, search.specs, [good, [BlockSpec(0, data=bad.dumps())]], LONG, 10**15)
     outcomes = run_step(search.run, search.pickled, step).outcomes
-    assert [outcome.calls for outcome in outcomes] == [2] * len(ALPHAS)
+    assert [outcome.state.calls for outcome in outcomes] == [2] * len(ALPHAS)
     assert all("Input X contains NaN" in outcome.error for outcome in outcomes)
 
 
@@ -438,7 +440,7 @@ def test_parameters_that_are_refused_cost_their_trial_alone(make_search):
     good, bad = search.step(works([{}, {"nonsense": 1}], 2), 2).outcomes
     assert good.score == 2.0
     assert "nonsense" in bad.error
-    assert bad.calls == 0
+    assert bad.state.calls == 0
 
 
 def test_a_score_that_raises_costs_that_trial_alone(make_search):
@@ -457,7 +459,7 @@ def test_a_model_that_cannot_be_pickled_costs_its_trial_alone(make_search, share
     good, bad = search.step(works([{}, {"trouble": "unpicklable", "at": 1}], 2), 2).outcomes
     assert (good.score, good.error) == (2.0, None)
     assert "pickle" in bad.error
-    assert (bad.checkpoint, bad.pickled) == (None, None)
+    assert (bad.state.checkpoint, bad.pickled) == (None, None)
     assert worker_state(search.run, 1).take_model(1, 2) is None
 
 
@@ -526,15 +528,15 @@ def test_a_cohort_that_fails_entirely_leaves_no_read_behind(make_search, monkeyp
     monkeypatch.setattr(BlockCache, "settle", lambda self, key, needed_at: caches.append(key) or 0)
     search = make_search(Log())
     result = search.step(works([{"trouble": "raise", "at": 1}] * 2, 4), 4, memory_limit=1)
-    assert [o.calls for o in result.outcomes] == [0, 0]
+    assert [o.state.calls for o in result.outcomes] == [0, 0]
     assert result.stats.blocks_read == 1
     assert ("train", search.order.block_at(1)) in caches
 
 
 def test_a_read_ahead_for_a_trial_that_failed_is_given_up_before_the_others_come_in(make_search):
     search = make_search(Log(), split=Split(None, 0))
-    (ahead,) = search.step([Work(0, {}, 0, 6)], 3, memory_limit=1).outcomes
-    bad = Work(1, {"trouble": "raise", "at": 1}, 0, 6)
+    (ahead,) = search.step([Work(ModelState(0), {}, 6)], 3, memory_limit=1).outcomes
+    bad = Work(ModelState(1), {"trouble": "raise", "at": 1}, 6)
     cache = worker_state(search.run, 1).cache
     result = search.step([search.go_on(ahead, {}, 6), bad], 4, memory_limit=1)
     assert [o.error is None for o in result.outcomes] == [True, False]
@@ -549,7 +551,7 @@ def test_a_block_without_rows_is_a_call_that_changes_nothing(make_search):
     search = make_search(Log(), blocks=blocks)
     (outcome,) = search.step(works([{}], 4), 4).outcomes
     assert outcome.error is None
-    assert outcome.calls == 4
+    assert outcome.state.calls == 4
     assert len(search.model(outcome).seen_) == 1
     assert outcome.score == 1.0
 
@@ -593,27 +595,27 @@ def test_data_on_the_cluster_comes_with_the_task(make_search):
 def test_a_live_model_spares_the_store(make_search, store):
     search = make_search(Log())
     (first,) = search.step(works([{}], 4), 2).outcomes
-    store.delete(first.checkpoint.file)
+    store.delete(first.state.checkpoint.file)
     (second,) = search.step([search.go_on(first, {}, 4)], 4).outcomes
     assert second.score == 4.0
     search.forget()
-    store.delete(second.checkpoint.file)
+    store.delete(second.state.checkpoint.file)
     (third,) = search.step([search.go_on(second, {}, 6)], 6).outcomes
     assert third.lost  # and begins anew
-    assert (third.calls, third.checkpoint, third.score, third.error) == (0, None, None, None)
+    assert (third.state.calls, third.state.checkpoint, third.score, third.error) == (0, None, None, None)
 
 
 def test_a_trial_that_came_without_its_model_is_named(make_search):
     with pytest.raises(ValueError, match="model 3 came without its bytes"):
-        make_search(Log(), shared=False).step([Work(3, {}, 2, 4)], 4)
+        make_search(Log(), shared=False).step([Work(ModelState(3, 2), {}, 4)], 4)
 
 
 def test_a_model_that_travels_is_not_the_live_one(make_search):
     search = make_search(Log(), shared=False)
     (first,) = search.step(works([{}], 4), 2).outcomes
-    stale = Work(0, {}, 1, 4, pickled=dumps_model(Log().partial_fit(data()[0])))
+    stale = Work(ModelState(0, 1), {}, 4, pickled=dumps_model(Log().partial_fit(data()[0])))
     (again,) = search.step([stale], 4).outcomes
-    assert first.calls == 2
+    assert first.state.calls == 2
     assert len(search.model(again).seen_) == 4
 
 
@@ -631,7 +633,7 @@ def test_steps_of_two_threads_of_a_worker_do_not_disturb_each_other(make_search,
 
     def step(number):
         barrier.wait(TIMEOUT)
-        mine = [Work(number, ALPHAS[number], 0, 6)]
+        mine = [Work(ModelState(number), ALPHAS[number], 6)]
         # Dask's local scheduler would start a pool of threads for each of ours.
         with dask.config.set(scheduler="synchronous"):
             results[number] = search.step(mine, 6).outcomes[0]
