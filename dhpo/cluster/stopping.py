@@ -6,9 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["CANCEL_SECONDS", "Stopping", "cancel_all", "from_any_thread"]
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["CANCEL_SECONDS", "Stopping", "cancel_all", "event_loop", "from_any_thread"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +79,7 @@ class Stopping:
                 task.cancel()
 
 
-async def cancel_all(client: Any, tasks: Mapping[asyncio.Task[Any], Any]) -> None:
+async def cancel_all(client: Client, tasks: Mapping[asyncio.Task[Any], Any]) -> None:
     """Give up what runs on the cluster.
 
     Parameters
@@ -99,7 +102,19 @@ async def cancel_all(client: Any, tasks: Mapping[asyncio.Task[Any], Any]) -> Non
         task.cancel()
 
 
-def from_any_thread(client: Any, stop: Callable[[bool], None]) -> Callable[..., None]:
+def event_loop(client: Client) -> asyncio.AbstractEventLoop:
+    """The event loop of a client, in which everything that talks to the cluster runs.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    """
+    loop: Any = client.loop
+    found: asyncio.AbstractEventLoop = loop.asyncio_loop
+    return found
+
+
+def from_any_thread(client: Client, stop: Callable[[bool], None]) -> Callable[..., None]:
     """What calls a method in the thread of the client's event loop, from whatever thread.
 
     Parameters
@@ -111,6 +126,6 @@ def from_any_thread(client: Any, stop: Callable[[bool], None]) -> Callable[..., 
 
     def request(at_once: bool = False) -> None:
         with suppress(RuntimeError):  # the event loop is gone, and the search with it
-            client.loop.asyncio_loop.call_soon_threadsafe(stop, at_once)
+            event_loop(client).call_soon_threadsafe(stop, at_once)
 
     return request

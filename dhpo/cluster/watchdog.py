@@ -6,12 +6,15 @@ import asyncio
 import concurrent.futures
 import logging
 from collections.abc import Callable, Coroutine, Set
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dhpo.cluster.workers import Workers
 from dhpo.data.memory import PAUSED_SHARE
 from dhpo.errors import WorkersLost
 from dhpo.worker.state import give_back
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["REFRESH_SECONDS", "Watch"]
 
@@ -40,10 +43,11 @@ class Watch:
         Says in words what was done so far.
     """
 
-    def __init__(self, client: Any, workers: Workers, timeout: float, done: Callable[[], str]) -> None:
+    def __init__(self, client: Client, workers: Workers, timeout: float, done: Callable[[], str]) -> None:
         self._client = client
         self._workers = workers
-        self._address = client.scheduler.address
+        scheduler: Any = client.scheduler
+        self._address: str = scheduler.address
         self._timeout = timeout
         self._done = done
         self._asking: asyncio.Task[None] | None = None
@@ -180,7 +184,7 @@ class Watch:
         Dask's clusters give up a worker whose restart takes longer than `distributed.deploy.lost-worker-timeout`, or
         that dies twice within it, although they still promise it in `worker_spec`.
         """
-        cluster = self._client.cluster
+        cluster: Any = self._client.cluster
         promised, there = (getattr(cluster, name, None) for name in ("worker_spec", "workers"))
         if promised and there is not None and len(there) < len(promised) and self._client.status == "running":
             logger.info("%d workers were given up; starting them again", len(promised) - len(there))

@@ -7,13 +7,16 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from dhpo.data.cache import CACHE_SHARE
 from dhpo.data.memory import PAUSED_SHARE
 from dhpo.storage.workspace import holds_token
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["Workers"]
 
@@ -73,7 +76,7 @@ class Workers:
     client : distributed.Client
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
         self._workers: dict[str, _Worker] = {}
         self._busy: Counter[str] = Counter()

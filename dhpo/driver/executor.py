@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dask.typing import Key
 
@@ -41,6 +41,9 @@ from dhpo.user_code import said
 from dhpo.wording import counted, were_done
 from dhpo.worker.messages import Step, StepResult
 from dhpo.worker.timeouts import timeout_error
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["Executor"]
 
@@ -78,7 +81,7 @@ class Executor:
     """
 
     def __init__(
-        self, client: Any, job: Job, history: History, observers: Observers, journal: Journal | None = None
+        self, client: Client, job: Job, history: History, observers: Observers, journal: Journal | None = None
     ) -> None:
         self.best_model: Any = None
         self._client = client

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from dask.typing import Key
+from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from dhpo.cluster.stopping import CANCEL_SECONDS, cancel_all
@@ -47,7 +48,7 @@ class InFlight:
         Whether the driver sees the files of breadcrumbs.
     """
 
-    def __init__(self, client: Any, workers: Workers, run: str, context: bytes, crumbs_shared: bool) -> None:
+    def __init__(self, client: Client, workers: Workers, run: str, context: bytes, crumbs_shared: bool) -> None:
         self._client = client
         self._workers = workers
         self._run = run

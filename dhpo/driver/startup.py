@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
@@ -26,6 +26,9 @@ from dhpo.storage.workspace import Workspace
 from dhpo.worker.messages import Context
 from dhpo.worker.step import held_before_blocks
 from dhpo.wrappers import unwrap
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["Opened", "open_search"]
 
@@ -71,7 +74,7 @@ class Opened:
 
 
 async def open_search(
-    client: Any, workers: Workers, workspace: Workspace, job: Job, watch: Watch, stopping: asyncio.Task[Any]
+    client: Client, workers: Workers, workspace: Workspace, job: Job, watch: Watch, stopping: asyncio.Task[Any]
 ) -> Opened:
     """Wait for workers, and look at the data.
 
@@ -104,7 +107,7 @@ async def open_search(
 
 
 async def _look(
-    client: Any, workers: Workers, workspace: Workspace, job: Job, shared: bool
+    client: Client, workers: Workers, workspace: Workspace, job: Job, shared: bool
 ) -> tuple[Data, dict[str, Any]]:
     for_any = AnyWorkerClient(client, workers)
     fit_kwargs = await computed_arguments(for_any, job.fit_kwargs)
@@ -126,7 +129,7 @@ async def _look(
     return data, fit_kwargs
 
 
-async def _held_before(client: Any, workers: Workers, estimator: Any) -> int:
+async def _held_before(client: Client, workers: Workers, estimator: Any) -> int:
     """Bytes that a worker holds before its first block, with all that a step imports; 0 if none tells in time."""
     pickled = cloudpickle.dumps(estimator, protocol=5)
     chosen = await workers.smallest(_ASKED_WORKERS)

@@ -12,6 +12,8 @@ from dhpo.history.events import Event
 from dhpo.history.history import History
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from dhpo.schedules.plan import Plan
 
 __all__ = ["ObservedSearch", "Observer", "Observers", "checked_observers"]
@@ -38,7 +40,7 @@ class ObservedSearch:
 
     plan: Plan
     history: History
-    client: Any
+    client: Client
     stop: Callable[..., None]
 
 

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dhpo.cluster.stopping import from_any_thread
+from dhpo.cluster.stopping import event_loop, from_any_thread
 from dhpo.errors import SearchFailed, WorkersLost
 from dhpo.history.history import Best, History
 from dhpo.user_code import is_harmless, said
 
 if TYPE_CHECKING:
     import pandas as pd
+    from distributed import Client
 
 __all__ = ["Run", "Runs"]
 
@@ -50,7 +51,7 @@ class Run:
 
     def __init__(
         self,
-        client: Any,
+        client: Client,
         executor: Runs,
         history: History,
         adopt: Callable[[Any, History], Any],
@@ -64,7 +65,7 @@ class Run:
         self._close = close
         self._search: Any = None
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
+        self._loop = event_loop(client)
         self._future = asyncio.run_coroutine_threadsafe(_guarded(executor), self._loop)
         if close is not None:
             # A cluster of our own goes with the search, also if nobody asks for the result. Its loop cannot end itself.

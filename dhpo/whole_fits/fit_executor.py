@@ -11,7 +11,7 @@ import concurrent.futures
 import logging
 import math
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
@@ -38,6 +38,9 @@ from dhpo.whole_fits.fits import FitOutcome, fit_several, forget_job, hand_over,
 from dhpo.whole_fits.fits_elsewhere import Elsewhere, SentFits
 from dhpo.whole_fits.outcomes import Outcomes, reraise
 from dhpo.wording import counted, were_done
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["FitExecutor"]
 
@@ -74,7 +77,7 @@ class FitExecutor:
     """
 
     def __init__(
-        self, client: Any, search: FitJob, history: History, observers: Observers, journal: Journal | None = None
+        self, client: Client, search: FitJob, history: History, observers: Observers, journal: Journal | None = None
     ) -> None:
         self.outcomes = Outcomes(search)
         self.best_index: int | None = None

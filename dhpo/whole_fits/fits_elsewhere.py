@@ -6,11 +6,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dhpo.cluster.watchdog import REFRESH_SECONDS
 from dhpo.cluster.workers import Workers
 from dhpo.whole_fits.fit_job import CandidateSplit
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["Elsewhere", "SentFits"]
 
@@ -35,7 +38,7 @@ class Elsewhere:
     workers : Workers
     """
 
-    def __init__(self, client: Any, workers: Workers) -> None:
+    def __init__(self, client: Client, workers: Workers) -> None:
         self._client = client
         self._workers = workers
         self._copied: set[Any] = set()  # keys of tasks

@@ -277,3 +277,11 @@ def test_the_best_is_trained_anew_on_all_rows_without_a_score(search):
     assert refitted is not None
     assert refitted.error is None
     assert len(it.of(Reported)) == 1
+
+
+def test_what_an_earlier_process_found_out_of_a_model_is_known(search):
+    it = search(Fixed(1, 9))
+    it.decide()
+    found = ModelState(0, 3, None, 1.5, 0.5, writes=True)
+    it.ledger.advance(found)
+    assert it.ledger.work(0, with_model=False).state == found

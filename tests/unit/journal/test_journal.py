@@ -62,7 +62,7 @@ EVENTS = [
     DataPrepared(20, 1800, 200, 5_000_000, 20, 0.5, "d1ge57"),
     TrialStarted(Trial(3, {"alpha": np.float64(1e-4), "penalty": None, "C": 2}, 4), 0.6, Train(3, 9, 4, 0)),
     TrialStarted(Trial(4, {}, 4), 0.6),
-    StepDone({3: 9}, StepStats(calls=9, fit_seconds=0.1), 1.0, (ModelState(3, 9, CHECKPOINT, 0.1, 0.2),)),
+    StepDone({3: 9}, StepStats(calls=9, fit_seconds=0.1), 1.0, (ModelState(3, 9, CHECKPOINT, 0.1, 0.2, writes=True),)),
     StepDone({3: 9}, StepStats(), 1.0, (ModelState(3, 0, None),)),
     Reported(Report(3, 9, 0.75, 0.1, 0.2), 1.1, (SplitScores({"score": 0.75}, None, 0.1, 0.2),)),
     Reported(Report(4, 2, math.nan, error="Traceback:\n  é"), 1.1, (SplitScores({}, {"a": -math.inf}, error="no"),)),
