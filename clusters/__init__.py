@@ -37,19 +37,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clusters.config import ClusterConfig
     from clusters.connected import connect
     from clusters.errors import ClusterError, ConfigError, ExtraNotInstalled, Problem, StartError, SubmissionError
     from clusters.machine import local
     from clusters.sources import configure, load
     from clusters.start_up import check, from_config, render, start
-    from clusters.submission.submission import render_submission, submissions, submit, submitted
+    from clusters.submission.backend import Status
+    from clusters.submission.submission import Submission, render_submission, submissions, submit, submitted
 
 __all__ = [
+    "ClusterConfig",
     "ClusterError",
     "ConfigError",
     "ExtraNotInstalled",
     "Problem",
     "StartError",
+    "Status",
+    "Submission",
     "SubmissionError",
     "check",
     "configure",
@@ -67,11 +72,13 @@ __all__ = [
 
 _HOMES = {
     "clusters.errors": {"ClusterError", "ConfigError", "ExtraNotInstalled", "Problem", "StartError", "SubmissionError"},
+    "clusters.config": {"ClusterConfig"},
     "clusters.machine": {"local"},
     "clusters.sources": {"configure", "load"},
     "clusters.connected": {"connect"},
     "clusters.start_up": {"check", "from_config", "render", "start"},
-    "clusters.submission.submission": {"render_submission", "submissions", "submit", "submitted"},
+    "clusters.submission.backend": {"Status"},
+    "clusters.submission.submission": {"Submission", "render_submission", "submissions", "submit", "submitted"},
 }
 
 

@@ -35,7 +35,7 @@ class Cluster:
     address: str
     scheduler: subprocess.Popen[bytes]
     patience: float
-    """Seconds without workers after which a search gives up: what a worker took to be there, six at least."""
+    """Seconds without workers after which a search gives up: twice what a worker took to be there, six at least."""
 
     @property
     def deadline(self) -> float:
@@ -67,7 +67,7 @@ def running_cluster() -> Iterator[Cluster]:
     try:
         with Client(address, timeout=START) as client:
             client.wait_for_workers(1, timeout=START)
-            cluster = Cluster(address, processes[0], max(time.monotonic() - began, 6.0))
+            cluster = Cluster(address, processes[0], max(2 * (time.monotonic() - began), 6.0))
             with dask.config.set({"dhpo.workers-timeout": cluster.patience}):
                 yield cluster
     finally:
