@@ -100,6 +100,14 @@ def connect(address: str, security: TlsChoice = None, timeout: str | float = 10)
         If a parameter is not allowed.
     StartError
         If the scheduler does not answer, or refuses the certificates.
+
+    Examples
+    --------
+    >>> import clusters
+    >>> with clusters.local(workers=1, processes=False) as running:
+    ...     with clusters.connect(running.scheduler_address) as cluster, cluster.get_client() as client:
+    ...         client.submit(sum, [1, 2]).result()
+    3
     """
     if not isinstance(address, str) or "://" not in address:
         raise ConfigError(f"address={address!r}: expected the address of a scheduler, as 'tls://10.0.0.1:8786'")

@@ -29,6 +29,12 @@ class Problem:
         What is wrong, and where.
     setting : str
         What to change.
+
+    Examples
+    --------
+    >>> from clusters import Problem
+    >>> print(Problem("port 8787 of 127.0.0.1 is in use", "change dashboard="))
+    port 8787 of 127.0.0.1 is in use: change dashboard=
     """
 
     cause: str

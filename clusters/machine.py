@@ -80,8 +80,9 @@ def local(
     Examples
     --------
     >>> import clusters
-    >>> with clusters.local(workers=2, memory="1GB") as cluster:  # doctest: +SKIP
-    ...     client = cluster.get_client()
+    >>> with clusters.local(workers=2, memory="1GB") as cluster, cluster.get_client() as client:
+    ...     client.submit(sum, [1, 2]).result()
+    3
     """
     for theirs, ours in _OWN_NAMES.items():
         if theirs in options:

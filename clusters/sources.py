@@ -41,6 +41,17 @@ def configure(kind: str, /, **options: Any) -> ClusterConfig:
     ------
     ConfigError
         If a key is unknown, missing, or has a value that is not allowed.
+
+    Examples
+    --------
+    >>> import clusters
+    >>> config = clusters.configure("local", workers=2, memory="1GiB")
+    >>> config.workers, config.memory
+    (2, 1073741824)
+    >>> clusters.configure("local", worker=2)
+    Traceback (most recent call last):
+        ...
+    clusters.errors.ConfigError: local cluster: unknown key 'worker'; did you mean 'workers'?
     """
     return _validated(kind, [(f"{kind} cluster", options)])
 
@@ -66,6 +77,15 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], /, **options: Any) 
     ------
     ConfigError
         If there is no such file or profile, if it is no mapping, or if a key is not allowed.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import clusters
+    >>> _ = Path("cluster.yaml").write_text("{kind: ssh, hosts: [a, b], workers: 4}")
+    >>> config = clusters.load("cluster.yaml", threads=2)
+    >>> config.kind, config.workers, config.threads
+    ('ssh', 4, 2)
     """
     name, content = _read(source)
     if not isinstance(content, Mapping):

@@ -52,6 +52,9 @@ def start(kind: str | ClusterConfig, /, **options: Any) -> Cluster:
     Examples
     --------
     >>> import clusters
+    >>> with clusters.start("local", workers=1, processes=False) as cluster, cluster.get_client() as client:
+    ...     client.submit(sum, [1, 2]).result()
+    3
     >>> with clusters.start("ssh", hosts=["a", "b"], workers=4, memory="4GiB") as cluster:  # doctest: +SKIP
     ...     client = cluster.get_client()
     """
@@ -85,6 +88,15 @@ def from_config(source: str | os.PathLike[str] | Mapping[str, Any] | None = None
     -------
     distributed.deploy.Cluster
         As of `start`, which also tells what may be raised.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import clusters
+    >>> _ = Path("cluster.yaml").write_text("{kind: local, workers: 1, processes: false}")
+    >>> with clusters.from_config("cluster.yaml") as cluster, cluster.get_client() as client:
+    ...     client.submit(sum, [1, 2]).result()
+    3
     """
     source = source or os.environ.get(_CONFIG_VARIABLE)
     if source is not None:
@@ -116,6 +128,23 @@ def render(kind: str | ClusterConfig, /, **options: Any) -> str:
     -------
     str
         The text.
+
+    Examples
+    --------
+    >>> import clusters
+    >>> print(clusters.render("local", workers=2, memory="1GiB"))
+    LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=1073741824,
+        ...
+    )
+    >>> print(clusters.render("kubernetes", workers=2, image="dhpo:latest"))
+    # Secrets made at the start: dhpo-tls
+    apiVersion: kubernetes.dask.org/v1
+    kind: DaskCluster
+    ...
     """
     config = _configuration(kind, options)
     text: str = kind_named(config.kind).render(config)
@@ -136,6 +165,15 @@ def check(kind: str | ClusterConfig, /, **options: Any) -> list[Problem]:
     -------
     list of Problem
         Each with its cause and the setting to change; empty where nothing was found.
+
+    Examples
+    --------
+    >>> import clusters
+    >>> clusters.check("local", workers=1)
+    []
+    >>> for problem in clusters.check("local", workers=2, memory="1000 TiB"):
+    ...     print(problem)
+    memory=... for each of workers=2 makes 1.95 PiB, and this machine has ...: ask for less
     """
     config = _configuration(kind, options)
     chosen = kind_named(config.kind)

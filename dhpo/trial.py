@@ -26,6 +26,14 @@ class Trial:
         What `set_params` of the estimator receives.
     bracket : int, default 0
         The bracket of the schedule that the trial belongs to.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import Trial
+    >>> trial = Trial(number=0, params={"alpha": 0.01})
+    >>> SGDClassifier().set_params(**trial.params)
+    SGDClassifier(alpha=0.01)
     """
 
     number: int
@@ -47,6 +55,15 @@ class Train:
         The bracket that the trial belongs to.
     rung : int, default 0
         Position in the rung table; later rungs are run first.
+
+    Examples
+    --------
+    >>> from dhpo.schedules import SuccessiveHalving
+    >>> schedule = SuccessiveHalving(n_initial_parameters=9, n_initial_iter=2)
+    >>> schedule.ask()
+    Train(trial=0, resource=2, bracket=0, rung=0)
+    >>> schedule.ask()
+    Train(trial=1, resource=2, bracket=0, rung=0)
     """
 
     trial: int
@@ -66,6 +83,17 @@ class Drop:
     reason : {"finished", "not promoted", "plateau", "failed"}
         "finished": it got all the resource that the schedule gives. "not promoted": others of its rung scored higher.
         "plateau": its score no longer rose. "failed": its last report failed.
+
+    Examples
+    --------
+    >>> from dhpo import Report
+    >>> from dhpo.schedules import Fixed
+    >>> schedule = Fixed(n_trials=1, max_iter=5)
+    >>> schedule.ask()
+    Train(trial=0, resource=5, bracket=0, rung=0)
+    >>> schedule.tell(Report(trial=0, resource=5, score=0.9))
+    >>> schedule.ask()
+    Drop(trial=0, reason='finished')
     """
 
     trial: int
@@ -91,6 +119,14 @@ class Report:
         Seconds in `partial_fit` since the previous report of this trial, and in scoring.
     error : str, optional
         The traceback, if the trial raised.
+
+    Examples
+    --------
+    >>> from dhpo import Report
+    >>> Report(trial=0, resource=5, score=0.9).failed
+    False
+    >>> Report(trial=0, resource=5, score=float("nan")).failed
+    True
     """
 
     trial: int

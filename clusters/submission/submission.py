@@ -186,6 +186,18 @@ def submit(
     ------
     ConfigError, SubmissionError, StartError
         If it was not submitted; nothing of it is left then.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import clusters
+    >>> _ = Path("hello.py").write_text("print('hello')")
+    >>> submission = clusters.submit({"kind": "local"}, "hello.py")
+    >>> print(submission.logs(follow=True), end="")
+    hello
+    >>> submission.status().state
+    'done'
+    >>> submission.remove()
     """
     backend, package = _planned(config, script, arguments, name, files, workdir, time)
     record = SubmissionRecord(
@@ -219,7 +231,20 @@ def render_submission(
     workdir: str | None = None,
     time: str | None = None,
 ) -> str:
-    """What `submit` would run with the same arguments; nothing is started, and secrets are left out."""
+    """What `submit` would run with the same arguments; nothing is started, and secrets are left out.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import clusters
+    >>> _ = Path("hello.py").write_text("print('hello')")
+    >>> print(clusters.render_submission({"kind": "local"}, "hello.py", ["--fast"]))
+    # on this machine, in the new folder .../runs/hello, which only its owner reads:
+    #   hello.py
+    ...
+    # which runs
+    ... -u hello.py --fast
+    """
     backend, package = _planned(config, script, arguments, name, files, workdir, time)
     return backend.render(package)
 
@@ -231,12 +256,42 @@ def submitted(name: str) -> Submission:
     ------
     SubmissionError
         If there is none.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import clusters
+    >>> _ = Path("hello.py").write_text("print('hello')")
+    >>> submission = clusters.submit({"kind": "local"}, "hello.py", name="greeting")
+
+    Then, in any other process of this user:
+
+    >>> submission = clusters.submitted("greeting")
+    >>> submission
+    <Submission 'greeting' on this machine>
+    >>> print(submission.logs(follow=True), end="")
+    hello
+    >>> submission.remove()
     """
     return Submission(records.read(name))
 
 
 def submissions() -> list[Submission]:
-    """All of them, the latest last."""
+    """All of them, the latest last.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import clusters
+    >>> _ = Path("hello.py").write_text("print('hello')")
+    >>> submission = clusters.submit({"kind": "local"}, "hello.py", name="greeting")
+    >>> for submission in clusters.submissions():
+    ...     print(submission.name, submission.place)
+    greeting this machine
+    >>> print(submission.logs(follow=True), end="")
+    hello
+    >>> submission.remove()
+    """
     return sorted((submitted(name) for name in records.names()), key=lambda found: found.record.submitted)
 
 

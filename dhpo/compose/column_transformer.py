@@ -269,6 +269,16 @@ def make_partial_fit_column_transformer(
     Returns
     -------
     PartialFitColumnTransformer
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from dhpo import make_partial_fit_column_transformer
+    >>> columns = make_partial_fit_column_transformer((StandardScaler(), ["age"]), remainder="passthrough")
+    >>> block = pd.DataFrame({"age": [20.0, 30.0, 40.0], "paid": [7.5, 8.0, 80.0]})
+    >>> columns.partial_fit(block).get_feature_names_out()
+    array(['standardscaler__age', 'remainder__paid'], dtype=object)
     """
     return PartialFitColumnTransformer(
         make_column_transformer(*transformers).transformers,

@@ -274,5 +274,18 @@ def make_partial_fit_pipeline(*steps: Any, verbose: bool = False) -> PartialFitP
     Returns
     -------
     PartialFitPipeline
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from dhpo import make_partial_fit_pipeline
+    >>> pipeline = make_partial_fit_pipeline(StandardScaler(), SGDClassifier(random_state=0))
+    >>> list(pipeline.named_steps)
+    ['standardscaler', 'sgdclassifier']
+    >>> X = np.array([[1.0], [2.0], [30.0], [40.0]])
+    >>> pipeline.partial_fit(X, [0, 0, 1, 1], classes=[0, 1]).predict(X)
+    array([0, 0, 1, 1])
     """
     return PartialFitPipeline(make_pipeline(*steps).steps, verbose=verbose)

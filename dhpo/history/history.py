@@ -19,7 +19,24 @@ __all__ = ["Best", "History"]
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The trial with the highest last score so far, and that report."""
+    """The trial with the highest last score so far, and that report.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import IncrementalSearchCV
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> search = IncrementalSearchCV(
+    ...     SGDClassifier(), {"alpha": [1e-4, 100]}, n_initial_parameters="grid", max_iter=3, random_state=0, verbose=0
+    ... )
+    >>> best = search.fit(X, y).best_
+    >>> best.trial
+    Trial(number=0, params={'alpha': 0.0001}, bracket=0)
+    >>> best.report.resource, best.report.score > 0.9
+    (3, True)
+    """
 
     trial: Trial
     report: Report
@@ -56,6 +73,24 @@ class History:
         else it is the number of the trial.
     by_fits : bool, default False
         Whether what is counted are fits on splits of the data, and not calls of `partial_fit`.
+
+    Examples
+    --------
+    The history of a search is `Run.history`, and that of `ObservedSearch`. One that is made by hand:
+
+    >>> from dhpo import History, Report, Trial
+    >>> from dhpo.history.events import Reported, TrialStarted
+    >>> history = History()
+    >>> for number, score in enumerate([0.8, 0.9]):
+    ...     history.append(TrialStarted(Trial(number, {"alpha": 10.0**-number}), time=0.0))
+    ...     history.append(Reported(Report(number, resource=5, score=score), time=1.0))
+    >>> history.best.trial
+    Trial(number=1, params={'alpha': 0.1}, bracket=0)
+    >>> history.summary()[["partial_fit_calls", "score", "rank", "param_alpha"]]
+           partial_fit_calls  score  rank  param_alpha
+    trial
+    0                      5    0.8     2          1.0
+    1                      5    0.9     1          0.1
     """
 
     def __init__(self, first_of_bracket: Mapping[int, int] | None = None, by_fits: bool = False) -> None:

@@ -39,6 +39,23 @@ def load(journal: Any) -> StoredSearch:
         If there is no journal.
     JournalError
         If it is damaged, or of another major version.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> import dhpo
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> search = dhpo.IncrementalSearchCV(
+    ...     SGDClassifier(), {"alpha": [1e-4, 100]}, n_initial_parameters="grid", max_iter=3, random_state=0, verbose=0
+    ... )
+    >>> search = search.fit(X, y, journal="searches/alpha")
+    >>> stored = dhpo.load("searches/alpha")
+    >>> stored.status
+    'done'
+    >>> stored.best_params_ == search.best_params_
+    True
     """
     return StoredSearch(journal)
 
@@ -60,6 +77,28 @@ class StoredSearch:
         Of all trials that were scored; there once one was.
     best_params_, best_score_, best_index_
         Of the trial with the highest last score; there once one was scored.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> import dhpo
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> search = dhpo.IncrementalSearchCV(
+    ...     SGDClassifier(), {"alpha": [1e-4, 100]}, n_initial_parameters="grid", max_iter=3, random_state=0, verbose=0
+    ... )
+    >>> search = search.fit(X, y, journal="searches/alpha")
+    >>> stored = dhpo.load("searches/alpha")
+    >>> stored.summary()[["status", "partial_fit_calls"]]
+             status  partial_fit_calls
+    trial
+    0      finished                  3
+    1      finished                  3
+    >>> stored.best_estimator_
+    SGDClassifier(random_state=...)
+    >>> stored.model(1)
+    SGDClassifier(alpha=100, random_state=...)
     """
 
     def __init__(self, journal: Any) -> None:

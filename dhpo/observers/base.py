@@ -36,6 +36,23 @@ class ObservedSearch:
     stop : callable
         ``stop()`` ends the search soon, and ``stop(at_once=True)`` also leaves out the last training of the best on all
         rows, as those of `dhpo.Run` do; from any thread.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import HyperbandSearchCV, Observer
+    >>> class Announcer(Observer):
+    ...     def start(self, search):
+    ...         print(f"{search.plan.n_trials} trials, {search.plan.partial_fit_calls} calls of partial_fit")
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> space = {"alpha": [1e-4, 1e-2, 1, 100]}
+    >>> search = HyperbandSearchCV(
+    ...     SGDClassifier(), space, max_iter=3, callbacks=[Announcer()], random_state=0, verbose=0
+    ... )
+    >>> search = search.fit(X, y)
+    5 trials, 11 calls of partial_fit
     """
 
     plan: Plan
@@ -53,11 +70,27 @@ class Observer:
 
     Examples
     --------
-    >>> from dhpo import Observer
-    >>> class Printer(Observer):
+    >>> import dask.array as da
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import HyperbandSearchCV, Observer
+    >>> from dhpo.history.events import Reported
+    >>> class BestSoFar(Observer):
+    ...     score = 0.0
+    ...
     ...     def event(self, event):
-    ...         print(event)
-    >>> search = HyperbandSearchCV(SGDClassifier(), {"alpha": [1e-4, 1e-2]}, callbacks=[Printer()])  # doctest: +SKIP
+    ...         if isinstance(event, Reported) and not event.report.failed:
+    ...             self.score = max(self.score, event.report.score)
+    >>> observer = BestSoFar()
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> space = {"alpha": [1e-4, 1e-2, 1, 100]}
+    >>> search = HyperbandSearchCV(
+    ...     SGDClassifier(), space, max_iter=3, callbacks=[observer], random_state=0, verbose=0
+    ... )
+    >>> search.fit(X, y).best_score_ > 0.9
+    True
+    >>> observer.score >= search.best_score_
+    True
     """
 
     def start(self, search: ObservedSearch) -> None:

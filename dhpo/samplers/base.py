@@ -19,6 +19,21 @@ class Sampler(Protocol):
     A sampler is asked for a trial when a thread is free to begin it. One with an attribute ``learns = True``, whose
     parameters depend on reports, is asked as late as the threads allow: trials are then begun in shorter steps, so that
     few are begun before others are scored.
+
+    Examples
+    --------
+    >>> from dhpo.testing import check_sampler
+    >>> class Halves:
+    ...     n_trials = None  # there is no end of them
+    ...
+    ...     def ask(self, number):
+    ...         return {"alpha": 0.5**number}
+    ...
+    ...     def tell(self, report):
+    ...         pass  # it does not learn
+    >>> check_sampler(Halves)
+    >>> Halves().ask(3)
+    {'alpha': 0.125}
     """
 
     @property

@@ -22,6 +22,16 @@ class GridSampler:
     ------
     ValueError
         If the space has a distribution.
+
+    Examples
+    --------
+    >>> from dhpo.samplers import GridSampler
+    >>> from dhpo.space import Space
+    >>> sampler = GridSampler(Space({"alpha": [0.1, 1.0], "penalty": ["l1", "l2"]}))
+    >>> sampler.n_trials
+    4
+    >>> [sampler.ask(number) for number in range(2)]
+    [{'alpha': 0.1, 'penalty': 'l1'}, {'alpha': 0.1, 'penalty': 'l2'}]
     """
 
     def __init__(self, space: Space) -> None:

@@ -32,6 +32,19 @@ class RandomSampler:
     ----------
     entropy : int
         Given as `random_state`, it repeats the search.
+
+    Examples
+    --------
+    >>> from dhpo.samplers import RandomSampler
+    >>> from dhpo.space import Space
+    >>> sampler = RandomSampler(Space({"alpha": [0.1, 1.0, 10.0]}), random_state=0)
+    >>> sorted(sampler.ask(number)["alpha"] for number in range(3))
+    [0.1, 1.0, 10.0]
+
+    A trial has its parameters whichever others were asked for:
+
+    >>> RandomSampler(Space({"alpha": [0.1, 1.0, 10.0]}), random_state=0).ask(2) == sampler.ask(2)
+    True
     """
 
     def __init__(self, space: Space, random_state: RandomStateLike = None) -> None:

@@ -49,6 +49,21 @@ class ASHA:
     .. [1] Li, L., Jamieson, K., Rostamizadeh, A., Gonina, E., Ben-tzur, J., Hardt, M., Recht, B. and Talwalkar, A.
        (2020). A system for massively parallel hyperparameter tuning. MLSys, algorithm 2.
        https://arxiv.org/abs/1810.05934
+
+    Examples
+    --------
+    Of three trials the best goes on, before the other six were started:
+
+    >>> from dhpo import Report
+    >>> from dhpo.schedules import ASHA
+    >>> schedule = ASHA(n_initial_parameters=9, n_initial_iter=1, max_iter=9)
+    >>> for trial, score in enumerate([0.7, 0.9, 0.8]):
+    ...     train = schedule.ask()
+    ...     schedule.tell(Report(trial, train.resource, score))
+    >>> schedule.ask()
+    Train(trial=1, resource=3, bracket=0, rung=1)
+    >>> schedule.ask()
+    Train(trial=3, resource=1, bracket=0, rung=0)
     """
 
     asynchronous = True

@@ -42,6 +42,44 @@ class Schedule(Protocol):
     A conversation: `ask` until it returns None, run what it said, `tell` what came of it, `ask` again; until `done`.
     The same conversation gives the same decisions, so a search is resumed by telling its reports again.
     `dhpo.testing.check_schedule` checks all of it.
+
+    Examples
+    --------
+    A schedule that trains all its trials to the end, checked by `dhpo.testing.check_schedule`:
+
+    >>> from dhpo import BracketPlan, Drop, Plan, Rung, Train
+    >>> from dhpo.testing import check_schedule
+    >>> class ToTheEnd:
+    ...     asynchronous = False
+    ...
+    ...     def __init__(self, n_trials, max_iter):
+    ...         self._plan = Plan((BracketPlan(0, (Rung(n_trials, max_iter),)),))
+    ...         self._decisions = [Train(number, max_iter) for number in range(n_trials)]
+    ...         self._training = {}
+    ...
+    ...     @property
+    ...     def done(self):
+    ...         return not self._decisions and not self._training
+    ...
+    ...     def ask(self):
+    ...         decision = self._decisions.pop(0) if self._decisions else None
+    ...         if isinstance(decision, Train):
+    ...             self._training[decision.trial] = decision
+    ...         return decision
+    ...
+    ...     def tell(self, report):
+    ...         asked = self._training.get(report.trial)
+    ...         if asked is None or not (report.failed or report.resource == asked.resource):
+    ...             raise ValueError(f"{report} was not asked for")
+    ...         del self._training[report.trial]
+    ...         self._decisions.append(Drop(report.trial, "failed" if report.failed else "finished"))
+    ...
+    ...     def plan(self):
+    ...         return self._plan
+    ...
+    ...     def leading(self):
+    ...         return ()
+    >>> check_schedule(lambda: ToTheEnd(n_trials=4, max_iter=10))
     """
 
     @property

@@ -30,6 +30,18 @@ class Bracket:
         The table.
     first_trial : int, default 0
         Number of the first trial; the others follow it.
+
+    Examples
+    --------
+    >>> from dhpo import BracketPlan, Report, Rung
+    >>> from dhpo.schedules import Bracket
+    >>> bracket = Bracket(BracketPlan(0, (Rung(2, 1), Rung(1, 3))))
+    >>> [bracket.ask() for _ in range(3)]
+    [Train(trial=0, resource=1, bracket=0, rung=0), Train(trial=1, resource=1, bracket=0, rung=0), None]
+    >>> bracket.tell(Report(trial=0, resource=1, score=0.5))
+    >>> bracket.tell(Report(trial=1, resource=1, score=0.7))
+    >>> [bracket.ask() for _ in range(2)]
+    [Drop(trial=0, reason='not promoted'), Train(trial=1, resource=3, bracket=0, rung=1)]
     """
 
     def __init__(self, plan: BracketPlan, first_trial: int = 0) -> None:
@@ -153,6 +165,21 @@ class BracketSchedule:
     ----------
     plan : Plan
         The rung tables.
+
+    Examples
+    --------
+    A synchronous schedule of one's own is a table of rungs:
+
+    >>> from dhpo import BracketPlan, Plan, Rung
+    >>> from dhpo.schedules import BracketSchedule
+    >>> from dhpo.testing import check_schedule
+    >>> class KeepHalf(BracketSchedule):
+    ...     def __init__(self, n_trials, max_iter):
+    ...         rungs = (Rung(n_trials, max_iter // 2), Rung(n_trials // 2, max_iter))
+    ...         super().__init__(Plan((BracketPlan(0, rungs),)))
+    >>> check_schedule(lambda: KeepHalf(n_trials=8, max_iter=10))
+    >>> KeepHalf(n_trials=8, max_iter=10).plan().partial_fit_calls
+    60
     """
 
     asynchronous = False

@@ -21,6 +21,14 @@ class Fixed(BracketSchedule):
         `partial_fit` calls of each.
     fits_per_score : int, optional
         Score every so many calls on the way, for curves. Default: at the end only.
+
+    Examples
+    --------
+    >>> from dhpo.schedules import Fixed
+    >>> Fixed(n_trials=10, max_iter=30).plan().brackets[0].rungs
+    (Rung(n_trials=10, resource=30),)
+    >>> Fixed(n_trials=10, max_iter=30, fits_per_score=15).plan().brackets[0].rungs
+    (Rung(n_trials=10, resource=15), Rung(n_trials=10, resource=30))
     """
 
     def __init__(self, n_trials: int, max_iter: int, fits_per_score: int | None = None) -> None:

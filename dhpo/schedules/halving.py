@@ -31,6 +31,21 @@ class SuccessiveHalving(BracketSchedule):
     ----------
     .. [1] Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and hyperparameter
        optimization. AISTATS. https://arxiv.org/abs/1502.07943
+
+    Examples
+    --------
+    >>> from dhpo.schedules import SuccessiveHalving
+    >>> from dhpo.testing import simulate
+    >>> schedule = SuccessiveHalving(n_initial_parameters=9, n_initial_iter=1)
+    >>> print(schedule.plan())
+    bracket  trials  partial_fit calls  rungs (trials x calls each)
+    -----------------------------------------------------------------
+          0       9                 21  9 x 1 -> 3 x 3 -> 1 x 9
+    -----------------------------------------------------------------
+      total       9                 21  at most 9 calls for one trial
+    >>> decisions = simulate(schedule, workers=3, durations=1.0).decisions
+    >>> [decision.reason for *_, decision in decisions.values()].count("finished")
+    1
     """
 
     def __init__(

@@ -24,6 +24,17 @@ class Incremental(BracketSchedule):
         `partial_fit` calls of each.
     fits_per_score : int, default 1
         Calls between scores.
+
+    Examples
+    --------
+    >>> from dhpo import Report
+    >>> from dhpo.schedules import Incremental
+    >>> schedule = Incremental(n_initial_parameters=10, max_iter=30, fits_per_score=10)
+    >>> schedule.ask()
+    Train(trial=0, resource=10, bracket=0, rung=0)
+    >>> schedule.tell(Report(trial=0, resource=10, score=0.5))
+    >>> schedule.ask()
+    Train(trial=0, resource=20, bracket=0, rung=1)
     """
 
     def __init__(self, n_initial_parameters: int = 10, max_iter: int = 100, fits_per_score: int = 1) -> None:

@@ -33,6 +33,16 @@ class InverseDecay(BracketSchedule):
     -----
     With `decay_rate=1` the number of trials falls with the resource as in successive halving (Li et al., 2018), without
     its steps.
+
+    Examples
+    --------
+    >>> from dhpo.schedules import InverseDecay
+    >>> print(InverseDecay(n_initial_parameters=8, max_iter=9).plan())
+    bracket  trials  partial_fit calls  rungs (trials x calls each)
+    -----------------------------------------------------------------
+          0       8                 16  8 x 1 -> 4 x 2 -> 2 x 4
+    -----------------------------------------------------------------
+      total       8                 16  at most 4 calls for one trial
     """
 
     def __init__(

@@ -40,6 +40,19 @@ class Patience:
     score after each call, over `patience` scores; with a score every `patience` calls, over two. Until a trial has
     scores that far apart it is not judged, so a rung right after a slice does not end it. (dask-ml also takes the one
     score before, and scores each model after its first call in addition.)
+
+    Examples
+    --------
+    >>> from dhpo import Report
+    >>> from dhpo.schedules import Fixed, Patience
+    >>> schedule = Patience(Fixed(n_trials=1, max_iter=100), patience=10)
+    >>> for score in (0.5, 0.7, 0.7):
+    ...     train = schedule.ask()
+    ...     schedule.tell(Report(train.trial, train.resource, score))
+    >>> train.resource
+    30
+    >>> schedule.ask()
+    Drop(trial=0, reason='plateau')
     """
 
     def __init__(

@@ -16,7 +16,14 @@ _SHOWN_RUNGS = 6
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """`n_trials` are trained up to `resource` cumulative `partial_fit` calls each, and scored."""
+    """`n_trials` are trained up to `resource` cumulative `partial_fit` calls each, and scored.
+
+    Examples
+    --------
+    >>> from dhpo import Rung
+    >>> print(Rung(n_trials=9, resource=3))
+    9 x 3
+    """
 
     n_trials: int
     resource: int
@@ -35,6 +42,18 @@ class BracketPlan:
         Its number; in Hyperband the larger, the more aggressive.
     rungs : tuple of Rung
         At least one.
+
+    Examples
+    --------
+    >>> from dhpo import BracketPlan, Rung
+    >>> bracket = BracketPlan(0, (Rung(9, 1), Rung(3, 3), Rung(1, 9)))
+    >>> bracket.n_trials, bracket.max_resource
+    (9, 9)
+
+    A promoted trial goes on where it was: the three are trained for 2 calls more, and the last one for 6.
+
+    >>> bracket.partial_fit_calls == 9 * 1 + 3 * 2 + 1 * 6
+    True
     """
 
     bracket: int
@@ -72,6 +91,23 @@ class Plan:
     ----------
     brackets : tuple of BracketPlan
         At least one; trials are numbered through them in this order.
+
+    Examples
+    --------
+    >>> from dhpo import BracketPlan, Plan, Rung
+    >>> plan = Plan((BracketPlan(1, (Rung(6, 2), Rung(2, 6))), BracketPlan(0, (Rung(3, 6),))))
+    >>> print(plan)
+    bracket  trials  partial_fit calls  rungs (trials x calls each)
+    -----------------------------------------------------------------
+          1       6                 20  6 x 2 -> 2 x 6
+          0       3                 18  3 x 6
+    -----------------------------------------------------------------
+      total       9                 38  at most 6 calls for one trial
+
+    With 4 blocks to train on, the longest-trained trials see each row one and a half times:
+
+    >>> float(plan.passes(n_blocks=4))
+    1.5
     """
 
     brackets: tuple[BracketPlan, ...]

@@ -28,6 +28,18 @@ class InVirtualTime:
     slots : int
         Number of pretended workers, and most jobs at a time. A real worker beyond them is idle; fewer of them, or
         uneven ones, leave the search waiting now and then for a report that is due.
+
+    Examples
+    --------
+    The decisions of `ASHA` are now the same for any number of workers:
+
+    >>> from dhpo.schedules import ASHA, InVirtualTime
+    >>> from dhpo.testing import simulate
+    >>> few, many = (
+    ...     simulate(InVirtualTime(ASHA(27, 1, 27), slots=8), workers=workers, durations=1.0) for workers in (2, 8)
+    ... )
+    >>> few.decisions == many.decisions
+    True
     """
 
     asynchronous = False

@@ -42,7 +42,8 @@ class ASHASearchCV(InitialParameters):
         Share of the rows of every block to score on. Default: as many rows as a block has in all, 10,000 at least, and
         a fifth of the rows at most. "block" is dask-ml's default, the rows of about one block, however few.
     random_state : int, RandomState, Generator or None, default None
-        Repeats the search exactly, on any cluster.
+        Seeds the candidates, the split, the order of the blocks and the estimators; with `deterministic` it repeats the
+        search exactly, on any cluster.
     scoring : str, callable, list, tuple, dict or None, default None
         As in scikit-learn. None is the estimator's own `score`. Of several metrics, one that fails where `refit` names
         another is not a number.
@@ -90,6 +91,29 @@ class ASHASearchCV(InitialParameters):
     .. [1] Li, L., Jamieson, K., Rostamizadeh, A., Gonina, E., Ben-tzur, J., Hardt, M., Recht, B. and Talwalkar, A.
        (2020). A system for massively parallel hyperparameter tuning. MLSys, algorithm 2.
        https://arxiv.org/abs/1810.05934
+
+    Examples
+    --------
+    With `deterministic` no worker waits either, and the answer is the same on any cluster.
+
+    >>> import dask.array as da
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import ASHASearchCV
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> space = {"alpha": loguniform(1e-5, 10)}
+    >>> search = ASHASearchCV(
+    ...     SGDClassifier(), space, n_initial_parameters=9, max_iter=9, deterministic=8, random_state=0, verbose=0
+    ... )
+    >>> print(search.plan())
+    bracket  trials  partial_fit calls  rungs (trials x calls each)
+    -----------------------------------------------------------------
+          0       9                 21  9 x 1 -> 3 x 3 -> 1 x 9
+    -----------------------------------------------------------------
+      total       9                 21  at most 9 calls for one trial
+    >>> search.fit(X, y).best_score_ > 0.9
+    True
     """
 
     def __init__(

@@ -29,8 +29,8 @@ class SearchCV(SampledSearchCV):
         One of `dhpo.schedules`, or an object of your own with its methods, which `dhpo.testing.check_schedule` checks.
         Each search works with a copy of it.
     sampler : "random", "grid" or Sampler, default "random"
-        An object of your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search
-        works with a copy of it.
+        What gives the parameters of the trials. An object of your own has the methods of `dhpo.Sampler`, which
+        `dhpo.testing.check_sampler` checks. Each search works with a copy of it.
     test_size : float or "block", optional
         Share of the rows of every block to score on. Default: as many rows as a block has in all, 10,000 at least, and
         a fifth of the rows at most. "block" is dask-ml's default, the rows of about one block, however few.
@@ -83,17 +83,23 @@ class SearchCV(SampledSearchCV):
 
     Examples
     --------
+    >>> import dask.array as da
+    >>> from sklearn.linear_model import SGDClassifier
     >>> from dhpo import SearchCV
     >>> from dhpo.schedules import SuccessiveHalving
-    >>> from scipy.stats import loguniform
-    >>> from sklearn.linear_model import SGDClassifier
-    >>> schedule = SuccessiveHalving(n_initial_parameters=9, n_initial_iter=1, max_iter=9)
-    >>> print(SearchCV(SGDClassifier(), {"alpha": loguniform(1e-6, 1)}, schedule).plan())
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> schedule = SuccessiveHalving(n_initial_parameters=6, n_initial_iter=1, aggressiveness=2)
+    >>> space = {"alpha": [1e-4, 1e-2, 1], "penalty": ["l1", "l2"]}
+    >>> search = SearchCV(SGDClassifier(), space, schedule, sampler="grid", random_state=0, verbose=0)
+    >>> print(search.plan())
     bracket  trials  partial_fit calls  rungs (trials x calls each)
-    ---------------------------------------------------------------
-          0       9                 21  9 x 1 -> 3 x 3 -> 1 x 9
-    ---------------------------------------------------------------
-      total       9                 21  at most 9 calls for one trial
+    -----------------------------------------------------------------
+          0       6                 11  6 x 1 -> 3 x 2 -> 1 x 4
+    -----------------------------------------------------------------
+      total       6                 11  at most 4 calls for one trial
+    >>> search.fit(X, y).best_score_ > 0.9
+    True
     """
 
     def __init__(

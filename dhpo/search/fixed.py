@@ -84,6 +84,22 @@ class GridSearchCV(WholeOrBlockSearchCV):
         As in scikit-learn; where candidates are trained block by block, as in `IncrementalSearchCV`.
     history_, model_history_, metadata_
         See `IncrementalSearchCV`.
+
+    Examples
+    --------
+    Data in memory is fitted whole, on each split of `cv`:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> from dhpo import GridSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = GridSearchCV(SVC(), {"C": [0.01, 1, 10], "kernel": ["linear", "rbf"]}, cv=3, verbose=0)
+    >>> print(search.fit(X, y).best_score_ > 0.9)
+    True
+    >>> len(search.cv_results_["params"])
+    6
+    >>> search.predict(X[:3])
+    array([0, 0, 0])
     """
 
     def __init__(
@@ -208,6 +224,27 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         As in scikit-learn; where candidates are trained block by block, as in `IncrementalSearchCV`.
     history_, model_history_, metadata_
         See `IncrementalSearchCV`.
+
+    Examples
+    --------
+    On a dask collection, candidates are trained block by block:
+
+    >>> import dask.array as da
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import RandomizedSearchCV
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> space = {"alpha": loguniform(1e-5, 10)}
+    >>> search = RandomizedSearchCV(SGDClassifier(), space, n_iter=3, max_iter=5, random_state=0, verbose=0)
+    >>> search.fit(X, y).best_score_ > 0.9
+    True
+    >>> search.summary()[["status", "partial_fit_calls"]]
+             status  partial_fit_calls
+    trial
+    0      finished                  5
+    1      finished                  5
+    2      finished                  5
     """
 
     def __init__(

@@ -91,6 +91,26 @@ class SuccessiveHalvingSearchCV(InitialParameters):
     ----------
     .. [1] Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and
        hyperparameter optimization. AISTATS. https://arxiv.org/abs/1502.07943
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import SuccessiveHalvingSearchCV
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> space = {"alpha": loguniform(1e-5, 10)}
+    >>> search = SuccessiveHalvingSearchCV(
+    ...     SGDClassifier(), space, n_initial_parameters=9, n_initial_iter=1, random_state=0, verbose=0
+    ... )
+    >>> search.fit(X, y).best_score_ > 0.9
+    True
+
+    All nine candidates were trained for one call, three of them for three, and one for nine:
+
+    >>> sorted(search.summary()["partial_fit_calls"])
+    [1, 1, 1, 1, 1, 1, 3, 3, 9]
     """
 
     def __init__(

@@ -97,6 +97,29 @@ class HyperbandSearchCV(SampledSearchCV):
     ----------
     .. [1] Li, L., Jamieson, K., DeSalvo, G., Rostamizadeh, A. and Talwalkar, A. (2018). Hyperband: A novel bandit-based
        approach to hyperparameter optimization. JMLR 18(185), algorithm 1. https://jmlr.org/papers/v18/16-558.html
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import HyperbandSearchCV
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> space = {"alpha": loguniform(1e-5, 10), "penalty": ["l1", "l2"]}
+    >>> search = HyperbandSearchCV(SGDClassifier(), space, max_iter=9, random_state=0, verbose=0)
+    >>> print(search.plan())
+    bracket  trials  partial_fit calls  rungs (trials x calls each)
+    -----------------------------------------------------------------
+          2       9                 21  9 x 1 -> 3 x 3 -> 1 x 9
+          1       5                 21  5 x 3 -> 1 x 9
+          0       3                 27  3 x 9
+    -----------------------------------------------------------------
+      total      17                 69  at most 9 calls for one trial
+    >>> search.fit(X, y).best_score_ > 0.9
+    True
+    >>> sorted(search.best_params_)
+    ['alpha', 'penalty']
     """
 
     def __init__(

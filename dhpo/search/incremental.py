@@ -87,6 +87,25 @@ class IncrementalSearchCV(InitialParameters):
         What was run, and passes over the data.
     scorer_, n_splits_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import IncrementalSearchCV
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> space = {"alpha": [1e-4, 1e-2, 1, 100]}
+    >>> search = IncrementalSearchCV(
+    ...     SGDClassifier(), space, n_initial_parameters="grid", max_iter=50, patience=3, random_state=0, verbose=0
+    ... )
+    >>> search.fit(X, y).best_score_ > 0.9
+    True
+
+    No candidate was trained for all 50 calls, for each had stopped improving before:
+
+    >>> search.summary()["status"].tolist()
+    ['plateau', 'plateau', 'plateau', 'plateau']
     """
 
     def __init__(

@@ -88,6 +88,27 @@ class InverseDecaySearchCV(InitialParameters):
         What was run, and passes over the data.
     scorer_, n_splits_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import InverseDecaySearchCV
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> space = {"alpha": loguniform(1e-5, 10)}
+    >>> search = InverseDecaySearchCV(
+    ...     SGDClassifier(), space, n_initial_parameters=8, max_iter=9, random_state=0, verbose=0
+    ... )
+    >>> print(search.plan())
+    bracket  trials  partial_fit calls  rungs (trials x calls each)
+    -----------------------------------------------------------------
+          0       8                 16  8 x 1 -> 4 x 2 -> 2 x 4
+    -----------------------------------------------------------------
+      total       8                 16  at most 4 calls for one trial
+    >>> search.fit(X, y).best_score_ > 0.9
+    True
     """
 
     def __init__(

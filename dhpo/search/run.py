@@ -47,6 +47,24 @@ class Run:
         All events so far.
     asynchronous : bool
         Whether to await the run instead of asking for its `result()`, because its client is asynchronous.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from dhpo import HyperbandSearchCV
+    >>> X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1_000, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> space = {"alpha": [1e-4, 1e-2, 1, 100]}
+    >>> run = HyperbandSearchCV(SGDClassifier(), space, max_iter=3, random_state=0, verbose=0).start(X, y)
+
+    The search runs now, and `run.best`, `run.summary()` and `run.stop()` may be used at any moment.
+
+    >>> search = run.result()
+    >>> run.done
+    True
+    >>> run.best.report.score == search.best_score_
+    True
     """
 
     def __init__(

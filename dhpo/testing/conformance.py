@@ -1,8 +1,4 @@
-"""Conformance suites: what every schedule and every sampler has to keep, for tests of your own.
-
->>> from dhpo.schedules import Hyperband
->>> check_schedule(lambda: Hyperband(max_iter=27))
-"""
+"""Conformance suites: what every schedule and every sampler has to keep, for tests of your own."""
 
 from __future__ import annotations
 
@@ -50,6 +46,13 @@ def check_schedule(
     ------
     AssertionError
         Saying what was broken, and by which decision.
+
+    Examples
+    --------
+    >>> from dhpo.schedules import ASHA, Hyperband
+    >>> from dhpo.testing import check_schedule
+    >>> check_schedule(lambda: Hyperband(max_iter=27))
+    >>> check_schedule(lambda: ASHA(n_initial_parameters=9, n_initial_iter=1, max_iter=9), synchronous=False)
     """
     for share in dict.fromkeys((0.0, failures)):
         runs = [
@@ -218,6 +221,26 @@ def check_sampler(make_sampler: Callable[[], Sampler], *, seed: int = 0) -> None
     ------
     AssertionError
         Saying what was broken, and for which trial.
+
+    Examples
+    --------
+    A sampler whose answer depends on what it was asked before does not pass:
+
+    >>> from dhpo.testing import check_sampler
+    >>> class Counting:
+    ...     n_trials = None
+    ...     asked = 0
+    ...
+    ...     def ask(self, number):
+    ...         self.asked += 1
+    ...         return {"alpha": 0.5**self.asked}
+    ...
+    ...     def tell(self, report):
+    ...         pass
+    >>> check_sampler(Counting)
+    Traceback (most recent call last):
+        ...
+    AssertionError: trial ...: asked in another order, the sampler gave ...
     """
     n_trials = make_sampler().n_trials
     _check(n_trials is None or n_trials >= 1, f"n_trials is {n_trials!r}, allowed are None and at least 1")
