@@ -52,7 +52,7 @@ class Task:
     Attributes
     ----------
     futures : sequence of Future
-        Once the result is there, those that it came from.
+        Once the result is there, those that it came from, without its own.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class _Gathering:
         result = self._waiting.pop(task, None)
         if result is None or result.done() or futures is None:
             return  # another came back before, or nobody waits any more
-        task.futures = futures
+        task.futures = futures[:-1]  # what is home is held by no worker, which would spill it where memory is tight
         self._give_up(task)
         if error is None:
             result.set_result(attempt.result())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -18,6 +19,8 @@ CACHE_SHARE = 0.6
 # Without room for it below this share of the memory limit, no block is read ahead: from 0.7 on Dask spills what it can,
 # which is next to nothing.
 _MOST_SHARE = 0.68
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ class BlockCache:
         self._used_by: dict[int, Hashable] = {}
         self._entries: dict[Hashable, _Entry] = {}
         self._reads: dict[Hashable, _Read] = {}
+        self._number = next(_numbers)
+        self._kinds: set[Hashable] = set()
         self._lock = threading.Lock()
         self._closed = False
         self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dhpo-read-ahead")
@@ -148,6 +153,18 @@ class BlockCache:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def kind(self, of: str) -> Hashable:
+        """What the gate knows loads by: those of another search in this process are of other blocks.
+
+        Parameters
+        ----------
+        of : str
+            What is loaded.
+        """
+        kind = (self._number, of)
+        self._kinds.add(kind)
+        return kind
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._entries
@@ -220,7 +237,9 @@ class BlockCache:
     def _load(
         self, key: Hashable, load: Callable[[], Rows], expected: int, who: Hashable | None, *, wait: bool
     ) -> Rows:
-        with self.gate.loading(kind_of(key), expected, who=who, given_up=lambda: self._closed, wait=wait):
+        with self.gate.loading(
+            self.kind(_first_word(key)), expected, who=who, given_up=lambda: self._closed, wait=wait
+        ):
             return load()
 
     def evict_idle(self, enough: Callable[[], bool]) -> None:
@@ -249,7 +268,7 @@ class BlockCache:
         with self._lock:
             if self._closed or key in self._entries or key in self._reads:
                 return
-        if not self.gate.reserve(_ahead(key), kind_of(key), expected, self._most_share):
+        if not self.gate.reserve(_ahead(key), self.kind(_first_word(key)), expected, self._most_share):
             return
         with self._lock:
             taken = self._closed or key in self._entries or key in self._reads
@@ -339,11 +358,12 @@ class BlockCache:
             self.nbytes = 0
         for key in ahead:
             self.gate.let_go(_ahead(key))
+        self.gate.forget(list(self._kinds))
         self.gate.let_go()  # so that who waits for room sees that the cache is closed
 
 
-def kind_of(key: Hashable) -> str:
-    """What is loaded under a key: training rows, or others; loads of one kind take alike."""
+def _first_word(key: Hashable) -> str:
+    """What is loaded under a key: training rows, or others."""
     return str(key[0]) if isinstance(key, tuple) else "rows"
 
 

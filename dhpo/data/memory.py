@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +20,7 @@ import psutil
 
 __all__ = [
     "PAUSED_SHARE",
+    "SHORT_SHARE",
     "Evicts",
     "Load",
     "MemoryGate",
@@ -32,11 +33,12 @@ __all__ = [
 PAUSED_SHARE = 0.8
 """Of its memory limit; a worker of Dask that holds more begins nothing new."""
 
+SHORT_SHARE = 0.78
+"""Above this share memory is short: models have grown, or there never was room."""
+
 # Loads begin beside others while the process stays below this share of the limit with all that they are known to take:
 # above 0.7 Dask spills what it can.
 _LOAD_SHARE = 0.68
-# Above this share memory is short: models have grown, or there never was room.
-_SHORT_SHARE = 0.78
 # What a load is known to take is what the last ones took, at the most, and a little more.
 _REMEMBERED_LOADS = 8
 _MARGIN = 1.05
@@ -85,13 +87,19 @@ class MemoryGate:
         self._changed = threading.Condition()
         self._loading: dict[Hashable, int] = {}
         self._holders: set[Hashable] = set()
-        self._needs: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=_REMEMBERED_LOADS))
+        self._needs: dict[Hashable, deque[int]] = defaultdict(lambda: deque(maxlen=_REMEMBERED_LOADS))
         self._caches: weakref.WeakSet[Any] = weakref.WeakSet()
         self._watch = _PeakWatch(self.resident)
 
     def add(self, evicts: Evicts) -> None:
         """Have a cache give memory back when it is short; as long as it lives."""
         self._caches.add(evicts)
+
+    def forget(self, kinds: Iterable[Hashable]) -> None:
+        """Forget what loads of these kinds take."""
+        with self._changed:
+            for kind in kinds:
+                self._needs.pop(kind, None)
 
     def relieve(self, nbytes: int = 0) -> bool:
         """Evict blocks that nobody uses, if too much is held; whether so many bytes more fit then."""
@@ -103,19 +111,19 @@ class MemoryGate:
 
     def is_short(self) -> bool:
         """Whether more is held than any load may bring about, also without the blocks that nobody uses."""
-        most = int(self.memory_limit * _SHORT_SHARE)
+        most = int(self.memory_limit * SHORT_SHARE)
         if self.resident() <= most:
             return False
         with self._changed:
             self._evict_idle(lambda: self.resident() <= most)
         return self.resident() > most
 
-    def has_room_for_next(self, kind: str, expected: int) -> bool:
+    def has_room_for_next(self, kind: Hashable, expected: int) -> bool:
         """Whether this thread, which holds no rows, can load some and leave Dask no reason to pause the worker.
 
         What others hold, or load, is no matter: the load waits for them.
         """
-        most = int(self.memory_limit * _SHORT_SHARE)
+        most = int(self.memory_limit * SHORT_SHARE)
         with self._changed:
             me = threading.get_ident()
             coming = 0 if (self._holders | self._loading.keys()) - {me} else self._need(kind, expected)
@@ -147,7 +155,7 @@ class MemoryGate:
             self._loading.pop(me, None)
             self._changed.notify_all()
 
-    def reserve(self, who: Hashable, kind: str, expected: int, share: float) -> bool:
+    def reserve(self, who: Hashable, kind: Hashable, expected: int, share: float) -> bool:
         """Keep room for a load that `who` begins soon, if it stays below a share of the limit; until it lets go."""
         with self._changed:
             need = self._need(kind, expected)
@@ -156,12 +164,12 @@ class MemoryGate:
                 self._loading[who] = need
             return fits
 
-    def need(self, kind: str, expected: int = 0) -> int:
+    def need(self, kind: Hashable, expected: int = 0) -> int:
         """Bytes that a load takes while it runs, as far as can be told."""
         with self._changed:
             return self._need(kind, expected)
 
-    def _need(self, kind: str, expected: int) -> int:
+    def _need(self, kind: Hashable, expected: int) -> int:
         return int(_MARGIN * max(*self._needs[kind], expected, 0, 0))
 
     def fits(self, nbytes: int, share: float) -> bool:
@@ -175,7 +183,7 @@ class MemoryGate:
     @contextmanager
     def loading(
         self,
-        kind: str,
+        kind: Hashable,
         expected: int = 0,
         *,
         who: Hashable | None = None,
@@ -186,7 +194,7 @@ class MemoryGate:
 
         Parameters
         ----------
-        kind : str
+        kind : hashable
             Loads of one kind take alike.
         expected : int, default 0
             Bytes that this one takes at the least, where that is known.

@@ -143,6 +143,7 @@ class InFlight:
     async def _result_of(self, future: Any) -> StepResult:
         # No deadline: nobody knows how long a call takes. The loop that looks at it gives up what will not come back.
         result: StepResult = (await self._client.gather([future], asynchronous=True))[0]
+        future.release()  # what is home is held by no worker, which would spill it where memory is tight
         return result
 
     async def wait(self, signal: asyncio.Task[Any], timeout: float) -> None:

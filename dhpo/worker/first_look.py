@@ -50,7 +50,7 @@ def load_blocks(
             if state.over:
                 break
             try:
-                with gate.loading("look", spec.nbytes, given_up=lambda: state.over) as load:
+                with gate.loading(state.cache.kind("look"), spec.nbytes, given_up=lambda: state.over) as load:
                     facts, training, validation = prepare(
                         spec,
                         split,

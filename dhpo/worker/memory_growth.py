@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import cloudpickle
 
-from dhpo.data.memory import MemoryGate
+from dhpo.data.memory import SHORT_SHARE, MemoryGate
 from dhpo.worker.model_in_step import ModelInStep
 
 __all__ = ["Growth", "model_nbytes"]
@@ -52,14 +52,18 @@ class Growth:
     Parameters
     ----------
     gate : MemoryGate
+    kind : hashable, default "train"
+        What the gate knows loads of training rows by.
     """
 
-    def __init__(self, gate: MemoryGate) -> None:
+    def __init__(self, gate: MemoryGate, kind: Hashable = "train") -> None:
         self._gate = gate
+        self._kind = kind
         self._known: dict[int, tuple[int, int]] = {}
         self._before: int | None = None
         self._began = gate.resident()
         self._given = 0
+        self._block_nbytes = 0
 
     def started(self, models: Iterable[ModelInStep]) -> None:
         """Note what the process holds before the first rows, and how large models are that were trained before."""
@@ -79,6 +83,7 @@ class Growth:
         To look takes as long as a call with few rows.
         """
         self._given += nbytes
+        self._block_nbytes = nbytes
         return self._given > _GROWN_BYTES
 
     def is_short(self) -> bool:
@@ -90,7 +95,7 @@ class Growth:
 
     def leaves_no_room(self, nbytes: int) -> bool:
         """Whether another block does not fit since models were trained, now that the rows of the last are given up."""
-        if self._gate.resident() - self._began <= _GROWN_BYTES or self._gate.has_room_for_next("train", nbytes):
+        if self._gate.resident() - self._began <= _GROWN_BYTES or self._gate.has_room_for_next(self._kind, nbytes):
             return False
         return self._gate.resident() - self._began > _GROWN_BYTES
 
@@ -112,13 +117,20 @@ class Growth:
             model.estimator = None
 
     def refuse_to_pickle(self, model: ModelInStep) -> None:
-        """Have a trial fail whose model cannot be pickled within the memory of the worker."""
+        """Have a trial fail whose model cannot be pickled within the memory of the worker.
+
+        Where that would take so much that Dask pauses the worker, a model fails that keeps the rows it is given; one
+        that is large by itself does not.
+        """
         if self._gate.fits(0, _PICKLED_SHARE / 2):
             return
         size = model_nbytes(model.estimator)
         if size <= _GROWN_BYTES:
             return
-        if not self._gate.fits(size, _PICKLED_SHARE) and not self._gate.relieve(size):
+        if self._gate.fits(size, SHORT_SHARE) or self._gate.relieve(size) or self._gate.fits(size, SHORT_SHARE):
+            return
+        self.blame(model, self._block_nbytes)
+        if model.alive:
             held = self._gate.resident()
             if held + size > _PICKLED_SHARE * self._gate.memory_limit:
                 model.error = (

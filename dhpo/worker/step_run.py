@@ -49,7 +49,7 @@ class StepRun:
         self.trail = trail
         self.models: list[ModelInStep] = []
         self.meter = Meter()
-        self.growth = Growth(state.cache.gate)
+        self.growth = Growth(state.cache.gate, state.cache.kind("train"))
         self._began = time.perf_counter()
 
     def elapsed(self) -> float:

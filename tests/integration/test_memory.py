@@ -20,6 +20,7 @@ from tests.conftest import two_workers
 pytestmark = pytest.mark.usefixtures("spawned_workers")  # those that are forked hold less
 MB = 1_000_000
 FEATURES = 50
+TIMEOUT = 120  # seconds; nothing takes as long
 SPACE = {"alpha": [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]}
 
 
@@ -97,6 +98,35 @@ def test_a_block_that_does_not_fit_a_worker_is_refused_before_it_is_loaded(clien
     ) as seen:
         search().fit(X, da.ones(2_000_000, chunks=1_000_000), classes=[0, 1])
     assert "a worker holds" in str(seen.value)
+
+
+def test_workers_hold_no_result_that_is_home(tmp_path, client):
+    # Dask would spill it where memory is tight, and that takes long.
+    gate = tmp_path / "gate"
+
+    def wait_for_gate(block, block_id=None):
+        while block_id[0] == 3 and not gate.exists():
+            time.sleep(0.01)
+        return block
+
+    rows = da.zeros((40, 2), chunks=(10, 2)).map_blocks(wait_for_gate, dtype=float, meta=np.empty((0, 2)))
+    run = search().start(rows, da.from_array(np.arange(40) % 2, 10), classes=[0, 1])
+    try:
+        by = time.monotonic() + TIMEOUT
+        while not run.done and time.monotonic() < by:
+            held = {key for keys in client.has_what().values() for key in keys}
+            states = client.run_on_scheduler(_loads)
+            if states == ["processing"] and not any(key.startswith("load-") for key in held):
+                break
+            time.sleep(0.02)
+        assert states == ["processing"]
+    finally:
+        gate.touch()
+    assert run.result(timeout=TIMEOUT).best_score_ >= 0
+
+
+def _loads(dask_scheduler):
+    return [task.state for key, task in dask_scheduler.tasks.items() if str(key).startswith("load-")]
 
 
 @pytest.mark.parametrize("fails_times", [1, 2])

@@ -370,3 +370,17 @@ def test_the_limit_is_a_share_of_the_memory_of_the_process():
     assert roomy.put(1, block(), 0)
     for cache in (tight, roomy):
         cache.close()
+
+
+def test_what_loads_of_another_search_in_this_process_take_tells_nothing_of_these():
+    one, other = BlockCache(10**15), BlockCache(10**15)
+    gate = one.gate
+    assert gate is other.gate
+    with gate.loading(one.kind("look")):
+        rows = block(20_000 * KB, fill=1)
+    gate.let_go()
+    assert gate.need(one.kind("look")) >= rows.nbytes / 2
+    assert gate.need(other.kind("look")) == 0
+    one.close()
+    assert gate.need(one.kind("look")) == 0
+    other.close()

@@ -23,7 +23,11 @@ class Future:
         self.key = key
         self.worker = worker
         self.cancelled = False
+        self.released = False
         self.result: asyncio.Future[StepResult] = asyncio.get_running_loop().create_future()
+
+    def release(self) -> None:
+        self.released = True
 
 
 class Cluster:
@@ -124,6 +128,7 @@ def test_the_first_of_two_runs_of_a_step_counts_and_the_other_is_given_up(first)
         scene.cluster.submitted[first].result.set_result(RESULT)
         assert await scene.returned() == [RESULT]
         assert await scene.returned() == []
+        assert scene.cluster.submitted[first].released
         assert scene.cluster.submitted[1 - first].cancelled
         assert scene.workers.free == ["b"]
         await scene.pass_time("a", "b")

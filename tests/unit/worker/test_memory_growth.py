@@ -72,6 +72,17 @@ def test_a_model_that_cannot_be_pickled_beside_the_rest_fails():
     assert fitting.alive
 
 
+@pytest.mark.parametrize(("size_before", "innocent"), [(10, False), (25, True)])
+def test_a_model_that_keeps_its_rows_fails_before_it_is_pickled_beyond_what_dask_takes_calmly(size_before, innocent):
+    model = candidate(30, calls=3, start=1, length=size_before * MB)
+    watched = growth(held=770)
+    watched.started([model])
+    watched.may_matter(10 * MB)
+    watched.refuse_to_pickle(model)
+    assert model.alive == innocent
+    assert innocent or "grows by a block at each call: by 20 MB in 2 call(s)" in model.error
+
+
 @pytest.mark.parametrize(("before", "after", "short"), [(300, 790, True), (300, 770, False), (900, 905, False)])
 def test_memory_is_short_where_it_has_grown_in_this_step_and_beyond_what_loads_may_take(before, after, short):
     held = [before]
