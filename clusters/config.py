@@ -41,6 +41,13 @@ class ClusterConfig(Section):
     """The keys that clusters of every kind share.
 
     A kind derives its own from it, with the block of its back end in a field of the kind's name.
+
+    Examples
+    --------
+    >>> import clusters
+    >>> config = clusters.configure("local", workers=2, memory="1GB")
+    >>> isinstance(config, clusters.ClusterConfig), config.workers, config.memory
+    (True, 2, 1000000000)
     """
 
     kind: str = Field(description="the kind of cluster")

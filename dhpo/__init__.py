@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dhpo.search.incremental import IncrementalSearchCV
     from dhpo.search.inverse_decay import InverseDecaySearchCV
     from dhpo.search.run import Run
+    from dhpo.space import Space
     from dhpo.testing.simulator import Simulation, simulate
     from dhpo.trial import Drop, Report, Train, Trial
 
@@ -69,6 +70,7 @@ __all__ = [
     "SearchCV",
     "SearchFailed",
     "Simulation",
+    "Space",
     "StoredSearch",
     "SuccessiveHalvingSearchCV",
     "Train",
@@ -96,6 +98,7 @@ _HOMES = {
     "dhpo.observers.base": {"ObservedSearch", "Observer"},
     "dhpo.samplers": {"Sampler"},
     "dhpo.schedules": {"BracketPlan", "Plan", "Rung", "Schedule"},
+    "dhpo.space": {"Space"},
     "dhpo.testing": {"Simulation", "simulate"},
     "dhpo.trial": {"Drop", "Report", "Train", "Trial"},
     "dhpo.compose": {

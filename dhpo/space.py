@@ -45,6 +45,16 @@ class Space:
     ------
     TypeError, ValueError
         If `parameters` is anything else, or empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dhpo import Space
+    >>> space = Space({"alpha": [1e-4, 1e-2], "penalty": ["l1", "l2"]})
+    >>> space.size, space.grid()[3]
+    (4, {'alpha': 0.01, 'penalty': 'l2'})
+    >>> sorted(space.sample(np.random.default_rng(0)))
+    ['alpha', 'penalty']
     """
 
     def __init__(self, parameters: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> None:

@@ -50,6 +50,13 @@ class Status:
         The last lines of its log.
     detail : str
         What else is known, as why it waits.
+
+    Examples
+    --------
+    >>> import clusters
+    >>> status = clusters.Status("failed", code=3)
+    >>> status.over
+    True
     """
 
     state: State

@@ -38,6 +38,16 @@ class Submission:
     ----------
     record : SubmissionRecord
         What is remembered of it here.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import clusters
+    >>> _ = Path("hello.py").write_text("print('hello')")
+    >>> submission = clusters.submit({"kind": "local"}, "hello.py", name="greeting")
+    >>> print(submission.logs(follow=True), end="")
+    hello
+    >>> submission.remove()
     """
 
     def __init__(self, record: SubmissionRecord) -> None:
@@ -233,6 +243,21 @@ def render_submission(
 ) -> str:
     """What `submit` would run with the same arguments; nothing is started, and secrets are left out.
 
+    Parameters
+    ----------
+    config, script, arguments, name, files, workdir, time
+        See `submit`.
+
+    Returns
+    -------
+    str
+        The commands or manifests, with comments that say where they run.
+
+    Raises
+    ------
+    ConfigError, SubmissionError
+        As `submit` does before it starts anything.
+
     Examples
     --------
     >>> from pathlib import Path
@@ -251,6 +276,14 @@ def render_submission(
 
 def submitted(name: str) -> Submission:
     """The submission of this name.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    Submission
 
     Raises
     ------
@@ -277,7 +310,11 @@ def submitted(name: str) -> Submission:
 
 
 def submissions() -> list[Submission]:
-    """All of them, the latest last.
+    """All submissions that this user has made on this machine, the latest last.
+
+    Returns
+    -------
+    list of Submission
 
     Examples
     --------

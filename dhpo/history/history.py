@@ -21,6 +21,11 @@ __all__ = ["Best", "History"]
 class Best:
     """The trial with the highest last score so far, and that report.
 
+    Parameters
+    ----------
+    trial : Trial
+    report : Report
+
     Examples
     --------
     >>> import dask.array as da

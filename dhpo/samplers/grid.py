@@ -26,7 +26,7 @@ class GridSampler:
     Examples
     --------
     >>> from dhpo.samplers import GridSampler
-    >>> from dhpo.space import Space
+    >>> from dhpo import Space
     >>> sampler = GridSampler(Space({"alpha": [0.1, 1.0], "penalty": ["l1", "l2"]}))
     >>> sampler.n_trials
     4

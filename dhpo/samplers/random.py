@@ -36,7 +36,7 @@ class RandomSampler:
     Examples
     --------
     >>> from dhpo.samplers import RandomSampler
-    >>> from dhpo.space import Space
+    >>> from dhpo import Space
     >>> sampler = RandomSampler(Space({"alpha": [0.1, 1.0, 10.0]}), random_state=0)
     >>> sorted(sampler.ask(number)["alpha"] for number in range(3))
     [0.1, 1.0, 10.0]

@@ -16,7 +16,13 @@ _SHOWN_RUNGS = 6
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """`n_trials` are trained up to `resource` cumulative `partial_fit` calls each, and scored.
+    """Some trials are trained equally far, and scored.
+
+    Parameters
+    ----------
+    n_trials : int
+    resource : int
+        `partial_fit` calls that each of them has seen then, in all.
 
     Examples
     --------

@@ -35,7 +35,8 @@ class SearchCV(SampledSearchCV):
         Share of the rows of every block to score on. Default: as many rows as a block has in all, 10,000 at least, and
         a fifth of the rows at most. "block" is dask-ml's default, the rows of about one block, however few.
     random_state : int, RandomState, Generator or None, default None
-        Repeats the search exactly, on any cluster.
+        Seeds the candidates, the split, the order of the blocks and the estimators; with a synchronous schedule it
+        repeats the search exactly, on any cluster.
     scoring : str, callable, list, tuple, dict or None, default None
         As in scikit-learn. None is the estimator's own `score`. Of several metrics, one that fails where `refit` names
         another is not a number.
@@ -78,6 +79,8 @@ class SearchCV(SampledSearchCV):
         The same by `model_id`.
     metadata_ : dict
         What was run, and passes over the data.
+    n_iter_ : int
+        `partial_fit` calls of the best trial.
     scorer_, n_splits_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn.
 

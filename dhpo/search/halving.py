@@ -25,7 +25,7 @@ class SuccessiveHalvingSearchCV(InitialParameters):
     n_initial_parameters : int or "grid", default 10
         Number of candidates, or all points of the grid.
     n_initial_iter : int
-        `partial_fit` calls before the first decision.
+        `partial_fit` calls before the first decision. It has to be given.
     max_iter : int, optional
         Most calls of one trial. Default: until a single trial remains.
     aggressiveness : float, default 3
@@ -84,6 +84,8 @@ class SuccessiveHalvingSearchCV(InitialParameters):
         The same by `model_id`.
     metadata_ : dict
         What was run, and passes over the data.
+    n_iter_ : int
+        `partial_fit` calls of the best trial.
     scorer_, n_splits_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn.
 

@@ -86,6 +86,8 @@ class InverseDecaySearchCV(InitialParameters):
         The same by `model_id`.
     metadata_ : dict
         What was run, and passes over the data.
+    n_iter_ : int
+        `partial_fit` calls of the best trial.
     scorer_, n_splits_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn.
 

@@ -131,7 +131,8 @@ OWN_WORDS = {
     "dhpo.HyperbandSearchCV": {"aggressiveness", "max_iter", "patience"},
     "dhpo.IncrementalSearchCV": {"decay_rate"},
     "dhpo.RandomizedSearchCV": {"random_state"},
-    "dhpo.SuccessiveHalvingSearchCV": {"max_iter"},
+    "dhpo.SearchCV": {"random_state"},
+    "dhpo.SuccessiveHalvingSearchCV": {"max_iter", "n_initial_iter"},
 }
 
 

@@ -14,6 +14,8 @@ from distributed import Client
 
 import clusters
 import dhpo
+import dhpo.compose
+import dhpo.samplers
 import dhpo.schedules
 import dhpo.testing
 
@@ -102,7 +104,11 @@ def test_the_architecture_names_every_room() -> None:
     assert [room for room in rooms if room != "__init__" and f"`{room}`" not in text] == []
 
 
-@pytest.mark.parametrize("module", [dhpo, dhpo.schedules, dhpo.testing, clusters], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module",
+    [dhpo, dhpo.compose, dhpo.samplers, dhpo.schedules, dhpo.testing, clusters],
+    ids=lambda module: module.__name__,
+)
 def test_every_public_name_is_in_the_reference(module: Any) -> None:
     reference = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.rst"))
     documented = {name.rpartition(".")[2] for name in re.findall(r"^\.\. auto\w+:: (\S+)", reference, re.MULTILINE)}
