@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from dask.typing import Key
-
 from dhpo.cluster.stopping import Stopping, from_any_thread
 from dhpo.cluster.watchdog import REFRESH_SECONDS, Watch
 from dhpo.cluster.workers import Workers
-from dhpo.driver.folds import Folds, is_refit, refit_number
+from dhpo.driver.best_model import BestModel
+from dhpo.driver.folds import Folds, is_refit
 from dhpo.driver.in_flight import InFlight
 from dhpo.driver.job import Job
 from dhpo.driver.ledger import Ledger
@@ -28,18 +27,16 @@ from dhpo.driver.startup import Opened, open_search
 from dhpo.driver.step_length import Pace
 from dhpo.driver.step_planning import Assignment, Ready, plan_steps
 from dhpo.errors import SearchFailed
-from dhpo.history.events import Checkpoint, Refitted, StepDone, Stopped
+from dhpo.history.events import Refitted, StepDone, Stopped
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.journal.description import check_same_data
 from dhpo.journal.recorder import Recorder
 from dhpo.observers.base import ObservedSearch, Observers
 from dhpo.storage.kept_models import KeptModels
-from dhpo.storage.model_store import ModelLost, loads_model
 from dhpo.storage.workspace import Workspace
-from dhpo.user_code import said
 from dhpo.wording import counted, were_done
-from dhpo.worker.messages import Step, StepResult
+from dhpo.worker.messages import StepResult
 from dhpo.worker.timeouts import timeout_error
 
 if TYPE_CHECKING:
@@ -74,16 +71,11 @@ class Executor:
     journal : Journal, optional
         Open, and of this very search. It is closed at the end.
 
-    Attributes
-    ----------
-    best_model : estimator or None
-        The model of the best report, or one like it trained on all rows, once the search is over.
     """
 
     def __init__(
         self, client: Client, job: Job, history: History, observers: Observers, journal: Journal | None = None
     ) -> None:
-        self.best_model: Any = None
         self._client = client
         self.job = job
         self._history = history
@@ -93,6 +85,7 @@ class Executor:
         self._workers = Workers(client)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._models = KeptModels(self._workspace.models, keep_all=journal is not None)
+        self._best = BestModel(self._models, trained_on_folds=bool(job.data.n_folds))
         self._ledger = Ledger(
             job.schedule,
             job.sampler,
@@ -103,12 +96,16 @@ class Executor:
             self._recorder.now,
         )
         self._stopping = Stopping()
-        self._refitted: dict[tuple[int, int], Checkpoint] = {}
         self._steps: InFlight | None = None
         self._refitting = False
         self._pace = Pace(job.step_seconds)
         self._watch: Watch | None = None
         self._woken = self._recorder.now()
+
+    @property
+    def best_model(self) -> Any:
+        """The model of the best report, or one like it trained on all rows, once the search is over; None without."""
+        return self._best.model
 
     def stop(self, at_once: bool = False) -> None:
         """End the search as soon as possible; to be called in the thread of the event loop.
@@ -170,7 +167,7 @@ class Executor:
             self._recorder.append(Stopped(reason, self._recorder.now()))
             self._observers.stop()
             try:
-                self._has_best_model()
+                self._best.read(self._history.best)
             finally:
                 await self._commit()
         finally:
@@ -187,7 +184,7 @@ class Executor:
             self._recorder.repeat(event)
             replay(event, self._ledger, self.job)
             if isinstance(event, Refitted):
-                self._refitted[event.trial, event.checkpoint.calls] = event.checkpoint
+                self._best.refitted(event)
         if self._journal is not None:
             self._ledger.forget_lost_models()
             self._models.tidy_all()
@@ -213,7 +210,7 @@ class Executor:
     async def _refit(self, stopping: asyncio.Task[Any]) -> None:
         """Train a model like the best on all rows, where all others were trained on folds, or anew if it is lost."""
         best = self._history.best
-        if best is None or self._stopping.requested_at_once or self._has_best_model():
+        if best is None or self._stopping.requested_at_once or self._best.read(best):
             return
         if self.job.data.n_folds and not self.job.refit:
             return
@@ -228,31 +225,9 @@ class Executor:
             return
         if trained.error is not None:
             raise SearchFailed(f"trial {best.trial.number} is the best, and failed on all rows:\n{trained.error}")
-        checkpoint = self._models.latest(refit_number(best.trial.number))
-        if checkpoint is not None:
-            self._refitted[best.trial.number, checkpoint.calls] = checkpoint
-            self._recorder.append(Refitted(best.trial.number, checkpoint, self._recorder.now()))
-
-    def _has_best_model(self) -> bool:
-        """Read the best model, if there is one."""
-        best = self._history.best
-        if best is None or self.best_model is not None:
-            return self.best_model is not None
-        refitted = self._refitted.get((best.trial.number, best.report.resource))
-        if refitted is None and self.job.data.n_folds:
-            return False
-        try:
-            data = self._models.read(self._models.scored(best.trial.number) if refitted is None else refitted)
-        except (ModelLost, KeyError):
-            logger.warning("the model of trial %d, the best, is lost", best.trial.number, exc_info=True)
-            return False
-        try:
-            self.best_model = loads_model(data)
-        except BaseException as error:
-            raise SearchFailed(
-                f"the model of trial {best.trial.number}, the best, cannot be unpickled in this process: {said(error)}"
-            ) from error
-        return True
+        event = self._best.trained_anew(best.trial.number, self._recorder.now())
+        if event is not None:
+            self._recorder.append(event)
 
     async def _until(self, over: Callable[[], bool], signal: asyncio.Task[Any]) -> None:
         """The loop: decide, submit, wait, take in what came back."""
@@ -299,18 +274,20 @@ class Executor:
         # Before all others where the schedule never runs out of work; else by threads that would idle.
         self._in_flight.copy_silent(_SILENT_TOO_LONG, self._crumb)
         if self._workers.free:
-            ready = [waiting for waiting in self._ledger.ready() if is_refit(waiting.model) or not self._refitting]
+            ready = [
+                waiting for waiting in self._ledger.trials.ready() if is_refit(waiting.model) or not self._refitting
+            ]
             # An asynchronous schedule was asked for what the free threads can do; else the busy ones have a share.
             for_all = self._gather or not self.job.schedule.asynchronous
             self._submit_some(ready, self._pace.step_seconds, for_all)
         self._in_flight.copy_silent(0.0, self._crumb)
         # Not where the data is read again and again: those promoted later would not share the reads of these.
         ahead = self.job.speculate and not self._gather and not self._refitting
-        if ahead and self._workers.free and not any(True for _ in self._ledger.ready()):
+        if ahead and self._workers.free and not any(True for _ in self._ledger.trials.ready()):
             # In short steps: what is decided meanwhile goes before.
             self._ledger.look_ahead(_MOST_AHEAD * self._workers.n_threads)
             seconds = min(self._pace.step_seconds, _AHEAD_SECONDS)
-            self._submit_some(list(self._ledger.ready(ahead=True)), seconds, for_all=False)
+            self._submit_some(list(self._ledger.trials.ready(ahead=True)), seconds, for_all=False)
 
     def _submit_some(self, ready: Sequence[Ready], seconds: float, for_all: bool) -> None:
         free = self._workers.free
@@ -328,26 +305,14 @@ class Executor:
 
     def _submit(self, assignment: Assignment, seconds: float) -> None:
         opened = self._opened
-        data = opened.data
         self._ledger.begin(assignment.models)
         works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.models]
-        start = min(work.start for work in works)
-        blocks = {data.order.block_at(call) for call in range(start, assignment.until)}
-        may_score = any(work.target <= max(assignment.until, work.start) for work in works)
-        step = Step(
-            works=works,
-            until=assignment.until,
-            blocks={block: data.specs[block] for block in blocks},
-            validation=data.validation if may_score else (),
-            seconds=seconds,
-            memory_limit=self._workers.memory_limit(assignment.worker),
-            crumb=self._crumb(self._in_flight.n_sent),
+        memory_limit = self._workers.memory_limit(assignment.worker)
+        step, futures = opened.data.step(
+            works, assignment.until, seconds, memory_limit, self._crumb(self._in_flight.n_sent)
         )
-        futures: dict[Key, Any] = {key: data.futures[key] for b in blocks for key in data.specs[b].supplied}
-        if may_score:
-            futures.update(data.validation_futures)
         self._in_flight.submit(assignment, step, futures, idle_since=self._woken)
-        self._ledger.sent(assignment)
+        self._ledger.trials.sent(assignment)
 
     def _crumb(self, number: int) -> str:
         return self._workspace.crumb(number, self._opened.shared)

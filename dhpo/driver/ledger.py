@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from dhpo.driver.costs import Costs
 from dhpo.driver.folds import Folds, is_refit, refit_number
 from dhpo.driver.progress import ModelProgress, TrialProgress
 from dhpo.driver.promise import Promise
-from dhpo.driver.step_planning import Assignment, Ready
+from dhpo.driver.step_planning import Assignment
+from dhpo.driver.trial_table import TrialTable
 from dhpo.history.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, TrialStarted
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
@@ -26,19 +27,12 @@ from dhpo.worker.messages import Outcome, Work
 
 __all__ = ["Ledger"]
 
-# A worker that dies while a trial is trained may die for any reason; a second one at the same call is suspicious. The
-# trial then goes on in a process of its own: if that dies, the trial is the cause, and else it is not.
-_DEATHS_BEFORE_QUARANTINE = 2
-# A trial may also have its workers leave in order, as by SIGINT: they end the step before they are gone, and lose what
-# came of it. Its notes tell nothing then, or of another trial. Steps that are lost one after the other are suspicious.
-_LOST_BEFORE_ALONE = 2
-_LOST_BEFORE_QUARANTINE = 3
 # Steps of a trial alone that fail for reasons outside of it, as when its data cannot be read, end the search.
 _FAILED_STEPS = 3
 
 
 class Ledger:
-    """All trials that are not dropped.
+    """Keeps account of all trials.
 
     Parameters
     ----------
@@ -58,6 +52,8 @@ class Ledger:
     ----------
     costs : Costs
         What a call and a score of each model take.
+    trials : TrialTable
+        Those that are not dropped.
     """
 
     def __init__(
@@ -71,7 +67,7 @@ class Ledger:
         now: Callable[[], float],
     ) -> None:
         self.costs = Costs()
-        self._promise = Promise(schedule.plan())
+        self.trials = TrialTable(folds, Promise(schedule.plan()))
         self._schedule = schedule
         self._sampler = sampler
         self._metrics = metrics
@@ -79,8 +75,6 @@ class Ledger:
         self._models = models
         self._append = append
         self._now = now
-        self._active: dict[int, TrialProgress] = {}
-        self._of_model: dict[int, tuple[TrialProgress, ModelProgress]] = {}
         self._refits: dict[int, ModelState] = {}  # of a process before this one
 
     def take_decisions(self, n_threads: int, together: float) -> None:
@@ -97,20 +91,20 @@ class Ledger:
         schedule = self._schedule
         room, waiting = n_threads * together, 0.0
         if schedule.asynchronous:
-            waiting = sum(self._waiting(active, together) for active in self._active.values() if active.wanted)
+            waiting = sum(self._waiting(active, together) for active in self.trials if active.wanted)
         while (not schedule.asynchronous or waiting < room) and (decision := schedule.ask()) is not None:
             match decision:
-                case Train(number) if number in self._active:
+                case Train(number) if number in self.trials:
                     self._append(Promoted(decision, self._now()))
                     self.train(decision)
-                    if self._active[number].settled:  # it was trained ahead
-                        self._report(self._active[number])
-                    waiting += self._waiting(self._active[number], together)
+                    if self.trials[number].settled:  # it was trained ahead
+                        self._report(self.trials[number])
+                    waiting += self._waiting(self.trials[number], together)
                 case Train(number):
                     self.propose(decision)
                     if schedule.asynchronous:  # it is asked for no more than can begin now
-                        self._begin(self._active[number])
-                    waiting += self._waiting(self._active[number], together)
+                        self._begin(self.trials[number])
+                    waiting += self._waiting(self.trials[number], together)
                 case Drop():
                     self._append(Dropped(decision, self._now()))
                     self.drop(decision)
@@ -125,7 +119,7 @@ class Ledger:
     def forget_lost_models(self) -> None:
         """Begin anew with models whose files are gone."""
         there = self._models.files()
-        for _, model in self._of_model.values():
+        for model in self.trials.models():
             checkpoint = self._models.latest(model.number)
             if model.calls and (checkpoint is None or checkpoint.file not in there):
                 self.advance(replace(model.state, calls=0, checkpoint=None))
@@ -133,28 +127,24 @@ class Ledger:
     def propose(self, train: Train) -> None:
         """A new trial is asked for; its parameters are drawn when it is begun, and rest on all reports until then."""
         models = [ModelProgress(ModelState(model)) for model in self._folds.models(train.trial)]
-        self._enter(train.trial, TrialProgress(Trial(train.trial, {}, train.bracket), models, train=train))
+        self.trials.enter(train.trial, TrialProgress(Trial(train.trial, {}, train.bracket), models, train=train))
         self.train(train)
 
     def proposed(self, trial: int) -> Train | None:
         """What was asked for of a trial that is not begun; None of any other."""
-        return self._active[trial].train if trial in self._active else None
+        return self.trials[trial].train if trial in self.trials else None
 
     @property
     def waits_for_reports(self) -> bool:
         """Whether a sampler that learns has yet to draw trials: the more reports there are by then, the better."""
         if not getattr(self._sampler, "learns", False):
             return False
-        return any(active.train is not None for active in self._active.values())
-
-    def knows(self, trial: int) -> bool:
-        """Whether a trial was asked for, and is not dropped."""
-        return trial in self._active
+        return any(active.train is not None for active in self.trials)
 
     def begin(self, models: Iterable[int]) -> None:
         """Draw the parameters of the trials that these models are of, where that was not done yet."""
         for number in models:
-            self._begin(self._of_model[number][0])
+            self._begin(self.trials.of_model(number)[0])
 
     def _begin(self, active: TrialProgress) -> None:
         if active.train is not None:
@@ -165,28 +155,22 @@ class Ledger:
 
     def started(self, trial: Trial) -> None:
         """A trial that was asked for has parameters."""
-        active = self._active[trial.number]
+        active = self.trials[trial.number]
         active.trial, active.train = trial, None
 
     def train(self, train: Train) -> None:
         """More training of a trial is asked for."""
-        active = self._active[train.trial]
+        active = self.trials[train.trial]
         active.target, active.rung, active.wanted, active.ahead = train.resource, train.rung, True, None
 
     def drop(self, drop: Drop) -> None:
         """A trial is given up."""
-        active = self._active.pop(drop.trial)
-        for model in active.models:
-            del self._of_model[model.number]
-            if self._folds.n_folds:
+        active = self.trials.remove(drop.trial)
+        if self._folds.n_folds:
+            for model in active.models:
                 self._models.forget(model.number)
-        if not self._folds.n_folds:
+        else:
             self._models.ended(drop.trial, active.last)
-
-    def _enter(self, number: int, active: TrialProgress) -> TrialProgress:
-        self._active[number] = active
-        self._of_model.update((model.number, (active, model)) for model in active.models)
-        return active
 
     def begin_refit(self, trial: Trial, calls: int) -> None:
         """Train a new model with the parameters of a trial on all rows, for so many calls."""
@@ -195,40 +179,14 @@ class Ledger:
         if model.calls > calls:
             model.state = ModelState(number)
             self._models.forget(number)
-        self._enter(number, TrialProgress(trial, [model], calls, wanted=True, scored=False))
+        self.trials.enter(number, TrialProgress(trial, [model], calls, wanted=True, scored=False))
 
     def refitted(self, trial: Trial) -> SplitScores | None:
         """What came of the model that is trained on all rows; None while it is in training."""
-        active = self._active[refit_number(trial.number)]
+        active = self.trials[refit_number(trial.number)]
         if active.models[0].calls == active.target and active.models[0].scores is None:
             return SplitScores({})
         return active.models[0].scores
-
-    def ready(self, ahead: bool = False) -> Iterator[Ready]:
-        """The models that wait for a thread.
-
-        Parameters
-        ----------
-        ahead : bool, default False
-            Those instead whose trials may be promoted, to be trained on while there is nothing else to do.
-        """
-        for a in self._active.values():
-            if a.wanted == ahead or (ahead and a.ahead is None):
-                continue
-            for m in a.models:
-                if not m.under_way and m.scores is None:
-                    yield Ready(
-                        m.number,
-                        m.calls,
-                        a.next_target,
-                        -1 if ahead else a.rung,  # nothing else waits for what is done ahead
-                        m.home,
-                        alone=m.deaths > 0 or m.failed_steps > 0 or m.lost_steps >= _LOST_BEFORE_ALONE,
-                        run_end=m.run_end,
-                        quarantined=m.deaths >= _DEATHS_BEFORE_QUARANTINE or m.lost_steps >= _LOST_BEFORE_QUARANTINE,
-                        candidate=a.trial.number if self._folds.n_folds else None,
-                        promise=self._promise.of(a, m.calls),
-                    )
 
     def look_ahead(self, most: int) -> None:
         """Allow the trials that lead to be trained before they are promoted.
@@ -238,14 +196,11 @@ class Ledger:
         most : int
             Trials that may be trained ahead at a time.
         """
-        leading = self._schedule.leading()[:most]
-        allowed = {train.trial: train for train in leading}
-        for number, active in self._active.items():
-            active.ahead = allowed.get(number)
+        self.trials.allow_ahead(self._schedule.leading()[:most])
 
     def is_dropped(self, outcome: Outcome) -> bool:
         """Whether the trial of an outcome was dropped while it was trained ahead; its model is forgotten then."""
-        dropped = outcome.model not in self._of_model
+        dropped = not self.trials.has_model(outcome.model)
         if dropped and outcome.state.checkpoint is not None:
             self._models.discard(outcome.state.checkpoint)
         return dropped
@@ -259,7 +214,7 @@ class Ledger:
         with_model : bool
             Whether the model itself goes along, because the worker does not see the store.
         """
-        active, model = self._of_model[number]
+        active, model = self.trials.of_model(number)
         checkpoint = self._models.latest(number)
         return Work(
             replace(model.state, checkpoint=checkpoint),
@@ -271,13 +226,6 @@ class Ledger:
             scored=active.scored,
         )
 
-    def sent(self, assignment: Assignment) -> None:
-        """A step was submitted."""
-        for number in assignment.models:
-            model = self._of_model[number][1]
-            model.under_way = True
-            model.run_end = assignment.run_end
-
     def advanced(self, outcome: Outcome, worker: str) -> ModelState:
         """A model came back from a step on `worker`; return how far it has come."""
         state = outcome.state
@@ -285,7 +233,7 @@ class Ledger:
             state = replace(state, checkpoint=self._models.write(state.model, state.calls, outcome.pickled))
         if outcome.error is not None or outcome.lost:  # it has not been stored since
             state = replace(state, calls=0 if state.checkpoint is None else state.checkpoint.calls)
-        _, model = self._of_model[state.model]
+        _, model = self.trials.of_model(state.model)
         scored = outcome.score is not None
         self.costs.measured(
             state.model,
@@ -301,12 +249,12 @@ class Ledger:
 
     def advance(self, state: ModelState) -> None:
         """A model was brought so far."""
-        if is_refit(state.model) and state.model not in self._of_model:  # of a process before this one
+        if is_refit(state.model) and not self.trials.has_model(state.model):  # of a process before this one
             self._refits[state.model] = state
             if state.checkpoint is not None:
                 self._models.trained(state.checkpoint)
             return
-        _, model = self._of_model[state.model]
+        _, model = self.trials.of_model(state.model)
         if state.calls < model.calls:
             self._models.forget(state.model)
         elif state.checkpoint is not None and state.calls > model.calls:
@@ -315,13 +263,13 @@ class Ledger:
 
     def progress(self, outcome: Outcome) -> tuple[int, int]:
         """The trial of an outcome, and the calls that all its models have seen; not those ahead of its last report."""
-        active, _ = self._of_model[outcome.model]
+        active, _ = self.trials.of_model(outcome.model)
         calls = min(model.calls for model in active.models)
         return active.trial.number, calls if active.wanted or active.last is None else active.last.resource
 
     def settled(self, outcome: Outcome) -> None:
         """Report the trial of a model that has come back, once each of its models was scored or failed."""
-        active, model = self._of_model[outcome.model]
+        active, model = self.trials.of_model(outcome.model)
         if outcome.error is not None:
             self._score(active, model, {}, outcome.error)
         elif outcome.score is not None:
@@ -343,7 +291,7 @@ class Ledger:
         crumbs_kept : bool
             Whether the crumb would be known if there was one. Else each model of the step comes under suspicion.
         """
-        for _, model in self._end(assignment):
+        for _, model in self.trials.taken_back(assignment):
             model.lost_steps += 1
             if assignment.quarantined:
                 # It was in a process of its own, and the worker died nevertheless: workers die by themselves here.
@@ -354,16 +302,9 @@ class Ledger:
             elif crumb is None and not crumbs_kept:
                 model.suspect((model.calls, Deed.TRAINING))
 
-    def _end(self, assignment: Assignment) -> list[tuple[TrialProgress, ModelProgress]]:
-        """The models of a step that is over, but those whose trials were dropped meanwhile."""
-        found = [self._of_model[number] for number in assignment.models if number in self._of_model]
-        for _, model in found:
-            model.under_way = False
-        return found
-
     def step_hangs(self, assignment: Assignment, hanging: int, error: str) -> None:
         """A step was given up because of one of its models, which failed by that."""
-        for active, model in self._end(assignment):
+        for active, model in self.trials.taken_back(assignment):
             if model.number == hanging:
                 self._score(active, model, {}, error)
 
@@ -375,18 +316,18 @@ class Ledger:
         bool
             Whether this has happened to one of them too often.
         """
-        models = [model for _, model in self._end(assignment)]
+        models = [model for _, model in self.trials.taken_back(assignment)]
         for model in models:
             model.failed_steps += 1
         return any(model.failed_steps >= _FAILED_STEPS for model in models)
 
     def step_vanished(self, assignment: Assignment) -> None:
         """A step was taken back, or was lost together with the scheduler; its models are not the cause."""
-        self._end(assignment)
+        self.trials.taken_back(assignment)
 
     def seconds_left(self, trial_timeout: float) -> dict[int, float]:
         """Seconds that each model under way may still take."""
-        models = [model for _, model in self._of_model.values() if model.under_way]
+        models = [model for model in self.trials.models() if model.under_way]
         left = {model.number: max(trial_timeout - model.state.spent, 0.0) for model in models}
         return defaultdict(lambda: trial_timeout, left)  # those dropped while they were trained ahead
 
@@ -412,7 +353,7 @@ class Ledger:
 
     def take_report(self, report: Report) -> None:
         """A trial was scored, or failed."""
-        active = self._active[report.trial]
+        active = self.trials[report.trial]
         active.last, active.wanted = report, False
         for model in active.models:
             model.scores, model.reported = None, model.state

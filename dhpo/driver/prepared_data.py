@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,9 @@ from dask.typing import Key
 
 from dhpo.data.collections import Chunks
 from dhpo.data.order import PassOrder
-from dhpo.data.reader import BlockFacts, BlockSpec, Split
+from dhpo.data.reader import BlockFacts, BlockSpec
+from dhpo.data.split import Split
+from dhpo.worker.messages import Step, Work
 
 __all__ = ["Data", "DataPlan"]
 
@@ -119,6 +121,32 @@ class Data:
     def classes(self) -> np.ndarray:
         """The distinct targets of the blocks that have some."""
         return np.unique(np.concatenate([f.classes for f in self.facts if f.classes is not None] or [np.empty(0)]))
+
+    def step(
+        self, works: Sequence[Work], until: int, seconds: float, memory_limit: int, crumb: str
+    ) -> tuple[Step, dict[Key, Any]]:
+        """A step with the blocks that its models need.
+
+        Parameters
+        ----------
+        works, until, seconds, memory_limit, crumb
+            See `Step`.
+
+        Returns
+        -------
+        Step
+        dict of key to Future
+            Data on the cluster that its blocks need.
+        """
+        start = min(work.start for work in works)
+        blocks = {self.order.block_at(call): None for call in range(start, until)}
+        may_score = any(work.target <= max(until, work.start) for work in works)
+        specs = {block: self.specs[block] for block in blocks}
+        futures = {key: self.futures[key] for spec in specs.values() for key in spec.supplied}
+        if may_score:
+            futures.update(self.validation_futures)
+        validation = self.validation if may_score else ()
+        return Step(works, until, specs, validation, seconds, memory_limit, crumb), futures
 
     def make_folds(self) -> None:
         """Score on the rows of the training blocks: those of one fold at a time."""

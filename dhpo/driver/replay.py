@@ -77,7 +77,7 @@ def _decide(recorded: Decision, ledger: Ledger, job: Job) -> None:
 
 def _may_wait(decision: Decision | None, ledger: Ledger, job: Job) -> TypeGuard[Train]:
     """Whether this asks for a new trial, which may be begun later; with an asynchronous schedule none waits."""
-    return isinstance(decision, Train) and not ledger.knows(decision.trial) and not job.schedule.asynchronous
+    return isinstance(decision, Train) and decision.trial not in ledger.trials and not job.schedule.asynchronous
 
 
 def _others(recorded: Decision, decision: Decision | None) -> JournalError:

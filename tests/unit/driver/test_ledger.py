@@ -38,18 +38,18 @@ class Search:
         return self.ready()
 
     def ready(self):
-        return sorted(waiting.model for waiting in self.ledger.ready())
+        return sorted(waiting.model for waiting in self.ledger.trials.ready())
 
     def waiting(self, model):
-        (found,) = [waiting for waiting in self.ledger.ready() if waiting.model == model]
+        (found,) = [waiting for waiting in self.ledger.trials.ready() if waiting.model == model]
         return found
 
     def send(self, *models, quarantined=False):
-        targets = {waiting.model: waiting.target for waiting in self.ledger.ready()}
+        targets = {waiting.model: waiting.target for waiting in self.ledger.trials.ready()}
         self.ledger.begin(models)
         until = max(targets[model] for model in models)
         assignment = Assignment("worker", models, until, 0, until, quarantined)
-        self.ledger.sent(assignment)
+        self.ledger.trials.sent(assignment)
         return assignment
 
     def train(self, model, score=None, calls=None, error=None):

@@ -35,7 +35,7 @@ class Search:
     def train_one(self):
         """Train the first model that waits, as a cluster of one thread does."""
         self.ledger.take_decisions(1, 0.1)
-        ready = next(iter(self.ledger.ready()))
+        ready = next(iter(self.ledger.trials.ready()))
         self.ledger.begin([ready.model])
         before = self.ledger.work(ready.model, with_model=False).state
         spent = before.fit_seconds + 0.5, before.score_seconds + 0.125
@@ -82,7 +82,7 @@ def test_a_trial_that_was_begun_late_is_taken_in_after_those_that_were_asked_for
     after.take_in(before.events)
     assert after.ledger.proposed(0) is not None
     assert after.ledger.proposed(2) is None
-    assert [ready.model for ready in after.ledger.ready()] == [0, 1, 2]
+    assert [ready.model for ready in after.ledger.trials.ready()] == [0, 1, 2]
 
 
 def other_resource(event):

@@ -22,7 +22,8 @@ from dhpo.data.blocks import Block, Piece
 from dhpo.data.cache import BlockCache
 from dhpo.data.order import PassOrder
 from dhpo.data.read_errors import BlockUnreadable
-from dhpo.data.reader import BlockSpec, Split
+from dhpo.data.reader import BlockSpec
+from dhpo.data.split import Split
 from dhpo.history.events import ModelState
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
