@@ -15,11 +15,11 @@ from dask.typing import Key
 
 from dhpo.data.blocks import Block, BlockMismatch
 from dhpo.data.fingerprint import fingerprint
-from dhpo.data.holdout import copy_rows, keep_rows
+from dhpo.data.holdout import Split
 from dhpo.data.read_errors import BlockUnreadable, naming_block
 from dhpo.data.rows import Rows
+from dhpo.data.rows_in_place import copy_rows, keep_rows
 from dhpo.data.scratch_copies import CopiesWriter, CopyPlace, read_copies, read_copy
-from dhpo.data.split import Split
 
 __all__ = [
     "HELD_OUT",

@@ -20,10 +20,10 @@ from dhpo.cluster.tasks import ATTEMPTS, AnyWorkerClient, failed_to_read, gather
 from dhpo.cluster.workers import Workers
 from dhpo.data.blocks import Block, BlockMismatch, align, check_lengths, needs_lengths
 from dhpo.data.collections import Chunks
+from dhpo.data.holdout import Split
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import HELD_OUT, BlockFacts, BlockSpec
 from dhpo.data.rows import n_rows
-from dhpo.data.split import Split
 from dhpo.driver.memory_check import Room
 from dhpo.driver.prepared_data import Data, DataPlan
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where

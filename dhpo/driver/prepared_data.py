@@ -11,9 +11,9 @@ import numpy as np
 from dask.typing import Key
 
 from dhpo.data.collections import Chunks
+from dhpo.data.holdout import Split
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockFacts, BlockSpec
-from dhpo.data.split import Split
 from dhpo.worker.messages import Step, Work
 
 __all__ = ["Data", "DataPlan"]

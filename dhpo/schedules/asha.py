@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from dhpo.checks import checked_int
 from dhpo.schedules.base import answered
+from dhpo.schedules.halving import halving_rungs
 from dhpo.schedules.plan import BracketPlan, Plan
-from dhpo.schedules.rungs import halving_rungs
 from dhpo.trial import Decision, Drop, DropReason, Report, Train
 
 __all__ = ["ASHA"]

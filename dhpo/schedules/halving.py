@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from dhpo.checks import checked_factor, checked_int
 from dhpo.schedules.bracket import BracketSchedule
-from dhpo.schedules.plan import BracketPlan, Plan
-from dhpo.schedules.rungs import halving_rungs
+from dhpo.schedules.plan import BracketPlan, Plan, Rung
 
-__all__ = ["SuccessiveHalving"]
+__all__ = ["SuccessiveHalving", "halving_rungs"]
 
 
 class SuccessiveHalving(BracketSchedule):
@@ -59,3 +60,16 @@ class SuccessiveHalving(BracketSchedule):
             if max_iter < r:
                 raise ValueError(f"max_iter={max_iter} is not allowed: give None or an int >= n_initial_iter={r}.")
         super().__init__(Plan((BracketPlan(0, halving_rungs(n, r, eta, max_iter)),)))
+
+
+def halving_rungs(n: int, r: int, eta: int | Fraction, max_iter: int | None = None) -> tuple[Rung, ...]:
+    """Return the rungs of successive halving: n // eta**i trials to r * eta**i calls, rounded to a whole number.
+
+    Ends when a single trial remains, when none would, or at `max_iter` calls. The last rung is cut to `max_iter`, where
+    dask-ml goes on to the next power beyond.
+    """
+    rungs = [Rung(n, r)]
+    while (left := int(n // eta ** len(rungs))) >= 1 and (max_iter is None or rungs[-1].resource < max_iter):
+        resource = round(r * eta ** len(rungs))
+        rungs.append(Rung(left, resource if max_iter is None else min(resource, max_iter)))
+    return tuple(rungs)

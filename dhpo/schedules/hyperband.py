@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from dhpo.checks import checked_factor, checked_int
 from dhpo.schedules.bracket import BracketSchedule
-from dhpo.schedules.plan import Plan
-from dhpo.schedules.rungs import hyperband_brackets
+from dhpo.schedules.plan import BracketPlan, Plan, Rung
 
-__all__ = ["Hyperband"]
+__all__ = ["Hyperband", "hyperband_brackets", "integer_log"]
 
 
 class Hyperband(BracketSchedule):
@@ -46,3 +47,34 @@ class Hyperband(BracketSchedule):
     def __init__(self, max_iter: int = 81, aggressiveness: float = 3) -> None:
         max_iter = checked_int("max_iter", max_iter)
         super().__init__(Plan(hyperband_brackets(max_iter, checked_factor("aggressiveness", aggressiveness))))
+
+
+def hyperband_brackets(max_iter: int, eta: int | Fraction) -> tuple[BracketPlan, ...]:
+    """Return the brackets of Hyperband, the most aggressive first.
+
+    Algorithm 1 of Li et al. (2018) with R = `max_iter`: bracket s starts n = ceil((s_max + 1) / (s + 1) * eta**s)
+    trials, and its rung i has floor(n / eta**i) trials at R // eta**(s - i) calls. So the last rung of every bracket is
+    exactly R, and all brackets have their rungs at the same calls. dask-ml rounds the first rung down to an integer and
+    multiplies from there; where R is a power of eta that is the same.
+    """
+    s_max = integer_log(max_iter, eta)
+    return tuple(_hyperband_bracket(s, s_max, max_iter, eta) for s in range(s_max, -1, -1))
+
+
+def _hyperband_bracket(s: int, s_max: int, max_iter: int, eta: int | Fraction) -> BracketPlan:
+    n = -int(-(s_max + 1) * eta**s // (s + 1))
+    return BracketPlan(s, tuple(Rung(int(n // eta**i), int(max_iter // eta ** (s - i))) for i in range(s + 1)))
+
+
+def integer_log(n: int, base: int | Fraction) -> int:
+    """Return the largest k with `base**k <= n`, for n >= 1 and base >= 2.
+
+    In integers: `floor(log(243, 3))` is 4 in floating point, which costs Hyperband a bracket.
+    """
+    if n < 1 or base < 2:
+        raise ValueError(f"integer_log({n!r}, {base!r}) is not defined: give n >= 1 and base >= 2.")
+    k = 0
+    power = base
+    while power <= n:
+        k, power = k + 1, power * base
+    return k

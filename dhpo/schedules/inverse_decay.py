@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from numbers import Real
 
 from dhpo.checks import checked_int
 from dhpo.schedules.bracket import BracketSchedule
-from dhpo.schedules.plan import BracketPlan, Plan
-from dhpo.schedules.rungs import inverse_decay_rungs
+from dhpo.schedules.plan import BracketPlan, Plan, Rung
+from dhpo.schedules.rungs import calls_of_scores
 
-__all__ = ["InverseDecay"]
+__all__ = ["InverseDecay", "inverse_decay_rungs"]
+
+_DECAY_DENOMINATOR = 100
 
 
 class InverseDecay(BracketSchedule):
@@ -57,3 +60,38 @@ class InverseDecay(BracketSchedule):
             checked_int("fits_per_score", fits_per_score),
         )
         super().__init__(Plan((BracketPlan(0, rungs),)))
+
+
+def inverse_decay_rungs(n: int, decay_rate: float, max_iter: int, fits_per_score: int = 1) -> tuple[Rung, ...]:
+    """Keep n / (1 + k)**decay_rate of `n` trials after k calls, looking every `fits_per_score` calls.
+
+    Ends when a single trial remains, or at `max_iter`. Calls after which none is dropped make no rung of their own.
+
+    `decay_rate` is taken as the nearest fraction with a denominator of at most 100, which makes the comparison exact.
+    """
+    # A rate of log2(n) already leaves one trial after the first call; a larger one only makes larger integers.
+    rate = min(Fraction(decay_rate).limit_denominator(_DECAY_DENOMINATOR), Fraction(n.bit_length()))
+    rungs: list[Rung] = []
+    training = n
+    for calls in calls_of_scores(fits_per_score, max_iter):
+        kept = _decayed(n, calls, rate, training)
+        if kept < training or calls == max_iter:
+            rungs.append(Rung(training, calls))
+            training = kept
+        if training == 1:
+            break
+    return tuple(rungs) or (Rung(n, fits_per_score),)
+
+
+def _decayed(n: int, k: int, rate: Fraction, at_most: int) -> int:
+    # The largest m with m <= n / (1 + k)**(p / q), that is m**q * (1 + k)**p <= n**q; at least 1.
+    p, q = rate.numerator, rate.denominator
+    low, high = 1, at_most
+    bound = n**q // (1 + k) ** p
+    while low < high:
+        middle = (low + high + 1) // 2
+        if middle**q <= bound:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -9,12 +9,12 @@ from typing import Any
 from dask.typing import Key
 
 from dhpo.data.fingerprint import fingerprint
+from dhpo.data.holdout import Split
 from dhpo.data.order import PassOrder
 from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import BlockFacts, BlockSpec, prepare
 from dhpo.data.rows import Rows
 from dhpo.data.scratch_copies import CopiesWriter
-from dhpo.data.split import Split
 from dhpo.user_code import guarded
 from dhpo.worker.state import single_threaded, worker_state
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dhpo.data.holdout import Split
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockSpec
-from dhpo.data.split import Split
 from dhpo.history.events import ModelState, StepStats
 from dhpo.scoring import BlockScorer
 from dhpo.storage.model_store import ModelStore

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from dhpo.data.cache import Lookup
+from dhpo.data.folded_rows import FoldedRows
 from dhpo.data.reader import load_training
 from dhpo.data.row_protection import is_refused_write, lent_value
 from dhpo.data.rows import Rows
-from dhpo.data.split import FoldedRows
 from dhpo.worker.breadcrumbs import Deed
 from dhpo.worker.model_in_step import ModelInStep, failures_of
 from dhpo.worker.spared_checks import spared_checks

@@ -17,8 +17,8 @@ from sklearn.metrics import accuracy_score, f1_score, fbeta_score, make_scorer, 
 from sklearn.model_selection import KFold, StratifiedKFold
 
 import dhpo
+from dhpo.data.holdout import fold_of_rows
 from dhpo.data.order import PassOrder
-from dhpo.data.validation import fold_of_rows
 from dhpo.errors import SearchFailed
 from dhpo.seeds import seed_for
 from dhpo.worker.model_making import new_model

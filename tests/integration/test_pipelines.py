@@ -15,8 +15,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import dhpo
 from dhpo import PartialFitColumnTransformer, PartialFitPipeline, make_partial_fit_pipeline
+from dhpo.data.holdout import split_rows
 from dhpo.data.order import PassOrder
-from dhpo.data.validation import split_rows
 from dhpo.seeds import seed_for
 from dhpo.worker.model_making import new_model
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from dhpo.data.blocks import Block, Piece
+from dhpo.data.holdout import Split
 from dhpo.data.reader import BlockSpec, prepare
 from dhpo.data.scratch_copies import CopiesWriter
-from dhpo.data.split import Split
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.history.events import Dropped
 from dhpo.journal import Header, Journal

@@ -1,189 +1,122 @@
-"""Rows are taken apart as `take` would, in the memory of the block where nobody else refers to it."""
+"""The rows held out of a block: every row is on one side, and the share is right on average."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dhpo.data import holdout
-from dhpo.data.holdout import copy_rows, keep_rows
-from dhpo.data.rows import Rows
+from dhpo.data.holdout import default_test_size, fold_of_rows, one_block, split_rows
 
-N_ROWS = 1000
-PLACES = {
-    "some": np.flatnonzero(np.random.default_rng(0).random(N_ROWS) < 0.8),
-    "few": np.array([0, 7, 998]),
-    "none": np.arange(0),
-    "the first": np.arange(500),
-    "the last": np.arange(500, N_ROWS),
-    "all": np.arange(N_ROWS),
-}
+shares = st.floats(0.0, 1.0)
 
 
-def table(dtype=np.float32, columns=7):
-    return np.random.default_rng(1).normal(size=(N_ROWS, columns)).astype(dtype)
+@settings(derandomize=True, deadline=None)
+@given(st.integers(0, 200), shares, st.integers(0, 2**64), st.integers(0, 10_000))
+def test_every_row_is_on_one_side(n_rows, test_size, entropy, block):
+    training, validation = split_rows(n_rows, test_size, entropy, block)
+    assert sorted([*training, *validation]) == list(range(n_rows))
+    assert (np.diff(training) > 0).all()
+    assert (np.diff(validation) > 0).all()
+    assert abs(len(validation) - n_rows * test_size) < 1 or n_rows == 0
 
 
-def matrix(kind):
-    return kind(sp.random(N_ROWS, 50, density=0.05, format="csr", random_state=0))
+@settings(derandomize=True, deadline=None)
+@given(st.integers(1, 50), shares, st.integers(0, 2**64), st.integers(0, 10_000))
+def test_the_split_is_seeded(n_rows, test_size, entropy, block):
+    for one, two in zip(*(split_rows(n_rows, test_size, entropy, block) for _ in range(2)), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
-def fresh(kind):
-    """The same container, made anew: nobody else refers to it."""
-    match kind:
-        case "array":
-            return table()
-        case "view of its own":
-            return table().reshape(N_ROWS * 7).reshape(N_ROWS, 7)
-        case "columns first":
-            return np.asfortranarray(table())
-        case "objects":
-            return table().astype(object)
-        case "read-only":
-            array = table()
-            array.flags.writeable = False
-            return array
-        case "frame":
-            return pd.DataFrame(table(), index=np.arange(N_ROWS)[::-1])
-        case "csr matrix":
-            return matrix(sp.csr_matrix)
-        case "csr array":
-            return matrix(sp.csr_array)
-        case "csc":
-            return matrix(sp.csc_array)
-    raise ValueError(kind)
+def test_blocks_and_seeds_differ():
+    splits = {tuple(split_rows(20, 0.5, entropy, block)[1]) for entropy in range(10) for block in range(10)}
+    assert len(splits) == 100
 
 
-KINDS = ["array", "view of its own", "columns first", "objects", "read-only", "frame", "csr matrix", "csr array", "csc"]
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 7, 10])
+@pytest.mark.parametrize("test_size", [0.05, 0.15, 0.2, 0.5])
+def test_small_blocks_give_their_share_on_average(n_rows, test_size):
+    n_blocks = 4000
+    held_out = sum(len(split_rows(n_rows, test_size, 1, block)[1]) for block in range(n_blocks))
+    deviation = 0.5 * np.sqrt(n_blocks)  # of a number that is rounded up or down
+    assert abs(held_out - n_blocks * n_rows * test_size) < 4 * deviation
 
 
-@pytest.fixture(autouse=True)
-def small_slices(monkeypatch):
-    monkeypatch.setattr(holdout, "_SLICE_BYTES", 1000)
+def test_every_row_of_a_block_has_the_same_chance():
+    counts = np.zeros(5)
+    for block in range(4000):
+        counts[split_rows(5, 0.4, 2, block)[1]] += 1
+    assert np.abs(counts - 1600).max() < 4 * np.sqrt(4000 * 0.4 * 0.6)
 
 
-def assert_same(part, expected):
-    assert type(part) is type(expected)
-    if sp.issparse(part):
-        assert part.shape == expected.shape
-        for name in ("data", "indices", "indptr"):
-            one, other = getattr(part, name), getattr(expected, name)
-            assert one.dtype == other.dtype
-            np.testing.assert_array_equal(one, other)
-    elif isinstance(part, pd.DataFrame):
-        pd.testing.assert_frame_equal(part, expected)
-    else:
-        assert part.dtype == expected.dtype
-        np.testing.assert_array_equal(part, expected)
-
-
-@pytest.mark.parametrize("where", PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize("kind", KINDS)
-def test_rows_that_are_kept_are_those_that_would_be_taken(kind, where):
-    y = np.arange(N_ROWS)
-    expected = Rows(fresh(kind), y.copy(), y / 2).take(where)
-    kept = keep_rows(Rows(fresh(kind), y.copy(), y / 2), where)
-    for part, other in zip(kept, expected, strict=True):
-        assert_same(part, other)
-
-
-def address(array):
-    return array.__array_interface__["data"][0]
-
-
-@pytest.mark.parametrize("kind", ["array", "view of its own"])
-def test_an_array_that_nobody_else_has_is_kept_in_its_own_memory(kind, monkeypatch):
-    monkeypatch.setattr(holdout, "_copied", pytest.fail)
-    kept = keep_rows(Rows(fresh(kind)), PLACES["some"])
-    assert kept.X.flags.owndata  # so its end was given back
-    assert kept.nbytes == len(PLACES["some"]) * 7 * 4
-
-
-@pytest.mark.parametrize("kind", ["csr matrix", "csr array"])
-def test_a_sparse_matrix_that_nobody_else_has_is_kept_in_its_own_memory(kind, monkeypatch):
-    monkeypatch.setattr(holdout, "take", pytest.fail)
-    kept = keep_rows(Rows(fresh(kind)), PLACES["some"])
-    for array in (kept.X.data, kept.X.indices):
-        owner = array if array.base is None else array.base
-        assert owner.nbytes == array.nbytes  # so its end was given back
-
-
-@pytest.mark.parametrize("kind", ["array", "csr matrix"])
-def test_what_others_refer_to_is_left_as_it_is(kind):
-    whole = fresh(kind)
-    keep_rows(Rows(whole), PLACES["some"])
-    assert_same(whole, fresh(kind))
+def test_nothing_and_everything_can_be_held_out():
+    assert [len(part) for part in split_rows(7, 0.0, 0, 0)] == [7, 0]
+    assert [len(part) for part in split_rows(7, 1.0, 0, 0)] == [0, 7]
 
 
 @pytest.mark.parametrize(
-    "view", [lambda a: a[:], lambda a: a.reshape(-1), lambda a: memoryview(a), lambda a: a[:, 0]], ids=range(4)
+    ("n_blocks", "n_rows", "share"),
+    [
+        (1, 10**6, 0.2),
+        (5, 10**6, 0.2),
+        (6, 10**6, 1 / 6),
+        (100, 10**6, 0.01),
+        (100, 10**9, 0.01),
+        (2000, 10**6, 0.01),  # blocks of 500 rows: one of them would be too few
+        (2000, 4000, 0.2),
+        (20, 1437, 0.2),
+        (1, 0, 0.2),
+    ],
 )
-def test_an_array_that_others_see_through_a_view_is_left_as_it_is(view):
-    whole = table()
-    others = view(whole)
-    rows = Rows(whole)
-    del whole
-    keep_rows(rows, PLACES["some"])
-    np.testing.assert_array_equal(np.asarray(others), np.asarray(view(table())))
+def test_by_default_one_block_is_held_out_or_enough_rows_to_tell_models_apart_or_a_fifth(n_blocks, n_rows, share):
+    assert default_test_size(n_blocks, n_rows) == share
 
 
-def test_parts_of_a_matrix_that_others_have_are_left_as_they_are():
-    whole = fresh("csr matrix")
-    data = whole.data
-    rows = Rows(whole)
-    del whole
-    keep_rows(rows, PLACES["some"])
-    np.testing.assert_array_equal(data, fresh("csr matrix").data)
+@pytest.mark.parametrize(("n_blocks", "share"), [(1, 0.2), (5, 0.2), (6, 1 / 6), (100, 0.01), (2000, 1 / 2000)])
+def test_the_default_of_dask_ml_is_one_block_however_small(n_blocks, share):
+    assert one_block(n_blocks, 4000) == share
 
 
-def test_x_and_y_of_one_array_are_left_as_they_are():
-    both = table()
-    rows = Rows(both, both[:, 0])
-    del both
-    kept = keep_rows(rows, PLACES["some"])
-    np.testing.assert_array_equal(kept.X, table()[PLACES["some"]])
-    np.testing.assert_array_equal(kept.y, table()[PLACES["some"], 0])
+labels = st.lists(st.sampled_from("abc"), min_size=1, max_size=60).map(np.array)
 
 
-def test_a_part_of_a_larger_array_is_copied_so_that_the_rest_is_freed():
-    rows = Rows(table()[: N_ROWS // 2])
-    where = np.arange(0, N_ROWS // 2, 2)
-    kept = keep_rows(rows, where)
-    assert kept.X.base is None
-    np.testing.assert_array_equal(kept.X, table()[where])
+@settings(derandomize=True, deadline=None)
+@given(labels, shares, st.integers(0, 2**64), st.integers(0, 10_000))
+def test_every_class_gives_its_share(labels, test_size, entropy, block):
+    training, validation = split_rows(len(labels), test_size, entropy, block, labels)
+    assert sorted([*training, *validation]) == list(range(len(labels)))
+    assert abs(len(validation) - len(labels) * test_size) < 1 + 1e-9
+    for label in set(labels):
+        assert abs((labels[validation] == label).sum() - (labels == label).sum() * test_size) < 1 + 1e-9
 
 
-@pytest.mark.parametrize("mode", ["r", "c"])
-@pytest.mark.parametrize("function", [keep_rows, copy_rows])
-def test_rows_of_a_mapped_file_are_copied(tmp_path, mode, function):
-    path = tmp_path / "x.npy"
-    np.save(path, table())
-    kept = function(Rows(np.load(path, mmap_mode=mode)), PLACES["some"])
-    assert type(kept.X) is np.ndarray or mode == "c"
-    np.testing.assert_array_equal(kept.X, table()[PLACES["some"]])
-    np.testing.assert_array_equal(np.load(path), table())
+def test_a_rare_class_is_on_both_sides_over_blocks():
+    labels = np.array([1] + [0] * 9)
+    held_out = sum(0 in split_rows(10, 0.2, 3, block, labels)[1] for block in range(4000))
+    assert abs(held_out - 800) < 4 * np.sqrt(4000 * 0.2 * 0.8)
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
-def test_the_pages_of_a_mapped_file_are_let_go(tmp_path):
-    path = tmp_path / "x.npy"
-    np.save(path, np.zeros((100_000, 10)))
-    mapped = np.load(path, mmap_mode="r")
-    copy_rows(Rows(mapped), np.arange(0, 100_000, 3))
-    lines = Path("/proc/self/smaps").read_text().split("\n")
-    at = next(number for number, line in enumerate(lines) if line.endswith(str(path)))
-    resident = next(line for line in lines[at:] if line.startswith("Rss:"))
-    assert int(resident.split()[1]) == 0
+@settings(derandomize=True, deadline=None)
+@given(labels, st.integers(2, 7), st.integers(0, 2**64), st.integers(0, 10_000), st.booleans())
+def test_folds_are_even_over_all_rows_and_over_each_class(labels, n_folds, entropy, block, stratified):
+    folds = fold_of_rows(len(labels), n_folds, entropy, block, labels if stratified else None)
+    for rows in [folds, *(folds[labels == label] for label in set(labels) if stratified)]:
+        counts = np.bincount(rows, minlength=n_folds)
+        assert len(counts) == n_folds
+        assert counts.max() - counts.min() <= 1
+    again = fold_of_rows(len(labels), n_folds, entropy, block, labels if stratified else None)
+    np.testing.assert_array_equal(folds, again)
 
 
-def test_what_was_written_to_a_private_mapping_is_not_lost(tmp_path):
-    path = tmp_path / "x.npy"
-    np.save(path, table())
-    mapped = np.load(path, mmap_mode="c")
-    mapped[:] = 7
-    assert (copy_rows(Rows(mapped), PLACES["some"]).X == 7).all()
-    assert (mapped == 7).all()
+def test_a_row_alone_is_in_any_fold():
+    folds = np.bincount([fold_of_rows(1, 5, 0, block)[0] for block in range(2000)], minlength=5)
+    assert np.abs(folds - 400).max() < 4 * np.sqrt(2000 * 0.2 * 0.8)
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">i8", ">f8"])
+def test_labels_of_another_byte_order_are_split_as_others(dtype):
+    labels = np.arange(30) % 3
+    split = split_rows(30, 0.2, 0, 0, labels.astype(dtype))
+    for ours, expected in zip(split, split_rows(30, 0.2, 0, 0, labels), strict=True):
+        np.testing.assert_array_equal(ours, expected)

@@ -13,12 +13,11 @@ import tblib.pickling_support
 
 from dhpo.data import scratch_copies
 from dhpo.data.blocks import Block, Piece
+from dhpo.data.holdout import Split, split_rows
 from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import HELD_OUT, BlockSpec, load_fold, load_training, load_validation, prepare
 from dhpo.data.rows import Rows
 from dhpo.data.scratch_copies import CopiesWriter
-from dhpo.data.split import Split
-from dhpo.data.validation import split_rows
 
 X = np.arange(20.0).reshape(10, 2)
 Y = np.array(list("abcabcabca"))

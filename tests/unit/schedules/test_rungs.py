@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dhpo.checks import checked_factor, checked_int
+from dhpo.schedules.halving import halving_rungs
+from dhpo.schedules.hyperband import hyperband_brackets, integer_log
+from dhpo.schedules.inverse_decay import inverse_decay_rungs
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
-from dhpo.schedules.rungs import fixed_rungs, halving_rungs, hyperband_brackets, integer_log, inverse_decay_rungs
+from dhpo.schedules.rungs import fixed_rungs
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=200)
 

@@ -18,9 +18,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from dhpo.data.blocks import align
 from dhpo.data.collections import as_chunks
+from dhpo.data.holdout import Split
 from dhpo.data.order import PassOrder
 from dhpo.data.reader import BlockSpec
-from dhpo.data.split import Split
 from dhpo.history.events import ModelState
 from dhpo.scoring import make_block_scorer
 from dhpo.storage.model_store import ModelStore, loads_model

@@ -20,10 +20,10 @@ from sklearn.preprocessing import StandardScaler
 from dhpo.compose import PartialFitPipeline
 from dhpo.data.blocks import Block, Piece
 from dhpo.data.cache import BlockCache
+from dhpo.data.holdout import Split
 from dhpo.data.order import PassOrder
 from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import BlockSpec
-from dhpo.data.split import Split
 from dhpo.history.events import ModelState
 from dhpo.scoring import make_block_scorer
 from dhpo.seeds import seed_for
