@@ -11,14 +11,14 @@ import concurrent.futures
 import logging
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from dhpo.cluster.lost_tasks import ForgottenTasks
-from dhpo.cluster.stopping import CANCEL_SECONDS, Stopping, cancel_all, from_any_thread
+from dhpo.cluster.stopping import CANCEL_SECONDS, Stopping, from_any_thread
 from dhpo.cluster.tasks import AnyWorkerClient, gather
-from dhpo.cluster.watchdog import REFRESH_SECONDS, Watch
+from dhpo.cluster.watchdog import Watch
 from dhpo.cluster.workers import Workers
 from dhpo.errors import SearchFailed
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
@@ -34,8 +34,8 @@ from dhpo.whole_fits.collection import collect, refuse_what_does_not_fit
 from dhpo.whole_fits.cv_results import best_index
 from dhpo.whole_fits.fit_job import CandidateSplit, FitContext, FitJob
 from dhpo.whole_fits.fit_recorder import FitRecorder
-from dhpo.whole_fits.fits import FitOutcome, fit_several, forget_job, hand_over, refit
-from dhpo.whole_fits.fits_elsewhere import Elsewhere, SentFits
+from dhpo.whole_fits.fits import FitOutcome, forget_job, hand_over, refit
+from dhpo.whole_fits.fits_in_flight import FitsInFlight
 from dhpo.whole_fits.outcomes import Outcomes, reraise
 from dhpo.wording import counted, were_done
 
@@ -90,12 +90,9 @@ class FitExecutor:
         self._workers = Workers(client)
         self._recorder = FitRecorder(history, observers, journal)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
-        self._running: dict[asyncio.Task[Any], SentFits] = {}
+        self._in_flight = FitsInFlight(client, self._workers, self._workspace.run, self._not_done)
         self._for_any = AnyWorkerClient(client, self._workers)
-        self._elsewhere = Elsewhere(client, self._workers)
-        self._background: set[asyncio.Task[Any]] = set()
         self._again: set[tuple[int, int]] = set()
-        self._n_tasks = 0
         self._stopping = Stopping()
         self._source: Any = None
         self._watch: Watch | None = None
@@ -213,77 +210,37 @@ class FitExecutor:
             for split in range(self.outcomes.n_splits)
             if not self.outcomes.is_done(number, split)
         )
-        forgotten = ForgottenTasks(self._client)
-        while (waiting or self._running) and not self._stopping.requested:
+        fits = self._in_flight
+        while (waiting or fits) and not self._stopping.requested:
             if self._client.status == "running":
                 self._submit(waiting)
-            await asyncio.wait({*self._running, stopping}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            for task in [task for task in self._running if task.done()]:
-                works = self._running.pop(task).works
-                waiting.extendleft(reversed(self._came_back(task, works)))
-            self._give_up_copies()
+            await fits.wait(stopping)
+            for works, result in fits.returned():
+                waiting.extendleft(reversed(self._came_back(works, result)))
+            fits.give_up_copies()
             await self._recorder.commit()
             await self._watching.look()
-            waiting.extendleft(reversed(self._stranded()))
-            waiting.extendleft(reversed(await self._cleared(forgotten)))
+            waiting.extendleft(reversed(fits.stranded()))
+            waiting.extendleft(reversed(await fits.forgotten()))
             if not waiting:
-                waiting.extend(await self._elsewhere.works_of_silent(self._running.values()))
+                waiting.extend(await fits.works_of_silent())
             self._search.limits.check_failures(self._history, "candidates")
 
     def _submit(self, waiting: deque[CandidateSplit]) -> None:
         # One task more than threads for each worker hides the way of its result to us.
         window = self._workers.n_threads + len(self._workers)
-        if self._elsewhere.all_silent:
+        if self._in_flight.nobody_answers:
             return
-        while waiting and len(self._running) < window:
+        while waiting and len(self._in_flight) < window:
             if (waiting[0].candidate, waiting[0].split) in self._again:
-                if self._running:
+                if self._in_flight:
                     return  # alone, so that no other is taken for what kills workers
                 window = 1
             works = [waiting.popleft() for _ in range(min(self._together(len(waiting)), len(waiting)))]
             for work in works:
                 if self.outcomes.begins(work.candidate):
                     self._recorder.append(TrialStarted(Trial(work.candidate, work.params), self._recorder.now()))
-            where = self._workers.anywhere()
-            future = self._client.submit(
-                fit_several,
-                self._workspace.run,
-                self._source,
-                works,
-                _SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER,
-                key=f"fit-{self._workspace.run}-{self._n_tasks}",
-                priority=-self._n_tasks,
-                retries=2,
-                pure=False,
-                **where,
-            )
-            self._n_tasks += 1
-            self._running[asyncio.create_task(self._result_of(future))] = SentFits(future, works, where)
-
-    def _give_up_copies(self) -> None:
-        """Wait no longer for tasks of which all fits came back by others."""
-        for task in [task for task, sent in self._running.items() if not self._not_done(sent.works)]:
-            self._give_up(task)
-
-    def _stranded(self) -> list[CandidateSplit]:
-        """Give up tasks that wait for workers that are gone, and return the works that are still to do."""
-        found = [task for task, sent in self._running.items() if self._workers.is_stranded(sent.where)]
-        return self._not_done([work for task in found for work in self._give_up(task)])
-
-    async def _cleared(self, forgotten: ForgottenTasks) -> list[CandidateSplit]:
-        """Give up tasks that the scheduler has forgotten, and return the works that are still to do."""
-        if self._elsewhere.all_silent:
-            return []
-        keys = await forgotten.among([sent.future for sent in self._running.values()])
-        found = [task for task, sent in self._running.items() if sent.future.key in keys]
-        return self._not_done([work for task in found for work in self._give_up(task)])
-
-    def _give_up(self, task: asyncio.Task[Any]) -> list[CandidateSplit]:
-        sent = self._running.pop(task)
-        cancelling = asyncio.create_task(cancel_all(self._client, {task: sent.future}))
-        self._background.add(cancelling)
-        cancelling.add_done_callback(self._background.discard)
-        return sent.works
+            self._in_flight.submit(works, self._source, _SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER)
 
     def _together(self, n_waiting: int) -> int:
         """How many fits go into the next task."""
@@ -295,28 +252,22 @@ class FitExecutor:
         share = math.ceil(n_waiting / (4 * max(self._workers.n_threads, 1)))
         return max(1, min(int(_SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER / max(seconds, 1e-4)), share))
 
-    async def _result_of(self, future: Any) -> Any:
-        # No deadline: nobody knows how long a fit takes. The watch tells when the cluster is gone.
-        return (await self._client.gather([future], asynchronous=True))[0]
-
-    def _came_back(self, task: asyncio.Task[Any], works: list[CandidateSplit]) -> list[CandidateSplit]:
+    def _came_back(self, works: list[CandidateSplit], result: list[FitOutcome] | BaseException) -> list[CandidateSplit]:
         """Take the outcomes in, and return the works that are still to do."""
-        try:
-            outcomes: list[FitOutcome] = task.result()
-        except (asyncio.CancelledError, concurrent.futures.CancelledError):
+        if isinstance(result, asyncio.CancelledError | concurrent.futures.CancelledError):
             return self._not_done(works)  # gone with the scheduler
-        except Exception as error:
-            logger.warning("a task of %s failed: %r", counted(len(works), "fit"), error)
+        if isinstance(result, BaseException):
+            logger.warning("a task of %s failed: %r", counted(len(works), "fit"), result)
             once_more = [work for work in works if (work.candidate, work.split) not in self._again]
             self._again.update((work.candidate, work.split) for work in once_more)
-            text = f"{type(error).__name__}: {error}"
-            outcomes = [FitOutcome(w.candidate, w.split, SplitScores({}, error=text)) for w in works]
-            self._take([outcome for w, outcome in zip(works, outcomes, strict=True) if w not in once_more])
+            text = f"{type(result).__name__}: {result}"
+            failed = [work for work in works if work not in once_more]
+            self._take([FitOutcome(work.candidate, work.split, SplitScores({}, error=text)) for work in failed])
             return self._not_done(once_more)
-        self._take(outcomes)
-        return self._not_done(works[len(outcomes) :])
+        self._take(result)
+        return self._not_done(works[len(result) :])
 
-    def _not_done(self, works: list[CandidateSplit]) -> list[CandidateSplit]:
+    def _not_done(self, works: Sequence[CandidateSplit]) -> list[CandidateSplit]:
         return [work for work in works if not self.outcomes.is_done(work.candidate, work.split)]
 
     def _take(self, outcomes: list[FitOutcome]) -> None:
@@ -378,11 +329,7 @@ class FitExecutor:
 
     async def _cancel(self) -> None:
         self._workers.close()
-        await cancel_all(self._client, {task: sent.future for task, sent in self._running.items()})
-        self._running.clear()
-        if self._background:  # each has a deadline of its own
-            await asyncio.wait(self._background)
-        self._elsewhere.close()
+        await self._in_flight.cancel()
 
     async def _forget(self) -> None:
         self._source = None
