@@ -1,4 +1,4 @@
-"""The errors that dhpo raises by name; everything else is a ValueError or TypeError at the door."""
+"""The errors that dhpo raises by name; a wrong argument is a ValueError or TypeError, before any work."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class DhpoError(Exception):
 
 
 class SearchFailed(DhpoError, ValueError):
-    """No trial of the search produced a finite score; a ValueError, as it is where all fits of scikit-learn's fail.
+    """The search could not give a result; a ValueError, as scikit-learn raises where all fits fail.
 
-    The message carries the traceback of the first trial that failed.
+    No trial was scored, more trials failed than `max_failures` allows, data or models could not be read or written, or
+    code of the user raised outside of a trial. The message says which, with the first traceback where there is one.
     """
 
 

@@ -242,9 +242,9 @@ def check_repeatable(name: str, graph: Mapping[Key, Any], as_a_whole: bool = Fal
     if shuffled or (not as_a_whole and _has_barrier(names)):
         what, setting = ("shuffled", "dataframe.shuffle.method") if shuffled else ("rechunked", "array.rechunk.method")
         raise ValueError(
-            f"{name} was {what} by a method of Dask whose chunks cannot be computed one by one, with the same rows "
-            "each time. Persist what X and y are taken from first (data = data.persist()), or have Dask do it by "
-            f"tasks: dask.config.set({{{setting!r}: 'tasks'}}) before {name} is made."
+            f"{name} was {what} by Dask on disk or by P2P: its chunks cannot be computed one by one with the same rows "
+            "each time. Write the data to files and search on those, or persist what X and y are taken from "
+            f"(data = data.persist()), or set dask.config.set({{{setting!r}: 'tasks'}}) before {name} is made."
         )
 
 

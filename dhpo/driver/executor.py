@@ -224,7 +224,9 @@ class Executor:
         if trained is None:
             return
         if trained.error is not None:
-            raise SearchFailed(f"trial {best.trial.number} is the best, and failed on all rows:\n{trained.error}")
+            raise SearchFailed(
+                f"trial {best.trial.number} is the best, but training it again on all rows failed:\n{trained.error}"
+            )
         event = self._best.trained_anew(best.trial.number, self._recorder.now())
         if event is not None:
             self._recorder.append(event)
@@ -357,7 +359,7 @@ class Executor:
         logger.warning("a step of %s failed: %r", counted(len(sent.assignment.models), "model"), error)
         if self._ledger.step_failed(sent.assignment):
             raise SearchFailed(
-                f"steps fail again and again, for no fault of a trial: {type(error).__name__}: "
+                f"steps failed repeatedly, and no trial caused it: {type(error).__name__}: "
                 f"{str(error).rstrip('.')}. {self._so_far()}"
             ) from error
 

@@ -40,8 +40,9 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
             params = job.sampler.ask(trial.number)
             if describe(params) != describe(trial.params):
                 raise JournalError(
-                    f"the journal gives trial {trial.number} the parameters {describe(trial.params)}, and this search "
-                    f"{describe(params)}"
+                    f"the journal gives trial {trial.number} the parameters {describe(trial.params)}, but the sampler "
+                    f"of this search gives it {describe(params)}. Use the sampler and space that the search was begun "
+                    "with, or another journal."
                 )
             ledger.started(replace(trial, params=params))
         case Promoted(train):
@@ -81,4 +82,7 @@ def _may_wait(decision: Decision | None, ledger: Ledger, job: Job) -> TypeGuard[
 
 
 def _others(recorded: Decision, decision: Decision | None) -> JournalError:
-    return JournalError(f"the journal says {recorded} where this search decides {decision}")
+    return JournalError(
+        f"the journal records the decision {recorded}, but the schedule of this search decides {decision}. Use the "
+        "schedule that the search was begun with, or another journal."
+    )

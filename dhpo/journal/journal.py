@@ -221,7 +221,10 @@ def _decode(content: bytes, name: str) -> tuple[Header | None, list[Event], int,
     try:
         events = [decode_event(record) for record in records[1:]]
     except (ValueError, KeyError, TypeError) as error:
-        raise JournalError(f"{name} holds what this version of dhpo cannot read: {error!r}") from error
+        raise JournalError(
+            f"{name} holds what this version of dhpo cannot read: {error!r}. Read it with the version that wrote it, "
+            "or begin with a new journal."
+        ) from error
     return header, events, len(records), length
 
 

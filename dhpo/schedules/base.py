@@ -28,10 +28,13 @@ def answered(report: Report, training: Mapping[int, Train]) -> Train:
     """
     asked = training.get(report.trial)
     if asked is None:
-        raise ValueError(f"report of trial {report.trial}, which is not in training")
+        raise ValueError(
+            f"tell() got a report of trial {report.trial}, which is not in training: report each Train once."
+        )
     if not report.failed and report.resource != asked.resource:
         raise ValueError(
-            f"report of trial {report.trial} at {counted(report.resource, 'call')}, asked for were {asked.resource}"
+            f"tell() got a report of trial {report.trial} at {counted(report.resource, 'call')}; the Train asked for "
+            f"{asked.resource}. Report that resource, or a failure."
         )
     return asked
 

@@ -29,7 +29,7 @@ class Patience:
     patience : int
         Calls without improvement to wait; a trial is scored at least that often.
     tol : float or None, default 1e-3
-        The improvement that counts. None or nan: none is ever too small.
+        The improvement that counts. With None or nan no trial is stopped.
     fits_per_score : int, optional
         Score that often, if it is more often than every `patience` calls. Where the schedule itself asks for scores in
         regular steps, as `Incremental` does, give the same here.

@@ -68,7 +68,7 @@ class BracketPlan:
     def __post_init__(self) -> None:
         steps = list(pairwise(self.rungs))
         if not self.rungs or self.rungs[-1].n_trials < 1 or self.rungs[0].resource < 1:
-            raise ValueError(f"rungs={self.rungs!r}: at least one is needed, of 1 trial and 1 call or more.")
+            raise ValueError(f"rungs={self.rungs!r}: give at least one rung, each with at least 1 trial and 1 call.")
         if any(b.resource <= a.resource or b.n_trials > a.n_trials for a, b in steps):
             raise ValueError(f"rungs={self.rungs!r}: resources have to rise, and numbers of trials must not.")
 

@@ -72,7 +72,9 @@ class InVirtualTime:
     def tell(self, report: Report) -> None:
         """Take the report of a `Train` handed out before."""
         if report.trial in self._early:
-            raise ValueError(f"report of trial {report.trial}, which is not in training")
+            raise ValueError(
+                f"tell() got a report of trial {report.trial}, which is not in training: report each Train once."
+            )
         answered(report, self._running)
         self._early[report.trial] = report
 

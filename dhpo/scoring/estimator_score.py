@@ -136,7 +136,8 @@ class _OwnTally:
         elif not type(self._model).__module__.startswith("sklearn."):
             return self._weighted / self._n_rows
         raise TypeError(
-            f"{type(self._model).__name__}.score cannot be computed block by block: give scoring="
+            f"{type(self._model).__name__}.score cannot be computed block by block: name a metric, for instance "
+            "scoring='accuracy' or scoring='r2'."
         ) from self._error
 
 

@@ -35,30 +35,30 @@ class ASHASearchCV(InitialParameters):
         The reduction factor, eta in the paper. Of the n candidates that were scored on a rung, n // aggressiveness at
         most go on.
     deterministic : bool or int, default False
-        Decide in the order in which so many equal, ideal workers would have come to the scores, and not in that of
-        their arrival; True is 32. The answer is then the same on any cluster. Give about four times the threads of the
-        cluster: with fewer, workers wait for scores that are due.
+        Take scores in the order in which this many ideal, equally fast workers would finish, not in the order in
+        which they arrive; True means 32. The answer is then the same on any cluster. Give about four times the number
+        of threads of the cluster: with fewer, workers wait for scores that are due.
     test_size : float or "block", optional
-        Share of the rows of every block to score on. Default: as many rows as a block has in all, 10,000 at least, and
-        a fifth of the rows at most. "block" is dask-ml's default, the rows of about one block, however few.
+        Share of the rows of every block to score on. Default: in all as many rows as one block has, or 10,000 if that
+        is more, but never more than a fifth. "block" is dask-ml's default: as many rows as one block has, however few.
     random_state : int, RandomState, Generator or None, default None
         Seeds the candidates, the split, the order of the blocks and the estimators; with `deterministic` it repeats the
         search exactly, on any cluster.
     scoring : str, callable, list, tuple, dict or None, default None
-        As in scikit-learn. None is the estimator's own `score`. Of several metrics, one that fails where `refit` names
-        another is not a number.
+        As in scikit-learn. None is the estimator's own `score`. If a metric fails that `refit` does not name, its
+        score is nan.
     verbose : bool or int, default True
         Show progress if the output is a terminal.
     refit : bool or str, default True
         False leaves no `best_estimator_`. With several metrics the name of the one that decides which trials go on, and
         which is the best.
     cv : int, KFold, StratifiedKFold or None, default None
-        Folds over the rows of every block, evenly by class for a classifier. Each trial has a model for each fold; the
-        mean of their scores decides. `max_iter` and all calls count for each of them. None holds out `test_size`.
+        Folds over the rows of every block, stratified by class for a classifier. Each trial has a model for each fold;
+        the mean of their scores decides. `max_iter` and all calls count for each of them. None holds out `test_size`.
     trial_timeout : float, optional
         Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all. One that takes longer has
-        failed; where it cannot be interrupted, its worker is restarted. Default: no limit, so a trial that hangs holds
-        its worker for ever.
+        failed; if `partial_fit` cannot be interrupted, its worker is restarted. Default: no limit, so a trial that
+        hangs keeps its worker busy indefinitely.
     time_budget : float, optional
         Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
     max_failures : int, optional
@@ -96,7 +96,7 @@ class ASHASearchCV(InitialParameters):
 
     Examples
     --------
-    With `deterministic` no worker waits either, and the answer is the same on any cluster.
+    With `deterministic` the answer is the same on any cluster:
 
     >>> import dask.array as da
     >>> from scipy.stats import loguniform

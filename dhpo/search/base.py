@@ -170,7 +170,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
         JournalError
             If the journal is of another search, damaged, or in use.
         SearchFailed
-            If no trial was scored.
+            If no trial was scored, more than `max_failures` trials failed, or data or models cannot be read or written.
         WorkersLost
             If the workers are gone and do not come back.
         """

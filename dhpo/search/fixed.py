@@ -54,22 +54,23 @@ class GridSearchCV(WholeOrBlockSearchCV):
     pre_dispatch : int or str, default "2*n_jobs"
         Accepted for compatibility.
     error_score : "raise" or float, default nan
-        The score of a fit that fails. Training block by block always goes on without the trial.
+        The score of a whole fit that fails; "raise" ends the search with its error. Where candidates are trained block
+        by block, only a number is allowed: a trial that fails is ranked last, and the search goes on.
     return_train_score : bool, default False
         Whether to score on the training rows, too; not for training block by block.
     max_iter : int, optional
-        Train block by block, with so many `partial_fit` calls for each candidate. Default: fit whole where the
+        Train block by block, with this many `partial_fit` calls for each candidate. Default: fit whole where the
         estimator has no `partial_fit` or the data is in memory; else 100.
     test_size : float or "block", optional
         Share of the rows of every block to score on, where candidates are trained block by block without `cv`. Default:
-        as many rows as a block has in all, 10,000 at least, and a fifth of the rows at most. "block" is the rows of
-        about one block, however few.
+        in all as many rows as one block has, or 10,000 if that is more, but never more than a fifth. "block" is as many
+        rows as one block has, however few.
     random_state : int, RandomState, Generator or None, default None
         Seeds the split, the order of the blocks and the estimators, where candidates are trained block by block.
     trial_timeout : float, optional
         Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all, where candidates are
-        trained block by block. One that takes longer has failed; where it cannot be interrupted, its worker is
-        restarted. Default: no limit, so a trial that hangs holds its worker for ever.
+        trained block by block. One that takes longer has failed; if `partial_fit` cannot be interrupted, its worker is
+        restarted. Default: no limit, so a trial that hangs keeps its worker busy indefinitely.
     time_budget : float, optional
         Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
     max_failures : int, optional
@@ -193,20 +194,21 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         Of the candidates, which are those of scikit-learn's where they are fitted whole; and of all that
         `GridSearchCV` uses it for. A Generator is for training block by block.
     error_score : "raise" or float, default nan
-        The score of a fit that fails. Training block by block always goes on without the trial.
+        The score of a whole fit that fails; "raise" ends the search with its error. Where candidates are trained block
+        by block, only a number is allowed: a trial that fails is ranked last, and the search goes on.
     return_train_score : bool, default False
         Whether to score on the training rows, too; not for training block by block.
     max_iter : int, optional
-        Train block by block, with so many `partial_fit` calls for each candidate. Default: fit whole where the
+        Train block by block, with this many `partial_fit` calls for each candidate. Default: fit whole where the
         estimator has no `partial_fit` or the data is in memory; else 100.
     test_size : float or "block", optional
         Share of the rows of every block to score on, where candidates are trained block by block without `cv`. Default:
-        as many rows as a block has in all, 10,000 at least, and a fifth of the rows at most. "block" is the rows of
-        about one block, however few.
+        in all as many rows as one block has, or 10,000 if that is more, but never more than a fifth. "block" is as many
+        rows as one block has, however few.
     trial_timeout : float, optional
         Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all, where candidates are
-        trained block by block. One that takes longer has failed; where it cannot be interrupted, its worker is
-        restarted. Default: no limit, so a trial that hangs holds its worker for ever.
+        trained block by block. One that takes longer has failed; if `partial_fit` cannot be interrupted, its worker is
+        restarted. Default: no limit, so a trial that hangs keeps its worker busy indefinitely.
     time_budget : float, optional
         Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
     max_failures : int, optional

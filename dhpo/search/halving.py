@@ -31,17 +31,17 @@ class SuccessiveHalvingSearchCV(InitialParameters):
     aggressiveness : float, default 3
         The reduction factor, eta in the literature; 2 or more.
     test_size : float or "block", optional
-        Share of the rows of every block to score on. Default: as many rows as a block has in all, 10,000 at least, and
-        a fifth of the rows at most. "block" is dask-ml's default, the rows of about one block, however few.
+        Share of the rows of every block to score on. Default: in all as many rows as one block has, or 10,000 if that
+        is more, but never more than a fifth. "block" is dask-ml's default: as many rows as one block has, however few.
     patience : int or False, default False
-        Stop a trial whose score has not risen by more than `tol` in so many `partial_fit` calls.
+        Stop a trial whose score has not risen by more than `tol` in this many `partial_fit` calls.
     tol : float or None, default 0.001
-        The rise that counts. None never stops.
+        The smallest rise of the score that counts as an improvement. None switches `patience` off.
     random_state : int, RandomState, Generator or None, default None
         Repeats the search exactly, on any cluster.
     scoring : str, callable, list, tuple, dict or None, default None
-        As in scikit-learn. None is the estimator's own `score`. Of several metrics, one that fails where `refit` names
-        another is not a number.
+        As in scikit-learn. None is the estimator's own `score`. If a metric fails that `refit` does not name, its
+        score is nan.
     verbose : bool or int, default True
         Show progress if the output is a terminal.
     prefix : str, default ""
@@ -50,20 +50,20 @@ class SuccessiveHalvingSearchCV(InitialParameters):
         False leaves no `best_estimator_`. With several metrics the name of the one that decides which trials go on, and
         which is the best.
     cv : int, KFold, StratifiedKFold or None, default None
-        Folds over the rows of every block, evenly by class for a classifier. Each trial has a model for each fold; the
-        mean of their scores decides. `max_iter` and all calls count for each of them. None holds out `test_size`.
+        Folds over the rows of every block, stratified by class for a classifier. Each trial has a model for each fold;
+        the mean of their scores decides. `max_iter` and all calls count for each of them. None holds out `test_size`.
     trial_timeout : float, optional
         Seconds that one trial (on one fold) may spend in `partial_fit` and in scores, in all. One that takes longer has
-        failed; where it cannot be interrupted, its worker is restarted. Default: no limit, so a trial that hangs holds
-        its worker for ever.
+        failed; if `partial_fit` cannot be interrupted, its worker is restarted. Default: no limit, so a trial that
+        hangs keeps its worker busy indefinitely.
     time_budget : float, optional
         Seconds after which the search is stopped, as by `stop()`: the best so far is its result.
     max_failures : int, optional
         Trials that may fail before the search is given up. Default: any number, as long as one is scored.
     speculate : bool, default True
-        Train the candidates that lead on while workers would idle, before it is decided who goes on. What is not
-        promoted then is thrown away (`wasted_calls`), and the answer is the same bit for bit. Not with `cv`, nor where
-        the data is larger than what the workers may keep of it.
+        Train the leading candidates ahead while workers would be idle, before it is decided which are promoted. Calls
+        for candidates that are then not promoted are discarded (`wasted_calls`); the result is the same bit for bit.
+        Has no effect with `cv` or `patience`, or if the data is larger than what the workers may keep of it.
     callbacks : list of Observer, optional
         Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
         logged and costs the search nothing.

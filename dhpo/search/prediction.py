@@ -153,7 +153,7 @@ class PredictsWithBest:
     def _score_blocks(self, X: Any, y: Any) -> float:
         X_chunks, y_chunks = as_chunks_together(takes_text(self.best_estimator_), X=X, y=y)
         if X_chunks is None:
-            raise TypeError("X is None")
+            raise TypeError("X is None; allowed are dask and NumPy arrays, dataframes and sparse matrices.")
         check_lengths(X_chunks, y_chunks)
         known = {c.name: c.with_lengths(chunk_lengths(c)) for c in needs_lengths(X_chunks, y_chunks)}
         X_chunks = known.get("X", X_chunks)

@@ -129,7 +129,7 @@ class Run:
         Raises
         ------
         TimeoutError
-            If the search goes on after `timeout`.
+            If the search is still running after `timeout`.
         SearchFailed, WorkersLost, ValueError
             What ended the search early. What was scored before is there all the same, as attributes of the search.
         RuntimeError
@@ -161,7 +161,7 @@ class Run:
                 self._future.cancel()
                 raise WorkersLost(_LOOP_HAS_ENDED)
             if ends_at is not None and time.monotonic() >= ends_at:
-                raise TimeoutError(f"the search goes on after timeout={timeout:g} s")
+                raise TimeoutError(f"the search is still running after timeout={timeout:g} s; call result() again.")
 
     async def finished(self) -> Any:
         """Await the end, with a client that is used asynchronously; the same as awaiting the run itself."""
@@ -201,7 +201,7 @@ async def _guarded(executor: Runs) -> None:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
-        raised = SearchFailed(f"the search was ended by an exception that is no error of a trial: {said(error)}")
+        raised = SearchFailed(f"the search ended because code outside of any trial raised: {said(error)}")
         raised.__cause__ = error
     else:
         return

@@ -86,8 +86,9 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         Returns
         -------
         Plan
-            The calls are fits on one split each where the estimator has no `partial_fit`; else they are those of
-            `partial_fit`, which a search on data in memory without `max_iter` does not make.
+            The brackets. Without `partial_fit` in the estimator they count fits on one split each; otherwise they count
+            `partial_fit` calls, which holds for training block by block: without `max_iter`, a search on data in memory
+            fits its candidates whole instead.
 
         Raises
         ------

@@ -70,7 +70,7 @@ class StepScoring:
             if model.due:
                 with self._scoring(model):
                     if not tally.n_rows:
-                        raise ValueError(f"there are no rows to score on in fold {model.work.fold}: use fewer.")
+                        raise ValueError(f"fold {model.work.fold} has no rows to score on: give cv= a smaller number.")
                     model.score = tally.score()
                     model.others = tally.others()
         self._run.meter.score_seconds += time.perf_counter() - started

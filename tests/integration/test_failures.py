@@ -317,7 +317,7 @@ def test_a_store_that_cannot_be_written_ends_the_search(client, tmp_path):
             shutil.rmtree(models, ignore_errors=True)
 
     search = GridSearchCV(Destroying(), {"number": [0, 1]}, max_iter=6, **SEED)
-    with pytest.raises(SearchFailed, match="steps fail again and again, for no fault of a trial: FileNotFoundError"):
+    with pytest.raises(SearchFailed, match="steps failed repeatedly, and no trial caused it: FileNotFoundError"):
         search.fit(*LAZY, classes=[0, 1], journal=tmp_path / "run")
     assert dhpo.load(tmp_path / "run").status == "failed"
 

@@ -338,7 +338,7 @@ def test_arrays_that_dask_has_shuffled_or_rechunked_all_at_once_are_refused_at_t
         request.getfixturevalue("client")
     frame = with_days(*arrays).shuffle("day")
     X, y = frame[list("abcde")].to_dask_array(lengths=True), frame["y"].to_dask_array(lengths=True)
-    message = r"X was shuffled by a method .* Persist what X and y .*'dataframe.shuffle.method': 'tasks'"
+    message = r"X was shuffled by Dask .* persist what X and y .*'dataframe.shuffle.method': 'tasks'"
     for search in (make_search(), GridSearchCV(LogisticRegression(), {"C": [1.0]}, verbose=0)):
         with pytest.raises(ValueError, match=message):
             search.fit(X, y)
@@ -347,7 +347,7 @@ def test_arrays_that_dask_has_shuffled_or_rechunked_all_at_once_are_refused_at_t
 def test_an_array_that_dask_rechunks_all_at_once(client, arrays):
     X, y = arrays
     X = (da.from_array(X, (50, -1)) + 0).rechunk((-1, 1), method="p2p").rechunk((CHUNK, COLUMNS), method="p2p")
-    with pytest.raises(ValueError, match=r"X was rechunked by a method .*'array.rechunk.method': 'tasks'"):
+    with pytest.raises(ValueError, match=r"X was rechunked by Dask .*'array.rechunk.method': 'tasks'"):
         make_search().fit(X, y)
     search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2, verbose=0).fit(X, y)
     assert search.best_score_ > 0.8

@@ -198,7 +198,7 @@ def test_a_wrong_report_is_refused_and_changes_nothing():
     with pytest.raises(ValueError, match="trial 0, which is not in training"):
         tell(schedule, 0, 5, 1.0)
     start(schedule, 1)
-    with pytest.raises(ValueError, match="trial 0 at 4 calls, asked for were 5"):
+    with pytest.raises(ValueError, match="trial 0 at 4 calls; the Train asked for 5"):
         tell(schedule, 0, 4, 1.0)
     tell(schedule, 0, 5, 1.0)
     with pytest.raises(ValueError, match="not in training"):

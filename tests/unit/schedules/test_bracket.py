@@ -145,7 +145,7 @@ def test_a_wrong_report_is_refused_and_changes_nothing():
     with pytest.raises(ValueError, match="trial 0, which is not in training"):
         bracket.tell(Report(0, 5, 1.0))
     bracket.ask()
-    with pytest.raises(ValueError, match="trial 0 at 4 calls, asked for were 5"):
+    with pytest.raises(ValueError, match="trial 0 at 4 calls; the Train asked for 5"):
         bracket.tell(Report(0, 4, 1.0))
     bracket.tell(Report(0, 5, 1.0))
     with pytest.raises(ValueError, match="not in training"):

@@ -135,7 +135,7 @@ def test_a_wrong_report_is_refused():
     with pytest.raises(ValueError, match="not in training"):
         schedule.tell(Report(0, 4, 1.0))
     assert schedule.ask() == Train(0, 4)
-    with pytest.raises(ValueError, match="at 10 calls, asked for were 4"):
+    with pytest.raises(ValueError, match="at 10 calls; the Train asked for 4"):
         schedule.tell(Report(0, 10, 1.0))
     schedule.tell(Report(0, 4, 1.0))
     with pytest.raises(ValueError, match="not in training"):  # the next slice is not handed out yet

@@ -152,7 +152,7 @@ def test_a_wrong_report_is_refused_and_changes_nothing():
     with pytest.raises(ValueError, match="trial 0, which is not in training"):
         schedule.tell(Report(0, 5, 1.0))
     drain(schedule)
-    with pytest.raises(ValueError, match="trial 1 at 4 calls, asked for were 5"):
+    with pytest.raises(ValueError, match="trial 1 at 4 calls; the Train asked for 5"):
         schedule.tell(Report(1, 4, 1.0))
     schedule.tell(Report(1, 5, 1.0))
     with pytest.raises(ValueError, match="trial 1, which is not in training"):

@@ -54,7 +54,7 @@ def start(loop: asyncio.AbstractEventLoop, error: BaseException | None = None) -
 
 def test_a_search_that_is_stopped_ends(loop):
     run = start(loop)
-    with pytest.raises(TimeoutError, match=r"the search goes on after timeout=0\.05 s"):
+    with pytest.raises(TimeoutError, match=r"the search is still running after timeout=0\.05 s"):
         run.result(timeout=0.05)
     run.stop()
     assert run.result(timeout=30) == "the search"
