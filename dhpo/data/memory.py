@@ -170,7 +170,7 @@ class MemoryGate:
             return self._need(kind, expected)
 
     def _need(self, kind: Hashable, expected: int) -> int:
-        return int(_MARGIN * max(*self._needs[kind], expected, 0, 0))
+        return int(_MARGIN * max(*self._needs.get(kind, ()), expected, 0, 0))
 
     def fits(self, nbytes: int, share: float) -> bool:
         """Whether so much more stays below a share of the limit, with all that loads under way may take."""
@@ -212,7 +212,7 @@ class MemoryGate:
         me: Hashable = threading.get_ident() if who is None else who
         with self._changed:
             need = self._need(kind, expected)
-            known = bool(self._needs[kind])
+            known = bool(self._needs.get(kind))
             if wait and not (known and need < _SMALL_BYTES):
                 # A trial that hangs, or waits for a search of its own on this worker, never lets go of its rows.
                 until = time.monotonic() + _LONGEST_WAIT
@@ -239,8 +239,9 @@ class MemoryGate:
         finally:
             if watched:
                 load.nbytes = max(self._watch.end(me) - before, 0)
-                with self._changed:
-                    self._needs[kind].append(load.nbytes)
+                if not given_up():  # else its kind may be forgotten already
+                    with self._changed:
+                        self._needs[kind].append(load.nbytes)
 
     def _end(self, who: Hashable) -> None:
         self._loading.pop(who, None)

@@ -82,6 +82,8 @@ def all_finite(rows: Rows) -> bool:
 
     False of all else, where to find out would take longer.
     """
+    if getattr(rows.y, "dtype", np.dtype(object)).kind in "US":  # labels
+        rows = Rows(rows.X, None, rows.sample_weight)
     return all(part is None or _is_finite(getattr(part, "data", None) if sp.issparse(part) else part) for part in rows)
 
 

@@ -175,10 +175,11 @@ class Ledger:
     def begin_refit(self, trial: Trial, calls: int) -> None:
         """Train a new model with the parameters of a trial on all rows, for so many calls."""
         number = refit_number(trial.number)
-        model = ModelProgress(self._refits.get(number, ModelState(number)))
-        if model.calls > calls:
-            model.state = ModelState(number)
+        state = self._refits.get(number, ModelState(number))
+        if state.calls > calls:
+            state = ModelState(number)
             self._models.forget(number)
+        model = ModelProgress(state)
         self.trials.enter(number, TrialProgress(trial, [model], calls, wanted=True, scored=False))
 
     def refitted(self, trial: Trial) -> SplitScores | None:

@@ -39,17 +39,13 @@ def make_sampler(sampler: Any, space: Space, entropy: int, n_trials: int) -> Sam
     if isinstance(sampler, str):
         if sampler not in _NAMES:
             raise ValueError(f"sampler={sampler!r} is not allowed: give 'random', 'grid', or a sampler.")
-        return RandomSampler(space, entropy) if sampler == "random" else _grid(space, n_trials)
-    check_methods(f"sampler={sampler!r}", sampler, ("ask", "tell"), "dhpo.Sampler")
-    made: Sampler = deepcopy(sampler)
-    return made
-
-
-def _grid(space: Space, n_trials: int) -> GridSampler:
-    sampler = GridSampler(space)
-    if n_trials > sampler.n_trials:
+        made: Sampler = RandomSampler(space, entropy) if sampler == "random" else GridSampler(space)
+    else:
+        check_methods(f"sampler={sampler!r}", sampler, ("ask", "tell"), "dhpo.Sampler")
+        made = deepcopy(sampler)
+    if isinstance(made, GridSampler) and n_trials > made.n_trials:
         raise ValueError(
-            f"sampler='grid' has {counted(sampler.n_trials, 'point')}, and the search asks for {n_trials} trials. Give "
-            f"{sampler.n_trials} trials at most, or sampler='random'."
+            f"sampler={sampler!r} has {counted(made.n_trials, 'point')}, and the search asks for {n_trials} trials. "
+            f"Give {made.n_trials} trials at most, or sampler='random'."
         )
-    return sampler
+    return made

@@ -50,6 +50,8 @@ class InitialParameters(SampledSearchCV):
     def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
         if self.n_initial_parameters != "grid":
             return super()._sampler(space, entropy, n_trials)
+        if isinstance(self.sampler, str) and self.sampler != "random":  # "grid", or an error
+            return super()._sampler(space, entropy, n_trials)
         if not isinstance(self.sampler, str):
             raise ValueError(
                 f"n_initial_parameters='grid' tries all points of the grid, and sampler={self.sampler!r} gives others. "

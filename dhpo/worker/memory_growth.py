@@ -72,8 +72,9 @@ class Growth:
             if state.calls and state.checkpoint is not None:
                 self._known[state.model] = (state.calls, state.checkpoint.length)
 
-    def rows_are_here(self) -> None:
-        """Note what the process holds with the first rows of the step at hand."""
+    def rows_are_here(self, nbytes: int = 0) -> None:
+        """Note how large a block is, and what the process holds with the first rows of the step at hand."""
+        self._block_nbytes = nbytes
         if self._before is None:
             self._before = self._gate.resident()
 
@@ -83,7 +84,6 @@ class Growth:
         To look takes as long as a call with few rows.
         """
         self._given += nbytes
-        self._block_nbytes = nbytes
         return self._given > _GROWN_BYTES
 
     def is_short(self) -> bool:
@@ -129,7 +129,8 @@ class Growth:
             return
         if self._gate.fits(size, SHORT_SHARE) or self._gate.relieve(size) or self._gate.fits(size, SHORT_SHARE):
             return
-        self.blame(model, self._block_nbytes)
+        if size >= _SHARE_OF_BLOCK * self._block_nbytes * model.calls:  # else it has grown once, and not at each call
+            self.blame(model, self._block_nbytes)
         if model.alive:
             held = self._gate.resident()
             if held + size > _PICKLED_SHARE * self._gate.memory_limit:

@@ -13,6 +13,8 @@ from dhpo.wrappers import unwrap
 
 __all__ = ["spared_checks"]
 
+_PASSES_ON = "__dhpo_passes_rows_on__"
+
 
 def spared_checks(estimator: Any, calls: int, finite: bool) -> AbstractContextManager[None]:
     """What a model is trained in.
@@ -20,7 +22,8 @@ def spared_checks(estimator: Any, calls: int, finite: bool) -> AbstractContextMa
     An estimator of scikit-learn's own checks its parameters and looks through all rows for missing and infinite values,
     at each call. The parameters stay what they were at its first call, and the rows of a block are looked through once,
     for all models. Other estimators may make infinite values of finite ones before they hand them to scikit-learn, so
-    they are spared nothing; neither are scores.
+    they are spared nothing, unless their class says by an attribute ``__dhpo_passes_rows_on__ = True`` that it hands
+    its rows to scikit-learn's `partial_fit` as they are. Scores are spared nothing.
 
     Parameters
     ----------
@@ -47,8 +50,7 @@ def _is_of_scikit_learn(estimator: object) -> bool:
 
 @lru_cache(maxsize=64)
 def _own_parameters(kind: type) -> tuple[str, ...] | None:
-    """The names of the parameters of an estimator that has `partial_fit` from scikit-learn; None of any other."""
-    method = getattr(kind, "partial_fit", None)
-    if not getattr(method, "__module__", "").startswith("sklearn."):
-        return None
-    return tuple(inspect.signature(kind).parameters)
+    """The names of the parameters of an estimator that trains with scikit-learn's own `partial_fit`; None of others."""
+    # What a class says of itself says nothing of those that are derived from it.
+    passes_on = kind.__module__.startswith("sklearn.") or vars(kind).get(_PASSES_ON, False)
+    return tuple(inspect.signature(kind).parameters) if passes_on else None

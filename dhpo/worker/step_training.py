@@ -58,7 +58,7 @@ class StepTraining:
                 expected = self._run.step.blocks[block_ahead].nbytes
                 self._run.state.cache.read_ahead(("train", block_ahead), self._loader(block_ahead), expected)
             parts = FoldedRows(self._run.context.split, found.rows, block, found.seal)
-            self._run.growth.rows_are_here()
+            self._run.growth.rows_are_here(found.nbytes)
             # Fold by fold: one part of the rows is held at a time.
             for model in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
                 self._run.trail.note(model.number, call)

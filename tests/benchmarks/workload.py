@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,8 @@ USEFUL = Useful()
 class MeasuredSGD(SGDClassifier):
     """SGDClassifier that knows what it costs; both libraries are measured with it."""
 
-    @wraps(SGDClassifier.partial_fit)  # marked as scikit-learn's own, which it is but for the clock
+    __dhpo_passes_rows_on__ = True  # it only looks at the clock
+
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MeasuredSGD:
         with USEFUL.measured(calls=1):
             super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)

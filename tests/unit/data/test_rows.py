@@ -154,6 +154,8 @@ FINITE = np.array([[1.0, 2.0], [3.0, 4.0]])
 def test_finite_numbers_are_known_as_such(X):
     assert all_finite(Rows(X))
     assert all_finite(Rows(X, np.zeros(len(FINITE), dtype=np.int8), np.ones(len(FINITE))))
+    assert all_finite(Rows(X, np.array(["a", "b"])))
+    assert not all_finite(Rows(X, np.array(["a", None], dtype=object)))
 
 
 def with_value(value):

@@ -87,6 +87,16 @@ def hyperband(estimator=None, parameters=SPACE, **kwargs):
             ["n_initial_parameters='grid'", "GridSampler", "leave the sampler out"],
         ),
         (
+            IncrementalSearchCV(SGDClassifier(), {"alpha": [1, 2]}, "grid", sampler="gird"),
+            ValueError,
+            ["sampler='gird' is not allowed"],
+        ),
+        (
+            hyperband(max_iter=9, sampler=GridSampler(Space({"alpha": [1, 2, 3]}))),
+            ValueError,
+            ["GridSampler", "has 3 points", "17 trials"],
+        ),
+        (
             IncrementalSearchCV(SGDClassifier(), SPACE, scores_per_fit=3, fits_per_score=2),
             ValueError,
             ["scores_per_fit=3", "fits_per_score=2"],

@@ -77,10 +77,19 @@ def test_a_model_that_keeps_its_rows_fails_before_it_is_pickled_beyond_what_dask
     model = candidate(30, calls=3, start=1, length=size_before * MB)
     watched = growth(held=770)
     watched.started([model])
-    watched.may_matter(10 * MB)
+    watched.rows_are_here(10 * MB)
     watched.refuse_to_pickle(model)
     assert model.alive == innocent
     assert innocent or "grows by a block at each call: by 20 MB in 2 call(s)" in model.error
+
+
+def test_a_model_that_has_grown_once_is_pickled():
+    model = candidate(200, calls=50, start=44, length=100 * MB)
+    watched = growth(held=650)
+    watched.started([model])
+    watched.rows_are_here(30 * MB)
+    watched.refuse_to_pickle(model)
+    assert model.alive
 
 
 @pytest.mark.parametrize(("before", "after", "short"), [(300, 790, True), (300, 770, False), (900, 905, False)])

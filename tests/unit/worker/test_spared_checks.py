@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import wraps
-
 import numpy as np
 import pytest
 from sklearn import config_context, get_config
@@ -31,11 +29,32 @@ class Transforming(SGDClassifier):
 
 
 class Marked(SGDClassifier):
-    """Says that its method is scikit-learn's with something around it."""
+    """Says that it hands its rows on as they are."""
 
-    @wraps(SGDClassifier.partial_fit)
-    def partial_fit(self, *args, **kwargs):
-        return super().partial_fit(*args, **kwargs)
+    __dhpo_passes_rows_on__ = True
+
+    def partial_fit(self, X, y, classes=None):
+        return super().partial_fit(X, y, classes=classes)
+
+
+class Derived(Marked):
+    def partial_fit(self, X, y, classes=None):
+        return super().partial_fit(np.exp(X), y, classes=classes)
+
+
+class Inside(SGDClassifier):
+    """Transforms its rows where scikit-learn's method calls it."""
+
+    def _partial_fit(self, X, *args, **kwargs):
+        return super()._partial_fit(np.exp(X), *args, **kwargs)
+
+
+class Hidden(OneVsRestClassifier):
+    """A meta-estimator whose estimator is no parameter."""
+
+    def __init__(self, alpha=1.0):
+        super().__init__(Transforming())
+        self.alpha = alpha
 
 
 class Own(BaseEstimator):
@@ -64,6 +83,9 @@ def test_rows_that_may_not_be_finite_are_looked_through():
     [
         Transforming(),
         Own(),
+        Derived(),
+        Inside(),
+        Hidden(),
         OneVsRestClassifier(Transforming()),
         PartialFitPipeline([("model", Transforming())]),
     ],
