@@ -17,7 +17,7 @@ from dhpo.data.read_errors import BlockUnreadable
 from dhpo.errors import SearchFailed
 from dhpo.user_code import is_harmless, said
 
-__all__ = ["ATTEMPTS", "AnyWorkerClient", "Task", "failed_to_read", "gather"]
+__all__ = ["ATTEMPTS", "AnyWorkerClient", "Task", "bring_home", "failed_to_read", "gather"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,20 @@ _MORE_DEATHS = 4
 _MOST_ATTEMPTS = 5
 # Between two looks at what silent workers have in hand.
 _LOOKS_SECONDS = 0.5
+
+
+async def bring_home(client: Any, future: Any) -> Any:
+    """The result of a future, which no worker holds from then on: Dask would spill it where memory is tight.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    future : distributed.Future
+        Which nobody else wants.
+    """
+    result = (await client.gather([future], asynchronous=True))[0]
+    future.release()
+    return result
 
 
 def failed_to_read(error: BlockUnreadable, besides: str = "") -> SearchFailed:
@@ -160,7 +174,7 @@ class _Gathering:
         result = self._waiting.pop(task, None)
         if result is None or result.done() or futures is None:
             return  # another came back before, or nobody waits any more
-        task.futures = futures[:-1]  # what is home is held by no worker, which would spill it where memory is tight
+        task.futures = futures[:-1]  # what is home is held by no worker; see `bring_home`
         self._give_up(task)
         if error is None:
             result.set_result(attempt.result())

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 from dhpo.data.memory import MemoryGate, process_gate
 from dhpo.data.row_protection import sample
@@ -23,46 +24,60 @@ _MOST_SHARE = 0.68
 _numbers = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
 class Loaded:
-    """Rows, and what is noted of them once, when they were loaded.
+    """Rows, and what is noted of them once.
 
     Parameters
     ----------
     rows : Rows
+
+    Attributes
+    ----------
     nbytes : int
         What they take; to find out takes as long as a call, where there are strings.
     seal : bytes
         `dhpo.data.row_protection.sample` of them, to tell later whether they still are what they were.
-    finite : bool
-        Whether no value is missing or infinite, as far as that is found out in one pass.
     """
 
-    rows: Rows
-    nbytes: int
-    seal: bytes
-    finite: bool
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.nbytes = rows.nbytes
+        self.seal = sample(rows)
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether no value is missing or infinite; found out in one pass over the rows, when it is asked for first."""
+        return all_finite(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup(Loaded):
+class Lookup:
     """Rows and where they came from.
 
     Parameters
     ----------
+    loaded : Loaded
     read : bool
         False when they were in the cache.
     """
 
+    loaded: Loaded
     read: bool
 
+    @property
+    def rows(self) -> Rows:
+        """The rows themselves."""
+        return self.loaded.rows
 
-def _loaded(rows: Rows) -> Loaded:
-    return Loaded(rows, rows.nbytes, sample(rows), all_finite(rows))
+    @property
+    def nbytes(self) -> int:
+        """See `Loaded`."""
+        return self.loaded.nbytes
 
-
-def _lookup(loaded: Loaded, read: bool) -> Lookup:
-    return Lookup(loaded.rows, loaded.nbytes, loaded.seal, loaded.finite, read)
+    @property
+    def seal(self) -> bytes:
+        """See `Loaded`."""
+        return self.loaded.seal
 
 
 class _Read:
@@ -81,7 +96,7 @@ class _Read:
                 return
             self._started, load, self._load = True, self._load, None
         try:
-            self._done.set_result(_loaded(begin(load)))
+            self._done.set_result(Loaded(begin(load)))
         except BaseException as error:
             self._done.set_exception(error)
 
@@ -200,7 +215,7 @@ class BlockCache:
             entry = self._entries.get(key)
             if entry is not None:
                 entry.needed_at = needed_at
-                return _lookup(entry.loaded, read=False)
+                return Lookup(entry.loaded, read=False)
             read = self._reads.setdefault(key, _Read(load))
             read.wanted = True
             self._make_room(needed_at)
@@ -222,7 +237,7 @@ class BlockCache:
             self._put(key, loaded, needed_at, pin)
             first = self._forget(key, read)
         self.gate.let_go(_ahead(key))
-        return _lookup(loaded, first)
+        return Lookup(loaded, first)
 
     def rest(self) -> None:
         """Note that this thread has done with the rows that it was given last: they may be evicted."""
@@ -317,7 +332,7 @@ class BlockCache:
 
     def put(self, key: Hashable, rows: Rows, needed_at: float) -> bool:
         """Keep rows if there is room for them, or room can be made from blocks that are needed later."""
-        loaded = _loaded(rows)
+        loaded = Loaded(rows)
         with self._lock:
             return self._put(key, loaded, needed_at, False)
 

@@ -70,7 +70,6 @@ class Executor:
     observers : Observers
     journal : Journal, optional
         Open, and of this very search. It is closed at the end.
-
     """
 
     def __init__(

@@ -13,6 +13,7 @@ from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from dhpo.cluster.stopping import CANCEL_SECONDS, cancel_all
+from dhpo.cluster.tasks import bring_home
 from dhpo.cluster.workers import Workers
 from dhpo.driver.sent_step import SentStep, StepLost
 from dhpo.driver.step_planning import Assignment, UnderWay
@@ -142,8 +143,7 @@ class InFlight:
 
     async def _result_of(self, future: Any) -> StepResult:
         # No deadline: nobody knows how long a call takes. The loop that looks at it gives up what will not come back.
-        result: StepResult = (await self._client.gather([future], asynchronous=True))[0]
-        future.release()  # what is home is held by no worker, which would spill it where memory is tight
+        result: StepResult = await bring_home(self._client, future)
         return result
 
     async def wait(self, signal: asyncio.Task[Any], timeout: float) -> None:

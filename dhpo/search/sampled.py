@@ -48,16 +48,15 @@ class InitialParameters(SampledSearchCV):
         return size
 
     def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
-        if self.n_initial_parameters != "grid":
-            return super()._sampler(space, entropy, n_trials)
-        if isinstance(self.sampler, str) and self.sampler != "random":  # "grid", or an error
-            return super()._sampler(space, entropy, n_trials)
-        if not isinstance(self.sampler, str):
-            raise ValueError(
-                f"n_initial_parameters='grid' tries all points of the grid, and sampler={self.sampler!r} gives others. "
-                "Give a number of trials, or leave the sampler out."
-            )
-        return make_sampler("grid", space, entropy, n_trials)
+        sampler = self.sampler
+        if self.n_initial_parameters == "grid":
+            if not isinstance(sampler, str):
+                raise ValueError(
+                    f"n_initial_parameters='grid' tries all points of the grid, and sampler={sampler!r} gives others. "
+                    "Give a number of trials, or leave the sampler out."
+                )
+            sampler = "grid" if sampler == "random" else sampler  # which is the default
+        return make_sampler(sampler, space, entropy, n_trials)
 
 
 def with_patience(schedule: Schedule, patience: Any, tol: float | None, fits_per_score: int | None = None) -> Schedule:

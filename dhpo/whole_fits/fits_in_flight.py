@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dhpo.cluster.lost_tasks import ForgottenTasks
 from dhpo.cluster.stopping import cancel_all
+from dhpo.cluster.tasks import bring_home
 from dhpo.cluster.watchdog import REFRESH_SECONDS
 from dhpo.cluster.workers import Workers
 from dhpo.whole_fits.fit_job import CandidateSplit
@@ -87,8 +88,7 @@ class FitsInFlight:
 
     async def _result_of(self, future: Any) -> list[FitOutcome]:
         # No deadline: nobody knows how long a fit takes. The watch tells when the cluster is gone.
-        result: list[FitOutcome] = (await self._client.gather([future], asynchronous=True))[0]
-        future.release()  # what is home is held by no worker, which would spill it where memory is tight
+        result: list[FitOutcome] = await bring_home(self._client, future)
         return result
 
     async def wait(self, signal: asyncio.Task[Any]) -> None:

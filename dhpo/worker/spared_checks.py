@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
@@ -16,7 +17,7 @@ __all__ = ["spared_checks"]
 _PASSES_ON = "__dhpo_passes_rows_on__"
 
 
-def spared_checks(estimator: Any, calls: int, finite: bool) -> AbstractContextManager[None]:
+def spared_checks(estimator: Any, calls: int, finite: Callable[[], bool]) -> AbstractContextManager[None]:
     """What a model is trained in.
 
     An estimator of scikit-learn's own checks its parameters and looks through all rows for missing and infinite values,
@@ -30,13 +31,13 @@ def spared_checks(estimator: Any, calls: int, finite: bool) -> AbstractContextMa
     estimator : estimator
     calls : int
         That the model has seen.
-    finite : bool
-        Whether all values of its rows are known to be finite.
+    finite : callable
+        Says whether all values of its rows are known to be finite; asked only where it matters.
     """
     if not calls or not _is_of_scikit_learn(unwrap(estimator)):
         return nullcontext()
     spared: AbstractContextManager[None] = config_context(
-        skip_parameter_validation=True, assume_finite=True if finite else None
+        skip_parameter_validation=True, assume_finite=True if finite() else None
     )
     return spared
 

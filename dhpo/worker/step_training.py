@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from dhpo.data.cache import Lookup
+from dhpo.data.cache import Loaded, Lookup
 from dhpo.data.folded_rows import FoldedRows
 from dhpo.data.reader import load_training
 from dhpo.data.row_protection import is_refused_write, lent_value
@@ -62,7 +62,7 @@ class StepTraining:
             # Fold by fold: one part of the rows is held at a time.
             for model in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
                 self._run.trail.note(model.number, call)
-                self._advance(model, parts.without(model.work.fold), found.finite)
+                self._advance(model, parts.without(model.work.fold), found.loaded)
                 if self._run.far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
                 begins = call == model.work.start  # it may take more by itself than all rows
@@ -107,11 +107,11 @@ class StepTraining:
             self._run.meter.blocks_read += 1
             self._run.meter.bytes_read += nbytes
 
-    def _advance(self, model: ModelInStep, rows: Rows, finite: bool) -> None:
+    def _advance(self, model: ModelInStep, rows: Rows, block: Loaded) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
         with failures_of(model) as caught:
             if len(rows):
-                with spared_checks(model.estimator, model.calls, finite):
+                with spared_checks(model.estimator, model.calls, lambda: block.finite):
                     _partial_fit(model.estimator, model.rows(rows), self._fit_kwargs(model.estimator))
             model.called()
         seconds = time.perf_counter() - started
@@ -120,10 +120,10 @@ class StepTraining:
         self._run.meter.fit_seconds += seconds
         model.took(fit_seconds=seconds)
         if not model.state.writes and any(map(is_refused_write, caught)):
-            self._let_write(model, rows, finite)
+            self._let_write(model, rows, block)
         self._run.check_deadline(model)
 
-    def _let_write(self, model: ModelInStep, rows: Rows, finite: bool) -> None:
+    def _let_write(self, model: ModelInStep, rows: Rows, block: Loaded) -> None:
         """Train a trial, which was kept from writing into the rows that all share, on its own copies from now on."""
         first = model.calls == 0
         model.begin_anew()  # the failed call may have left its model half trained
@@ -132,7 +132,7 @@ class StepTraining:
             self._models.make(model)
             if model.alive:
                 self._run.trail.note(model.number, 0)
-                self._advance(model, rows, finite)
+                self._advance(model, rows, block)
 
     def _training_rows(self, call: int) -> Lookup:
         started = time.perf_counter()

@@ -190,6 +190,7 @@ def test_a_scheduler_that_is_lost_in_any_phase_is_told_with_the_word_on_the_jour
         while not (tmp_path / "waits").exists():
             if run.done:
                 run.result()  # tells why
+                raise AssertionError("the search was over before it came to the phase")
             time.sleep(0.01)
         cluster.scheduler.send_signal(signal.SIGSTOP if fate == FROZEN else signal.SIGKILL)
         with pytest.raises(WorkersLost, match=r"be reached. .* (was|were) done. The same call with journal="):

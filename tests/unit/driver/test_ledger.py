@@ -6,32 +6,18 @@ import math
 
 import pytest
 
-from dhpo.driver.folds import Folds, refit_number
-from dhpo.driver.ledger import Ledger
+from dhpo.driver.folds import refit_number
 from dhpo.driver.step_planning import Assignment
 from dhpo.history.events import Dropped, ModelState, Promoted, Reported, TrialStarted
-from dhpo.samplers import GridSampler
 from dhpo.schedules import ASHA, Fixed, SuccessiveHalving
-from dhpo.scoring import Metrics
-from dhpo.space import Space
-from dhpo.storage.kept_models import KeptModels
-from dhpo.storage.model_store import ModelStore
 from dhpo.trial import Trial
 from dhpo.worker.breadcrumbs import Crumb, Deed
 from dhpo.worker.messages import Outcome
+from tests.unit.driver.ledger_alone import LedgerAlone
 
 
-class Search:
+class Search(LedgerAlone):
     """A ledger, and a worker that does what it is told by the test."""
-
-    def __init__(self, folder, schedule, n_folds=0):
-        self.store = ModelStore(str(folder))
-        self.kept = KeptModels(self.store)
-        self.schedule = schedule
-        self.events = []
-        sampler = GridSampler(Space({"alpha": [i / 10 for i in range(schedule.plan().n_trials)]}))
-        metrics = Metrics({"score": None}, "score")
-        self.ledger = Ledger(schedule, sampler, metrics, Folds(n_folds), self.kept, self.events.append, lambda: 0.0)
 
     def decide(self, n_threads=1, together=1.0):
         self.ledger.take_decisions(n_threads, together)
@@ -57,11 +43,7 @@ class Search:
         until = self.send(model).until
         calls = until if calls is None else calls
         checkpoint = self.store.write({(model, calls): b"a model"})[model] if calls else None
-        before = self.ledger.work(model, with_model=False).state
-        spent = before.fit_seconds + 0.5, before.score_seconds + 0.125
-        outcome = Outcome(ModelState(model, calls, checkpoint, *spent), score, error=error)
-        self.ledger.advanced(outcome, "worker")
-        self.ledger.settled(outcome)
+        self.come_back(model, calls, score, error, checkpoint)
 
     def of(self, kind):
         return [event for event in self.events if isinstance(event, kind)]

@@ -7,41 +7,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from dhpo.driver.folds import Folds
-from dhpo.driver.ledger import Ledger
 from dhpo.driver.replay import replay
 from dhpo.errors import JournalError
-from dhpo.history.events import ModelState, Promoted, Reported, TrialStarted
-from dhpo.samplers import GridSampler
+from dhpo.history.events import Promoted, Reported, TrialStarted
 from dhpo.schedules import ASHA, SuccessiveHalving
-from dhpo.scoring import Metrics
-from dhpo.space import Space
-from dhpo.storage.kept_models import KeptModels
-from dhpo.storage.model_store import ModelStore
-from dhpo.worker.messages import Outcome
+from tests.unit.driver.ledger_alone import LedgerAlone
 
 
-class Search:
+class Search(LedgerAlone):
     """The driver's part of a search, and a worker whose scores are the trials' numbers."""
-
-    def __init__(self, folder, schedule):
-        self.schedule = schedule
-        self.sampler = GridSampler(Space({"alpha": [i / 10 for i in range(schedule.plan().n_trials)]}))
-        self.events = []
-        kept = KeptModels(ModelStore(str(folder)))
-        metrics = Metrics({"score": None}, "score")
-        self.ledger = Ledger(schedule, self.sampler, metrics, Folds(0), kept, self.events.append, lambda: 0.0)
 
     def train_one(self):
         """Train the first model that waits, as a cluster of one thread does."""
         self.ledger.take_decisions(1, 0.1)
         ready = next(iter(self.ledger.trials.ready()))
         self.ledger.begin([ready.model])
-        before = self.ledger.work(ready.model, with_model=False).state
-        spent = before.fit_seconds + 0.5, before.score_seconds + 0.125
-        outcome = Outcome(ModelState(ready.model, ready.target, None, *spent), float(ready.model))
-        self.ledger.advanced(outcome, "worker")
-        self.ledger.settled(outcome)
+        self.come_back(ready.model, ready.target, float(ready.model))
 
     def take_in(self, events):
         job = SimpleNamespace(schedule=self.schedule, sampler=self.sampler)

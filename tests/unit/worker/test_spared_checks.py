@@ -16,7 +16,7 @@ from dhpo.worker.spared_checks import spared_checks
 
 
 def spared(estimator, calls=1, finite=True):
-    with spared_checks(estimator, calls, finite):
+    with spared_checks(estimator, calls, lambda: finite):
         return get_config()["skip_parameter_validation"], get_config()["assume_finite"]
 
 
@@ -98,5 +98,5 @@ def test_others_are_spared_nothing(estimator):
 def test_what_the_user_has_set_stays():
     with config_context(assume_finite=True, working_memory=7):
         assert spared(SGDClassifier(), finite=False) == (True, True)
-        with spared_checks(SGDClassifier(), 1, True):
+        with spared_checks(SGDClassifier(), 1, lambda: True):
             assert get_config()["working_memory"] == 7

@@ -70,16 +70,18 @@ def data(seed=0):
     return X, (X[:, 0] + 0.3 * rng.normal(size=len(X)) > 0).astype(int)
 
 
+def blocks_of(X, y):
+    cuts = [slice(i * ROWS, (i + 1) * ROWS) for i in range(N_BLOCKS)]
+    return [Block(i, {"x": X[cut], "y": y[cut]}, ((Piece("x"),), (Piece("y"),), None)) for i, cut in enumerate(cuts)]
+
+
 class Search:
     """What the driver holds: a context, the blocks, and where each trial stands."""
 
     def __init__(self, store, estimator, fit_kwargs=None, split=None, blocks=None, scorer=None):
         self.run = uuid.uuid4().hex
         X, y = data()
-        cuts = [slice(i * ROWS, (i + 1) * ROWS) for i in range(N_BLOCKS)]
-        self.blocks = blocks or [
-            Block(i, {"x": X[cut], "y": y[cut]}, ((Piece("x"),), (Piece("y"),), None)) for i, cut in enumerate(cuts)
-        ]
+        self.blocks = blocks or blocks_of(X, y)
         self.specs = {block.index: BlockSpec(block.index, data=block.dumps()) for block in self.blocks}
         self.order = PassOrder(range(len(self.blocks)), 0)
         self.context = Context(
@@ -417,9 +419,7 @@ def test_a_value_that_is_missing_is_found_at_any_call(make_search, call, cached)
     X, y = data()
     order = PassOrder(range(N_BLOCKS), 0)
     X[order.block_at(call) * ROWS : (order.block_at(call) + 1) * ROWS, 1] = np.nan
-    cuts = [slice(i * ROWS, (i + 1) * ROWS) for i in range(N_BLOCKS)]
-    blocks = [Block(i, {"x": X[cut], "y": y[cut]}, ((Piece("x"),), (Piece("y"),), None)) for i, cut in enumerate(cuts)]
-    search = make_search(SGD, fit_kwargs=CLASSES, blocks=blocks)
+    search = make_search(SGD, fit_kwargs=CLASSES, blocks=blocks_of(X, y))
     outcomes = search.step(works(ALPHAS, 6), 6, memory_limit=10**15 if cached else 1).outcomes
     assert [outcome.state.calls for outcome in outcomes] == [call] * len(ALPHAS)
     assert all("Input X contains NaN" in outcome.error for outcome in outcomes)
