@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dhpo.space import Space
     from dhpo.testing.simulator import Simulation, simulate
     from dhpo.trial import Drop, Report, Train, Trial
+    from dhpo.views.summary_stream import SummaryStream
 
 __version__ = "0.1.0"
 
@@ -73,6 +74,7 @@ __all__ = [
     "Space",
     "StoredSearch",
     "SuccessiveHalvingSearchCV",
+    "SummaryStream",
     "Train",
     "Trial",
     "WorkersLost",
@@ -101,6 +103,7 @@ _HOMES = {
     "dhpo.space": {"Space"},
     "dhpo.testing": {"Simulation", "simulate"},
     "dhpo.trial": {"Drop", "Report", "Train", "Trial"},
+    "dhpo.views.summary_stream": {"SummaryStream"},
     "dhpo.compose": {
         "PartialFitColumnTransformer",
         "PartialFitPipeline",

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Decision", "Drop", "DropReason", "Params", "Report", "Train", "Trial"]
+import numpy as np
+
+__all__ = ["Decision", "Drop", "DropReason", "Params", "Report", "Train", "Trial", "plain"]
 
 Params = Mapping[str, Any]
 
@@ -23,7 +25,7 @@ class Trial:
     number : int
         Position in the search, from 0. Ties between scores go to the lower number.
     params : mapping of str to object
-        What `set_params` of the estimator receives.
+        What `set_params` of the estimator receives. NumPy's numbers, booleans and strings become those of Python.
     bracket : int, default 0
         The bracket of the schedule that the trial belongs to.
 
@@ -39,6 +41,26 @@ class Trial:
     number: int
     params: Params
     bracket: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", plain(self.params))
+
+
+def plain(params: Params) -> dict[str, Any]:
+    """The same parameters with Python's own numbers, booleans and strings for NumPy's, which do not read well.
+
+    Parameters
+    ----------
+    params : mapping of str to object
+        Values that are tuples are looked into; all others stay as they are.
+    """
+    return {name: _plain_value(value) for name, value in params.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, np.bool | np.str_ | np.integer | np.floating) and not isinstance(value, np.longdouble):
+        return value.item()  # a long double has no equal in Python
+    return tuple(map(_plain_value, value)) if type(value) is tuple else value
 
 
 @dataclass(frozen=True, slots=True)

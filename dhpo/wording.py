@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["counted", "did_you_mean", "were_done"]
+__all__ = ["counted", "did_you_mean", "percent", "were_done"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -18,6 +18,11 @@ def counted(number: int, noun: str) -> str:
         In the singular; the plural is regular.
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def percent(share: float) -> str:
+    """A share in whole percent: "31 %"."""
+    return f"{100 * share:.0f} %"
 
 
 def were_done(number: int, noun: str) -> str:

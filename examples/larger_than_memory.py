@@ -65,7 +65,7 @@ def tune(X: da.Array, y: da.Array, max_iter: int, seed: int) -> HyperbandSearchC
 
 
 def show(search: HyperbandSearchCV, client: Client) -> None:
-    print(search.summary().sort_values("rank").head().to_string(), end="\n\n")
+    print(search.summary().head().to_string(), end="\n\n")
     print(f"best score: {search.best_score_:.4f} of {search.best_params_}")
     for name in ("partial_fit_calls", "tasks", "n_blocks", "blocks_read", "passes"):
         print(f"{name}: {search.metadata_[name]:,}")

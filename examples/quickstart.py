@@ -18,7 +18,7 @@ def main() -> None:
         SGDClassifier(), {"alpha": loguniform(1e-6, 1), "penalty": ["l1", "l2"]}, max_iter=27, random_state=0
     )
     search.fit(X, y, classes=list(range(10)))
-    print(search.best_params_, search.best_score_, search.summary().sort_values("rank").head(), sep="\n")
+    print(search.best_params_, search.best_score_, search.summary().head(), sep="\n")
 
 
 # The workers import this script, so only the process that was started by hand may search.

@@ -1,4 +1,4 @@
-"""The command line: `dhpo demo`, `dhpo cluster ...`, and `dhpo submit|status|logs|cancel|fetch`."""
+"""The command line: `dhpo demo`, `dhpo cluster ...`, and the commands on submissions and on journals."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dhpo.cli import cluster, submission
+from dhpo.cli import cluster, journals, submission
 
 if TYPE_CHECKING:
     import dask.array as da
     import numpy as np
     import pandas as pd
     from rich.console import Console
-    from rich.table import Table
 
 __all__ = ["app"]
 
@@ -32,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(cluster.app)
 submission.add_to(app)
+journals.add_to(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -95,29 +95,12 @@ def _show_result(
     console: Console, best_params: dict[str, object], best_score: float, accuracy: float, summary: pd.DataFrame
 ) -> None:
     console.print()
-    console.print(_table(summary.sort_values("rank").head(_ROWS_OF_SUMMARY)))
+    console.print(journals.table_of(summary.head(_ROWS_OF_SUMMARY), len(summary)))
     console.print("\nbest parameters")
     for name, value in best_params.items():
         console.print(f"  {name} = {_short(value)}")
     console.print(f"validation accuracy  {best_score:.4f}")
     console.print(f"held-out accuracy    {accuracy:.4f}", style="bold")
-
-
-def _table(frame: pd.DataFrame) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    names = ["rank", "bracket", "partial_fit_calls", "score"]
-    names += [name for name in frame.columns if name.startswith("param_")]
-    table = Table(title=f"the best {len(frame)} of summary()", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("trial", justify="right")
-    for name in names:
-        # Spaces let a long heading break over lines.
-        heading = name.removeprefix("param_").removeprefix("partial_fit_").replace("_", " ")
-        table.add_column(heading, justify="right")
-    for trial, row in frame.iterrows():
-        table.add_row(str(trial), *(_short(row[name]) for name in names))
-    return table
 
 
 def _short(value: object) -> str:

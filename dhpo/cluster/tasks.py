@@ -112,7 +112,11 @@ class AnyWorkerClient:
 
 
 async def gather(
-    client: AnyWorkerClient, tasks: Sequence[Task], doing: str, more_deaths: int = _MORE_DEATHS
+    client: AnyWorkerClient,
+    tasks: Sequence[Task],
+    doing: str,
+    more_deaths: int = _MORE_DEATHS,
+    came: Callable[[Any], None] | None = None,
 ) -> list[Any]:
     """The results of all tasks, each fetched when it is there: what is home is not lost with its worker.
 
@@ -130,6 +134,8 @@ async def gather(
         What the tasks do, for the error.
     more_deaths : int
         Of workers with one task in hand, beyond those that Dask allows.
+    came : callable, optional
+        Is given each result when it is there.
 
     Raises
     ------
@@ -138,6 +144,9 @@ async def gather(
     """
     gathering = _Gathering(client, partial(_result, client.client, doing=doing, more_deaths=more_deaths), doing)
     results = [gathering.begin(task) for task in tasks]
+    if came is not None:
+        for result in results:
+            result.add_done_callback(partial(_pass_on, came))
     copying = asyncio.create_task(gathering.copy_silent())
     try:
         return await asyncio.gather(*results)
@@ -253,6 +262,11 @@ class _Gathering:
             if not attempt.done() and (there or in_hand & {future.key for future in futures}):
                 logger.info("%s: a task of a worker that gives no sign of life goes elsewhere, too", self._doing)
                 self._send_again(task)
+
+
+def _pass_on(came: Callable[[Any], None], result: asyncio.Future[Any]) -> None:
+    if not result.cancelled() and result.exception() is None:
+        came(result.result())
 
 
 def _seen(task: asyncio.Future[Any]) -> None:

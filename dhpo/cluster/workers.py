@@ -79,6 +79,7 @@ class Workers:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._workers: dict[str, _Worker] = {}
+        self._names: dict[str, str] = {}
         self._busy: Counter[str] = Counter()
         self._present: Set[str] = frozenset()
         self._paused: Set[str] = frozenset()
@@ -177,6 +178,10 @@ class Workers:
         depth = max(idle.values(), default=0)
         return [address for level in range(depth) for address, threads in idle.items() if threads > level]
 
+    def name(self, address: str) -> str:
+        """What a worker is called where people read of it, also one that is gone; its address where it has no name."""
+        return self._names.get(address, address)
+
     def memory_limit(self, address: str) -> int:
         """Bytes that a worker may use."""
         return self._workers[address].memory_limit
@@ -241,6 +246,7 @@ class Workers:
         self._present = threads.keys()
         identity = await self._client.scheduler.identity(n_workers=-1)
         found = identity["workers"]
+        self._names.update((address, str(worker.get("name", address))) for address, worker in found.items())
         self._listen({address: worker["last_seen"] for address, worker in found.items()})
         self._paused = {address for address, worker in found.items() if worker.get("status") == "paused"}
         self._overfull = _overfull(found)

@@ -27,7 +27,7 @@ from dhpo.driver.startup import Opened, open_search
 from dhpo.driver.step_length import Pace
 from dhpo.driver.step_planning import Assignment, Ready, plan_steps
 from dhpo.errors import SearchFailed
-from dhpo.history.events import Refitted, StepDone, Stopped
+from dhpo.history.events import Planned, Refitted, StepDone, Stopped
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.journal.description import check_same_data
@@ -80,7 +80,7 @@ class Executor:
         self._history = history
         self._observers = observers
         self._journal = journal
-        self._recorder = Recorder(history, observers, journal)
+        self._recorder = Recorder(history, observers, journal, self.stop)
         self._workers = Workers(client)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._models = KeptModels(self._workspace.models, keep_all=journal is not None)
@@ -187,11 +187,16 @@ class Executor:
         if self._journal is not None:
             self._ledger.forget_lost_models()
             self._models.tidy_all()
+        if self._history.plan is None:
+            self._recorder.append(Planned(self.job.schedule.plan(), self._recorder.now()))
 
     async def _open(self, stopping: asyncio.Task[Any]) -> None:
         watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self._so_far)
         self._watch = watch
-        opened = await open_search(self._client, self._workers, self._workspace, self.job, watch, stopping)
+        opening = open_search(
+            self._client, self._workers, self._workspace, self.job, watch, stopping, self._recorder.reached
+        )
+        opened = await self._recorder.during(opening)
         self._opened: Opened = opened
         self._reads_again = not self._workers.cache_holds(opened.data.nbytes)
         before = self._history.prepared
@@ -200,6 +205,7 @@ class Executor:
             self._recorder.append(now)
         else:
             check_same_data(before, now)
+        self._recorder.reached("training")
         self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
         self._woken = self._recorder.now()
 
@@ -216,6 +222,7 @@ class Executor:
         # What else is in flight is not wanted any more: a report of it could change which trial is the best.
         for sent in self._in_flight.give_up_all():
             self._ledger.step_vanished(sent.assignment)
+        self._recorder.reached("last training")
         self._ledger.begin_refit(best.trial, best.report.resource)
         self._refitting = True
         await self._until(lambda: self._ledger.refitted(best.trial) is not None, stopping)
@@ -335,7 +342,8 @@ class Executor:
             outcomes = [outcome for outcome in result.outcomes if not self._ledger.is_dropped(outcome)]
             states = [self._ledger.advanced(outcome, sent.assignment.worker) for outcome in outcomes]
             progress = dict(self._ledger.progress(o) for o in outcomes if not is_refit(o.model))
-            self._recorder.append(StepDone(progress, result.stats, self._recorder.now(), tuple(states)))
+            name = self._workers.name(sent.assignment.worker)
+            self._recorder.append(StepDone(progress, result.stats, self._recorder.now(), tuple(states), name))
             for outcome in outcomes:
                 if not outcome.lost:
                     self._ledger.settled(outcome)

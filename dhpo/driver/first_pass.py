@@ -56,6 +56,7 @@ async def look_at_data(
     max_resource: int,
     shared: bool,
     held_before: Callable[[], Awaitable[int]],
+    looked: Callable[[int, int], None],
 ) -> Data:
     """Load every block once.
 
@@ -72,6 +73,8 @@ async def look_at_data(
         Whether all workers see the workspace.
     held_before : callable
         Asks workers how many bytes they hold before they load a block.
+    looked : callable
+        Is told at how many blocks workers have looked, and how many there are.
 
     Raises
     ------
@@ -98,7 +101,7 @@ async def look_at_data(
     largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
     await check(specs[largest].nbytes, _rows_of(X, blocks[largest]), None)
     try:
-        await _load_all(client, workspace, data, plan, max_resource, check, held_before)
+        await _load_all(client, workspace, data, plan, max_resource, check, held_before, looked)
     except BlockMismatch as mismatch:
         if all(chunks is None or chunks.lengths is not None for chunks in (X, y, sample_weight)):
             raise
@@ -119,6 +122,7 @@ async def look_at_data(
             max_resource=max_resource,
             shared=shared,
             held_before=held_before,
+            looked=looked,
         )
     if plan.validation is not None:
         own_X, own_y, _ = await _with_lengths(client, *plan.validation, None, of_all=True)
@@ -243,6 +247,7 @@ async def _load_all(
     max_resource: int,
     check: Callable[[int, int | None, int | None], Awaitable[None]],
     held_before: Callable[[], Awaitable[int]],
+    looked: Callable[[int, int], None],
 ) -> None:
     """Run one task for a few blocks each, and put what they found into `data`."""
     workers = client.workers
@@ -260,21 +265,25 @@ async def _load_all(
         return_validation=_validation_travels(data.split),
     )
     facts: dict[int, BlockFacts] = {}
+
+    def take(found: Sequence[BlockFacts]) -> None:
+        facts.update((f.index, f) for f in found if f.unreadable is None)
+        looked(len(facts), len(data.specs))
+
+    looked(0, len(data.specs))
     todo = sorted(range(len(data.specs)), key=lambda i: data.order.next_use(i, 0))
     if not any(spec.nbytes for spec in data.specs) and len(todo) > 1:
         held = await held_before()
         # Nobody knows how large a block is: one alone tells, before a worker loads as many as it has threads.
-        (first_found,) = await _load_some(client, workspace.run, load, data, [todo[:1]])
+        (first_found,) = await _load_some(client, workspace.run, load, data, [todo[:1]], take)
         if first_found.unreadable is None:
-            facts[first_found.index] = first_found
             todo = todo[1:]
             await check(first_found.nbytes + first_found.validation_nbytes, first_found.n_rows, held)
             data.specs = [replace(spec, nbytes=max(first_found.taken, 1)) for spec in data.specs]
     size = _blocks_of_a_task(data, workers)
     for attempt in range(1, ATTEMPTS + 1):
         batches = [todo[i : i + size] for i in range(0, len(todo), size)]
-        found = await _load_some(client, workspace.run, load, data, batches)
-        facts.update((f.index, f) for f in found if f.unreadable is None)
+        found = await _load_some(client, workspace.run, load, data, batches, take)
         unreadable = [f.unreadable for f in found if f.unreadable is not None]
         if not unreadable:
             break
@@ -315,9 +324,14 @@ def _blocks_of_a_task(data: Data, workers: Workers) -> int:
 
 
 async def _load_some(
-    client: AnyWorkerClient, run: str, load: Any, data: Data, batches: Sequence[Sequence[int]]
+    client: AnyWorkerClient,
+    run: str,
+    load: Any,
+    data: Data,
+    batches: Sequence[Sequence[int]],
+    take: Callable[[Sequence[BlockFacts]], None],
 ) -> list[BlockFacts]:
-    """Load blocks once, a task for each batch."""
+    """Load blocks once, a task for each batch, and have what each finds taken in when it is there."""
     with_rows = _validation_travels(data.split)
 
     def submit(indices: Sequence[int], **where: Any) -> list[Any]:
@@ -332,7 +346,7 @@ async def _load_some(
         return [loading, held_out, facts]
 
     tasks = [client.send(partial(submit, indices)) for indices in batches]
-    results = await gather(client, tasks, "looking at the data")
+    results = await gather(client, tasks, "looking at the data", came=take)
     if with_rows:
         for indices, task in zip(batches, tasks, strict=True):
             data.validation_futures[HELD_OUT, indices[0], len(indices)] = task.futures[1]

@@ -10,7 +10,7 @@ from dhpo.driver.ledger import Ledger
 from dhpo.errors import JournalError
 from dhpo.history.events import Dropped, Event, Promoted, Reported, StepDone, TrialStarted
 from dhpo.journal import describe
-from dhpo.trial import Decision, Train
+from dhpo.trial import Decision, Train, plain
 
 __all__ = ["replay"]
 
@@ -37,7 +37,7 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
                 _propose(train, ledger, job)
             if proposed != train:
                 raise _others(train, proposed)
-            params = job.sampler.ask(trial.number)
+            params = plain(job.sampler.ask(trial.number))
             if describe(params) != describe(trial.params):
                 raise JournalError(
                     f"the journal gives trial {trial.number} the parameters {describe(trial.params)}, but the sampler "

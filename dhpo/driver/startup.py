@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -74,9 +75,27 @@ class Opened:
 
 
 async def open_search(
-    client: Client, workers: Workers, workspace: Workspace, job: Job, watch: Watch, stopping: asyncio.Task[Any]
+    client: Client,
+    workers: Workers,
+    workspace: Workspace,
+    job: Job,
+    watch: Watch,
+    stopping: asyncio.Task[Any],
+    reached: Callable[..., None],
 ) -> Opened:
     """Wait for workers, and look at the data.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    workers : Workers
+    workspace : Workspace
+    job : Job
+    watch : Watch
+    stopping : asyncio.Task
+        Is done when somebody stops the search.
+    reached : callable
+        Is told of each phase, and how far it is: see `dhpo.journal.recorder.Recorder.reached`.
 
     Raises
     ------
@@ -85,6 +104,7 @@ async def open_search(
     WorkersLost, ValueError
         As `Watch.look` and `look_at_data` raise them.
     """
+    reached("starting workers")
     await watch.wait_for_workers(stopping)
     shared = await watch.during(workers.share_folder(workspace.token), stopping, "finding out what workers share")
     # Workers are given no keys to the object store of a journal: the driver alone reads and writes models there.
@@ -92,7 +112,8 @@ async def open_search(
     if not store_shared:
         logger.info("workers do not see the store: models travel with the tasks")
     for attempt in range(1, ATTEMPTS + 1):
-        looking = _look(client, workers, workspace, job, shared)
+        reached("first pass")
+        looking = _look(client, workers, workspace, job, shared, partial(reached, "first pass"))
         try:
             data, fit_kwargs = await watch.during(looking, stopping, "looking at the data")
             break
@@ -107,7 +128,7 @@ async def open_search(
 
 
 async def _look(
-    client: Client, workers: Workers, workspace: Workspace, job: Job, shared: bool
+    client: Client, workers: Workers, workspace: Workspace, job: Job, shared: bool, looked: Callable[[int, int], None]
 ) -> tuple[Data, dict[str, Any]]:
     for_any = AnyWorkerClient(client, workers)
     fit_kwargs = await computed_arguments(for_any, job.fit_kwargs)
@@ -121,6 +142,7 @@ async def _look(
         max_resource=job.schedule.plan().max_resource,
         shared=shared,
         held_before=partial(_held_before, client, workers, job.estimator),
+        looked=looked,
     )
     if "classes" in fit_kwargs:
         check_labels(data.classes, fit_kwargs["classes"])

@@ -14,6 +14,8 @@ from dhpo.history.events import (
     Event,
     FitDone,
     ModelState,
+    PhaseReached,
+    Planned,
     Promoted,
     Refitted,
     Reported,
@@ -24,6 +26,7 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.values import decode_value, encode_value
+from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.trial import Drop, Report, Train, Trial
 
 __all__ = ["decode_event", "encode_event"]
@@ -34,6 +37,10 @@ Record = dict[str, Any]
 def encode_event(event: Event) -> Record:
     """An event as a record; `decode_event` gives an equal event back."""
     match event:
+        case Planned(plan, time):
+            return {"event": "plan", **asdict(plan), "time": time}
+        case PhaseReached():
+            return {"event": "phase", **asdict(event)}
         case DataPrepared():
             return {"event": "data", **asdict(event)}
         case TrialStarted(trial, time, train):
@@ -47,10 +54,11 @@ def encode_event(event: Event) -> Record:
             return {"event": "report", **numbers, "splits": [_encode_split(split) for split in splits], "time": time}
         case Dropped(drop, time):
             return {"event": "drop", **asdict(drop), "time": time}
-        case StepDone(progress, stats, time, models):
+        case StepDone(progress, stats, time, models, worker):
             states = [asdict(model) for model in models]
             spent = {name: value for name, value in asdict(stats).items() if value}
-            return {"event": "step", "progress": list(progress.items()), "stats": spent, "time": time, "models": states}
+            record = {"event": "step", "progress": list(progress.items()), "stats": spent, "time": time}
+            return {**record, "models": states, "worker": worker}
         case FitDone(scores=scores):
             return {"event": "fit", **asdict(event), "scores": _encode_split(scores)}
         case Refitted():
@@ -73,6 +81,11 @@ def decode_event(record: Mapping[str, Any]) -> Event:
     return _DECODERS[kind]({name: value for name, value in record.items() if name != "event"})
 
 
+def _planned(record: Record) -> Event:
+    brackets = (BracketPlan(b["bracket"], tuple(Rung(**rung) for rung in b["rungs"])) for b in record["brackets"])
+    return Planned(Plan(tuple(brackets)), record["time"])
+
+
 def _trial(record: Record) -> Event:
     params = {name: decode_value(value) for name, value in record["params"].items()}
     train = None if record["train"] is None else Train(**record["train"])
@@ -86,7 +99,7 @@ def _report(record: Record) -> Event:
 
 def _step(record: Record) -> Event:
     states = tuple(_model_state(state) for state in record["models"])
-    return StepDone(dict(record["progress"]), StepStats(**record["stats"]), record["time"], states)
+    return StepDone(dict(record["progress"]), StepStats(**record["stats"]), record["time"], states, record["worker"])
 
 
 def _drop(record: Record) -> Event:
@@ -103,6 +116,8 @@ def _fit(record: Record) -> Event:
 
 
 _DECODERS: dict[str, Callable[[Record], Event]] = {
+    "plan": _planned,
+    "phase": lambda record: PhaseReached(**record),
     "data": lambda record: DataPrepared(**record),
     "trial": _trial,
     "promoted": lambda record: Promoted(Train(**record["train"]), record["time"]),

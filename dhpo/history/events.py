@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dhpo.schedules.plan import Plan
 from dhpo.trial import Drop, Report, Train, Trial
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "Event",
     "FitDone",
     "ModelState",
+    "PhaseReached",
+    "Planned",
     "Promoted",
     "Refitted",
     "Reported",
@@ -23,6 +26,41 @@ __all__ = [
     "Stopped",
     "TrialStarted",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the search will run when nothing fails and nothing stops early.
+
+    Parameters
+    ----------
+    plan : Plan
+    time : float
+        Seconds since the search began, here and in the other events.
+    """
+
+    plan: Plan
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseReached:
+    """What the search is doing now, other than one trial after the other.
+
+    Parameters
+    ----------
+    phase : str
+        "starting workers"; "first pass" over the data, or "collecting the data" where trials are fitted whole;
+        "training" of the trials; or "last training" of the best, on all rows.
+    time : float
+    done, total : int
+        Blocks that were looked at in the first pass, and all of them; 0 where there is nothing to count.
+    """
+
+    phase: str
+    time: float
+    done: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +76,6 @@ class DataPrepared:
     materialised : int
         Blocks whose training rows were copied to scratch space.
     time : float
-        Seconds since the search began, here and in the other events.
     digest : str
         Hash of all rows, where the search has a journal.
     """
@@ -231,12 +268,15 @@ class StepDone:
     time : float
     models : tuple of ModelState
         None where trials are fitted whole.
+    worker : str
+        The name of the worker that it ran on.
     """
 
     progress: dict[int, int]
     stats: StepStats
     time: float
     models: tuple[ModelState, ...] = ()
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,4 +329,16 @@ class Stopped:
     time: float
 
 
-Event = DataPrepared | TrialStarted | Promoted | Reported | Dropped | StepDone | FitDone | Refitted | Stopped
+Event = (
+    Planned
+    | PhaseReached
+    | DataPrepared
+    | TrialStarted
+    | Promoted
+    | Reported
+    | Dropped
+    | StepDone
+    | FitDone
+    | Refitted
+    | Stopped
+)

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from dhpo.history.events import DataPrepared, Dropped, Event, Reported, SplitScores, StepDone, Stopped, TrialStarted
+from dhpo.history.costs import costs_of, fit_costs_of
+from dhpo.history.events import (
+    DataPrepared,
+    Dropped,
+    Event,
+    Planned,
+    Promoted,
+    Reported,
+    SplitScores,
+    StepDone,
+    Stopped,
+    TrialStarted,
+)
+from dhpo.history.row import Row
+from dhpo.history.summary import summary_of
 from dhpo.history.tables import objects, param_columns, score_columns
-from dhpo.trial import Drop, Report, Trial
+from dhpo.schedules.plan import Plan
+from dhpo.trial import Report, Trial
 
 __all__ = ["Best", "History"]
 
@@ -47,27 +61,6 @@ class Best:
     report: Report
 
 
-@dataclass
-class _Row:
-    trial: Trial
-    calls: int = 0
-    reports: list[Reported] = field(default_factory=list)
-    drop: Drop | None = None
-
-    @property
-    def last(self) -> Report | None:
-        return self.reports[-1].report if self.reports else None
-
-    def status(self, over: bool) -> str:
-        if self.last is not None and self.last.failed:
-            return "failed"
-        if self.drop is not None:
-            return self.drop.reason
-        if over:
-            return "stopped"
-        return "running" if self.calls else "waiting"
-
-
 class History:
     """Append-only list of events and the views of it.
 
@@ -91,17 +84,17 @@ class History:
     ...     history.append(Reported(Report(number, resource=5, score=score), time=1.0))
     >>> history.best.trial
     Trial(number=1, params={'alpha': 0.1}, bracket=0)
-    >>> history.summary()[["partial_fit_calls", "score", "rank", "param_alpha"]]
-           partial_fit_calls  score  rank  param_alpha
+    >>> history.summary()[["rank", "score", "status", "resource", "param_alpha"]]
+           rank  score   status  resource  param_alpha
     trial
-    0                      5    0.8     2          1.0
-    1                      5    0.9     1          0.1
+    1         1    0.9  running         5          0.1
+    0         2    0.8  running         5          1.0
     """
 
     def __init__(self, first_of_bracket: Mapping[int, int] | None = None, by_fits: bool = False) -> None:
         self.events: list[Event] = []
-        self._counted = "fits" if by_fits else "partial_fit_calls"
-        self._rows: dict[int, _Row] = {}
+        self.by_fits = by_fits
+        self._rows: dict[int, Row] = {}
         self._first_of_bracket = first_of_bracket
 
     def _model_id(self, trial: Trial) -> int | str:
@@ -113,22 +106,25 @@ class History:
         """Add one event; nothing else changes a history."""
         self.events.append(event)
         match event:
-            case TrialStarted(trial):
-                self._rows[trial.number] = _Row(trial)
+            case TrialStarted(trial, train=train):
+                self._rows[trial.number] = Row(trial, 0 if train is None else train.rung)
+            case Promoted(train):
+                self._rows[train.trial].rung = train.rung
             case Reported(report):
                 row = self._rows[report.trial]
                 row.reports.append(event)
                 row.calls = max(row.calls, report.resource)
             case Dropped(drop):
                 self._rows[drop.trial].drop = drop
-            case StepDone(progress):
+            case StepDone(progress, worker=worker):
                 for number, calls in progress.items():
-                    self._rows[number].calls = max(self._rows[number].calls, calls)
+                    row = self._rows[number]
+                    row.calls, row.worker = max(row.calls, calls), worker
 
     def __len__(self) -> int:
         return len(self.events)
 
-    def _sorted(self) -> Iterator[_Row]:
+    def _sorted(self) -> Iterator[Row]:
         # The search goes on appending in its own thread while people look; list() copies in one go, iteration does not.
         yield from sorted(list(self._rows.values()), key=lambda row: row.trial.number)  # noqa: C414
 
@@ -146,6 +142,11 @@ class History:
     def prepared(self) -> DataPrepared | None:
         """What the first look at the data found; None before it."""
         return next((event for event in list(self.events) if isinstance(event, DataPrepared)), None)
+
+    @property
+    def plan(self) -> Plan | None:
+        """What the search will run; None before it is known."""
+        return next((event.plan for event in list(self.events) if isinstance(event, Planned)), None)
 
     @property
     def over(self) -> bool:
@@ -195,37 +196,32 @@ class History:
         """`partial_fit` calls that the models have seen, over all trials."""
         return sum(row.calls for row in self._sorted())
 
-    def summary(self) -> pd.DataFrame:
-        """One row for each trial, as it stands now.
+    def summary(self, splits: bool = False) -> pd.DataFrame:
+        """One row for each trial, as it stands now, the best first.
+
+        Parameters
+        ----------
+        splits : bool, default False
+            Whether to add the scores on each split of the data, as `split0_test_score` and so on.
 
         Returns
         -------
         pandas.DataFrame
-            Indexed by trial number, with `bracket`, `status`, `partial_fit_calls` (or `fits`), `score` (the last),
-            `rank` (1 is best; failed and unscored trials have none), `fit_time` and `score_time` in seconds, one
-            `param_...` column for each parameter, and `error` (last line of the traceback). `status` is why a trial
-            ended: "finished", "not promoted", "plateau" or "failed"; or else "waiting" or "running", and once the
-            search was brought to an early end, "stopped". `attrs` of the frame hold the totals of `costs`.
+            Indexed by trial number, with
+
+            - `rank` (1 is best; trials that failed or have no score yet have none) and `score`, the last; where there
+              are several metrics, `score` is that which decides, and each has a column `test_...`;
+            - `status`: why a trial ended ("finished", "not promoted", "plateau" or "failed"), or else "waiting" or
+              "running", and once the search was brought to an early end, "stopped";
+            - a column `param_...` for each parameter;
+            - `resource`: calls of `partial_fit` that its model has seen, or splits that it was fitted on;
+            - `bracket`, and the `rung` of it that the trial was last trained for;
+            - `seconds` of training and scoring until its last score; the name of the `worker` that trained it last; and
+              the `error`, the last line of its traceback.
+
+            `attrs` of the frame hold the totals of `costs`.
         """
-        rows, over = list(self._sorted()), self.over
-        scores = np.array([np.nan if r.last is None or r.last.failed else r.last.score for r in rows], dtype=float)
-        frame = pd.DataFrame(
-            {
-                "bracket": [r.trial.bracket for r in rows],
-                "status": [r.status(over) for r in rows],
-                self._counted: [r.calls for r in rows],
-                "score": scores,
-                "rank": pd.array(_ranks(scores), dtype="Int64"),
-                "fit_time": [sum(e.report.fit_time for e in r.reports) for r in rows],
-                "score_time": [sum(e.report.score_time for e in r.reports) for r in rows],
-            },
-            index=pd.Index([r.trial.number for r in rows], name="trial", dtype=int),
-        )
-        for name, values in _columns(rows).items():
-            # Missing where a trial does not have the parameter.
-            frame["param_" + name] = pd.Series(np.ma.filled(values.astype(object), np.nan).tolist(), index=frame.index)
-        errors = [None if r.last is None or not r.last.error else r.last.error.strip().splitlines()[-1] for r in rows]
-        frame["error"] = pd.Series(errors, index=frame.index, dtype=object)
+        frame = summary_of(list(self._sorted()), self.over, splits)
         frame.attrs.update(self.costs())
         return frame
 
@@ -241,39 +237,8 @@ class History:
             that one could; `validation_blocks_read`; `bytes_read`; `passes`, `blocks_read` as passes over the whole
             data; and the seconds that threads spent in `partial_fit`, scoring, waiting for blocks and storing models.
         """
-        steps = [e.stats for e in list(self.events) if isinstance(e, StepDone)]
-        if self._counted == "fits":
-            return {
-                "fits": self.partial_fit_calls,
-                "tasks": len(steps),
-                "fit_seconds": sum(s.fit_seconds for s in steps),
-                "score_seconds": sum(s.score_seconds for s in steps),
-            }
-        prepared = self.prepared
-        n_blocks = prepared.n_blocks if prepared else 0
-        blocks_read = sum(s.blocks_read for s in steps) + n_blocks
-        return {
-            "partial_fit_calls": self.partial_fit_calls,
-            "wasted_calls": self._wasted_calls(),
-            "tasks": len(steps),
-            "n_blocks": n_blocks,
-            "blocks_read": blocks_read,
-            "blocks_cached": sum(s.blocks_cached for s in steps),
-            "validation_blocks_read": sum(s.validation_blocks_read for s in steps),
-            "bytes_read": sum(s.bytes_read for s in steps) + (prepared.nbytes if prepared else 0),
-            "passes": blocks_read / n_blocks if n_blocks else 0.0,
-            "partial_fit_seconds": sum(s.fit_seconds for s in steps),
-            "score_seconds": sum(s.score_seconds for s in steps),
-            "load_seconds": sum(s.load_seconds for s in steps),
-            "store_seconds": sum(s.store_seconds for s in steps),
-        }
-
-    def _wasted_calls(self) -> int:
-        if any(isinstance(e, Reported) and len(e.splits) > 1 for e in list(self.events)):
-            return 0  # folds are not trained ahead
-        steps = [e for e in list(self.events) if isinstance(e, StepDone)]
-        made = sum(e.stats.calls for e in steps if e.progress or not e.models)
-        return max(made - self.partial_fit_calls, 0)
+        costs = fit_costs_of if self.by_fits else costs_of
+        return costs(list(self.events), self.partial_fit_calls)
 
     def records(self) -> list[dict[str, Any]]:
         """Every report in the order of its arrival, in dask-ml's words (`history_`)."""
@@ -359,13 +324,5 @@ def _one_split(report: Report) -> tuple[SplitScores, ...]:
     return (SplitScores({} if report.failed else {"score": report.score}),)
 
 
-def _ranks(scores: np.ndarray) -> list[int | None]:
-    finite = np.isfinite(scores)
-    ranks: list[int | None] = [None] * len(scores)
-    for i, rank in zip(np.flatnonzero(finite), rankdata(-scores[finite], method="min"), strict=True):
-        ranks[i] = int(rank)
-    return ranks
-
-
-def _columns(rows: list[_Row]) -> dict[str, np.ma.MaskedArray[Any, Any]]:
+def _columns(rows: list[Row]) -> dict[str, np.ma.MaskedArray[Any, Any]]:
     return param_columns([row.trial.params for row in rows])

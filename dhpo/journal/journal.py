@@ -18,13 +18,14 @@ from dhpo.history.codec import decode_event, encode_event
 from dhpo.history.events import Event
 from dhpo.journal.description import differences
 from dhpo.journal.lines import decode_lines, encode_line
-from dhpo.journal.lock import FileLock, LeaseLock, Lock
+from dhpo.journal.lock import FileLock, LeaseLock, Lock, is_locked
 from dhpo.journal.log import Log, open_log
+from dhpo.journal.stop_request import StopRequest
 from dhpo.storage.model_store import ModelStore
 
-__all__ = ["Header", "Journal", "open_journal", "read_journal"]
+__all__ = ["Header", "Journal", "JournalReader", "open_journal"]
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Journal:
     models : ModelStore
     folder : Path or None
         The folder, where it is one of this machine.
+    stop_request : StopRequest
+        Of another process; one that was made before is withdrawn.
 
     Raises
     ------
@@ -90,8 +93,10 @@ class Journal:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.models.create()
         self._lock: Lock = FileLock(self.folder / "lock") if self.folder is not None else LeaseLock(fs, root)
+        self.stop_request = StopRequest(fs, root)
         self._log: Log | None = None
         try:
+            self.stop_request.withdraw()
             self._log = open_log(fs, root)
             content = self._log.read()
             self.header, self.events, n_lines, length = _decode(content, self._log.name)
@@ -142,17 +147,18 @@ class Journal:
         self._lock.renew()
         if not self._waiting or self._log is None:
             return
-        data = b"".join(self._waiting)
+        lines, self._waiting = self._waiting, []  # events may come while these are written
+        data = b"".join(lines)
         try:
             with says_where(self.url, JOURNAL):
                 self._log.write(data)
         except BaseException:
+            self._waiting = lines + self._waiting
             # A part of it may be there. What a later commit adds has to follow the last whole line.
             with suppress(OSError):
                 self._log.cut(self._length)
             raise
         self._length += len(data)
-        self._waiting = []
 
     def close(self) -> None:
         """Let other processes in."""
@@ -190,36 +196,71 @@ def open_journal(url: Any) -> Iterator[Journal | None]:
         raise
 
 
-def read_journal(url: Any) -> tuple[Header, list[Event], ModelStore]:
-    """What a journal holds, also while a search writes it.
+class JournalReader:
+    """A journal that another process may be writing, for those who only look.
+
+    Parameters
+    ----------
+    url : str or path
+
+    Attributes
+    ----------
+    header : Header
+    models : ModelStore
+    stop_request : StopRequest
 
     Raises
     ------
     FileNotFoundError
         If there is no journal.
     JournalError
-        If it is damaged.
+        If it is damaged, or of another format.
     """
-    fs, root = fsspec.core.url_to_fs(str(url))
-    if not fs.exists(f"{root}/journal.jsonl") and not fs.exists(f"{root}/journal"):
-        raise FileNotFoundError(f"{url} is no journal of a search: there is neither journal.jsonl nor journal/ in it.")
-    log = open_log(fs, root)
-    try:
-        header, events, _, _ = _decode(log.read(), log.name)
-    finally:
-        log.close()
-    if header is None:
-        raise JournalError(f"{url} holds no search: the process that began it died before its first line.")
-    return header, events, ModelStore(f"{fs.unstrip_protocol(root)}/models")
+
+    def __init__(self, url: Any) -> None:
+        self._fs, self._root = fsspec.core.url_to_fs(str(url))
+        if not self._fs.exists(f"{self._root}/journal.jsonl") and not self._fs.exists(f"{self._root}/journal"):
+            raise FileNotFoundError(
+                f"{url} is no journal of a search: there is neither journal.jsonl nor journal/ in it."
+            )
+        self.models = ModelStore(f"{self._fs.unstrip_protocol(self._root)}/models")
+        self.stop_request = StopRequest(self._fs, self._root)
+        self._n_lines = self._length = 0
+        header, self._first = self._read()
+        if header is None:
+            raise JournalError(f"{url} holds no search: the process that began it died before its first line.")
+        self.header = header
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a process holds the journal open; of one in an object store, whether one did within a minute."""
+        return is_locked(self._fs, self._root)
+
+    def new_events(self) -> list[Event]:
+        """The events that were recorded since this was asked last; all at first."""
+        events, self._first = self._first, []
+        return events + self._read()[1]
+
+    def _read(self) -> tuple[Header | None, list[Event]]:
+        log = open_log(self._fs, self._root)
+        try:
+            content = log.read()[self._length :]
+        finally:
+            log.close()
+        header, events, n_lines, length = _decode(content, log.name, self._n_lines)
+        self._n_lines += n_lines
+        self._length += length
+        return header, events
 
 
-def _decode(content: bytes, name: str) -> tuple[Header | None, list[Event], int, int]:
-    records, length = decode_lines(content, name)
+def _decode(content: bytes, name: str, first: int = 0) -> tuple[Header | None, list[Event], int, int]:
+    """The header, where the first line is there, the events, and how many lines and bytes they take."""
+    records, length = decode_lines(content, name, first)
     if not records:
         return None, [], 0, 0
-    header = _header(records[0], name)
+    header = _header(records[0], name) if not first else None
     try:
-        events = [decode_event(record) for record in records[1:]]
+        events = [decode_event(record) for record in (records if first else records[1:])]
     except (ValueError, KeyError, TypeError) as error:
         raise JournalError(
             f"{name} holds what this version of dhpo cannot read: {error!r}. Read it with the version that wrote it, "

@@ -30,7 +30,7 @@ def encode_line(number: int, record: Record) -> bytes:
     return body + _CRC % zlib.crc32(body)
 
 
-def decode_lines(data: bytes, name: str) -> tuple[list[Record], int]:
+def decode_lines(data: bytes, name: str, first: int = 0) -> tuple[list[Record], int]:
     """The records of a journal, and how many of its bytes they take.
 
     A process that dies while it writes leaves a last line that is torn. That one is left out, as if it had never been
@@ -41,6 +41,8 @@ def decode_lines(data: bytes, name: str) -> tuple[list[Record], int]:
     data : bytes
     name : str
         Of the journal, for messages.
+    first : int, default 0
+        The number of the first record in `data`.
 
     Raises
     ------
@@ -51,13 +53,13 @@ def decode_lines(data: bytes, name: str) -> tuple[list[Record], int]:
     length = 0
     lines = _split(data)
     for position, line in enumerate(lines):
-        record = _decode_line(line, len(records))
+        record = _decode_line(line, first + len(records))
         if record is None:
             if position == len(lines) - 1:
                 break
             raise JournalError(
-                f"line {position + 1} of {name} is damaged, and {len(lines) - position - 1} lines follow it: the "
-                "journal was changed after it was written. Restore it from a copy, or begin with a new journal."
+                f"line {first + position + 1} of {name} is damaged, and {len(lines) - position - 1} lines follow it: "
+                "the journal was changed after it was written. Restore it from a copy, or begin with a new journal."
             )
         records.append(record)
         length += len(line)

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dhpo.errors import JournalError
+from dhpo.storage.model_store import is_local
 
-__all__ = ["FileLock", "LeaseLock", "Lock"]
+__all__ = ["FileLock", "LeaseLock", "Lock", "is_locked"]
 
 # A process that wrote no sign of life for so many seconds is taken for dead, where there are no locks but files.
 LEASE_SECONDS = 60.0
+# Who looks whether a lock is held holds it for a moment himself.
+_MOMENT_SECONDS, _TRIES = 0.02, 10
 
 
 class Lock(Protocol):
@@ -57,9 +60,7 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _lock(self._descriptor)
-        except OSError:
+        if not _lock(self._descriptor, _TRIES):
             content = os.read(self._descriptor, 1000)
             os.close(self._descriptor)
             raise _refusal(str(path.parent), content) from None
@@ -76,7 +77,20 @@ class FileLock:
             self._descriptor = -1
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int, tries: int = 1) -> bool:
+    """Whether the lock was free; if so, it is held now."""
+    for left in reversed(range(tries)):
+        try:
+            _lock_at_once(descriptor)
+        except OSError:
+            if left:
+                time.sleep(_MOMENT_SECONDS)
+        else:
+            return True
+    return False
+
+
+def _lock_at_once(descriptor: int) -> None:
     try:
         import fcntl
     except ImportError:  # Windows
@@ -85,6 +99,24 @@ def _lock(descriptor: int) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
     else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_locked(fs: Any, folder: str) -> bool:
+    """Whether a process uses the journal in a folder; of one in an object store, whether one did within a minute."""
+    path = f"{folder}/lock"
+    if not is_local(fs):
+        try:
+            return time.time() - _written(fs.cat_file(path)) < LEASE_SECONDS
+        except FileNotFoundError:
+            return False
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:  # there is none, or it is another's
+        return False
+    try:
+        return not _lock(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class LeaseLock:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from dhpo.history.events import Event, Stopped
+from dhpo.history.events import Event, PhaseReached, Stopped
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import Observers
 
 __all__ = ["Recorder"]
+
+# Between two events that say how far a phase is, and between two commits before the first trial.
+_SECONDS = 1.0
 
 
 class Recorder:
@@ -22,14 +27,20 @@ class Recorder:
     observers : Observers
     journal : Journal, optional
         Open, and of this very search.
+    stop : callable
+        Is called where another process asks for the end of the search, with whether it wants that at once.
     """
 
-    def __init__(self, history: History, observers: Observers, journal: Journal | None) -> None:
+    def __init__(
+        self, history: History, observers: Observers, journal: Journal | None, stop: Callable[[bool], None]
+    ) -> None:
         self._history = history
         self._observers = observers
         self._journal = journal
+        self._stop = stop
         before = journal.events[-1].time if journal is not None and journal.events else 0.0
         self._began = time.perf_counter() - before
+        self._reached: PhaseReached | None = None
 
     def now(self) -> float:
         """Seconds since the search began, in whatever process."""
@@ -59,10 +70,40 @@ class Recorder:
             self._journal.append(event)
         self.repeat(event)
 
+    def reached(self, phase: str, done: int = 0, total: int = 0) -> None:
+        """Tell what the search does now, and how far it is; at most once in a second while that only goes on."""
+        now, last = self.now(), self._reached
+        goes_on = last is not None and (last.phase, last.total) == (phase, total) and done < total
+        if goes_on and last is not None and now - last.time < _SECONDS:
+            return
+        self._reached = PhaseReached(phase, now, done, total)
+        self.append(self._reached)
+
+    async def during(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Await something long, and commit what is told meanwhile, for those who read the journal."""
+        working = asyncio.ensure_future(work)
+        try:
+            while not working.done():
+                await self.commit()
+                await asyncio.wait([working], timeout=_SECONDS)
+            return await working
+        finally:
+            if not working.done():
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
+
     async def commit(self) -> None:
-        """What was told is safe from here on."""
-        if self._journal is not None:
-            await asyncio.to_thread(self._journal.commit)  # no deadline: what is not written is not safe
+        """What was told is safe from here on; and see whether another process asks for the end of the search."""
+        if self._journal is None:
+            return
+        at_once = await asyncio.to_thread(self._commit, self._journal)  # no deadline: what is not written is not safe
+        if at_once is not None:
+            self._stop(at_once)
+
+    @staticmethod
+    def _commit(journal: Journal) -> bool | None:
+        journal.commit()
+        return journal.stop_request.look()
 
     def close(self) -> None:
         """Let other processes use the journal."""

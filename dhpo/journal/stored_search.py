@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dhpo.errors import JournalError
 from dhpo.history.events import Checkpoint, Refitted, Stopped
 from dhpo.history.history import Best, History
-from dhpo.journal.journal import read_journal
+from dhpo.journal.journal import JournalReader
 from dhpo.journal.model_files import replayed_models
 from dhpo.storage.model_store import loads_model
-from dhpo.wording import counted
+from dhpo.views.html import outcome_html, progress_html
+from dhpo.views.progress import Progress
+from dhpo.views.summary_stream import SummaryStream
+from dhpo.views.text import progress_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +70,12 @@ class StoredSearch:
     Attributes
     ----------
     status : str
-        "done", "stopped", "failed" as the search ended, or "unfinished" where it runs, or its process died.
+        "done", "stopped", "time budget" or "failed" as the search ended; "running" while a process has the journal
+        open; "unfinished" where that process has died.
+    phase : str
+        What it did last: that of `dhpo.Run.status`, "training 31 %" for example.
+    history : History
+        All events that were recorded.
     identity : dict of str to str
         What search it is: its parameters, estimator and data, in words.
     history_ : list of dict
@@ -90,11 +99,11 @@ class StoredSearch:
     ... )
     >>> search = search.fit(X, y, journal="searches/alpha")
     >>> stored = dhpo.load("searches/alpha")
-    >>> stored.summary()[["status", "partial_fit_calls"]]
-             status  partial_fit_calls
+    >>> stored.summary()[["rank", "status", "resource"]]
+           rank    status  resource
     trial
-    0      finished                  3
-    1      finished                  3
+    0         1  finished         3
+    1         2  finished         3
     >>> stored.best_estimator_
     SGDClassifier(random_state=...)
     >>> stored.model(1)
@@ -102,15 +111,21 @@ class StoredSearch:
     """
 
     def __init__(self, journal: Any) -> None:
-        header, events, self._store = read_journal(journal)
-        self._history = History(header.first_of_bracket, header.by_fits)
+        self._reader = JournalReader(journal)
+        running = self._reader.in_use  # before the events: what ends meanwhile has told so
+        header, events, self._store = self._reader.header, self._reader.new_events(), self._reader.models
+        self._journal = journal
+        self._history = self.history = History(header.first_of_bracket, header.by_fits)
         for event in events:
             self._history.append(event)
+        self._progress = Progress(self._history)
+        self.phase = self._progress.status
         self._by_fits = header.by_fits
         self._models = replayed_models(events)
         self._refitted = {(e.trial, e.checkpoint.calls): e.checkpoint for e in events if isinstance(e, Refitted)}
         self.identity = dict(header.identity)
-        self.status = next((e.reason for e in events[-1:] if isinstance(e, Stopped)), "unfinished")
+        unfinished = "running" if running else "unfinished"
+        self.status = next((e.reason for e in events[-1:] if isinstance(e, Stopped)), unfinished)
         self.history_ = self._history.records()
         self.model_history_ = self._history.model_records()
         if not self._history.reported:
@@ -122,9 +137,53 @@ class StoredSearch:
             self.best_score_ = best.report.score
             self.best_index_ = self._history.best_index
 
-    def summary(self) -> pd.DataFrame:
-        """One row for each trial: see `History.summary`."""
-        return self._history.summary()
+    def summary(self, splits: bool = False) -> pd.DataFrame:
+        """One row for each trial, the best first: see `History.summary`."""
+        return self._history.summary(splits)
+
+    def stream(self, every: float = 2.0) -> SummaryStream:
+        """The summary again and again while another process runs the search, for `for` and `async for`.
+
+        Parameters
+        ----------
+        every : float, default 2.0
+            Seconds between two looks into the journal.
+
+        Returns
+        -------
+        iterable of pandas.DataFrame
+            It ends with the search, also where its process dies.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `every` is no positive number.
+        """
+        latest = self
+
+        def summary() -> pd.DataFrame:
+            nonlocal latest
+            latest = StoredSearch(self._journal)
+            return latest.summary()
+
+        return SummaryStream(summary, lambda: latest.status != "running", every)
+
+    def stop(self, at_once: bool = False) -> None:
+        """Ask the process that runs the search to end it soon; what was scored until then is its result.
+
+        Parameters
+        ----------
+        at_once : bool, default False
+            Whether to do without the last training of the best on all rows, which a cross-validated search ends with.
+
+        Raises
+        ------
+        JournalError
+            If no process runs the search.
+        """
+        if not self._reader.in_use:
+            raise JournalError(f"{self._journal} is not in use by any process, so there is no search to stop.")
+        self._reader.stop_request.make(at_once)
 
     @property
     def best(self) -> Best | None:
@@ -175,6 +234,11 @@ class StoredSearch:
         return loads_model(self._store.read(checkpoint))
 
     def __repr__(self) -> str:
-        n_trials, best = len(self._history.trials), self._history.best
-        score = "" if best is None else f", best score {best.report.score:.4g}"
-        return f"<{type(self).__name__}: {self.status}, {counted(n_trials, 'trial')}{score}>"
+        line = progress_line(self._progress, self.best, self._progress.time, self._by_fits)
+        ended = "" if self._history.over else f"{self.status}, "
+        return f"<{type(self).__name__}: {ended}{line}>"
+
+    def _repr_html_(self) -> str:
+        if self._history.over:
+            return outcome_html(self._history)
+        return progress_html(self._history, self._progress, self._progress.time)

@@ -123,18 +123,27 @@ class Observers:
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = list(observers)
         self._failed: set[int] = set()
+        self._held: list[Event] | None = []  # until they are started
 
     def start(self, search: ObservedSearch) -> None:
-        """Start all."""
+        """Start all, and pass on what happened before."""
         self._observers = [observer for observer in self._observers if self._call(observer, lambda o: o.start(search))]
+        held, self._held = self._held or [], None
+        for event in held:
+            self.event(event)
 
     def event(self, event: Event) -> None:
         """Pass an event on to all."""
+        if self._held is not None:
+            self._held.append(event)
+            return
         for observer in self._observers:
             self._call(observer, lambda o: o.event(event))
 
     def stop(self) -> None:
-        """Stop all that were started."""
+        """Stop all, if they were started."""
+        if self._held is not None:
+            return
         for observer in self._observers:
             self._call(observer, lambda o: o.stop())
 

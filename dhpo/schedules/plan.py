@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from dhpo import markup
 from dhpo.checks import checked_int
 from dhpo.wording import counted
 
@@ -143,11 +144,21 @@ class Plan:
         """
         return Fraction(self.max_resource, checked_int("n_blocks", n_blocks))
 
-    def __str__(self) -> str:
+    def _rows(self) -> list[tuple[str, str, str, str]]:
         rows = [("bracket", "trials", "partial_fit calls", "rungs (trials x calls each)")]
         rows += [(str(b.bracket), str(b.n_trials), f"{b.partial_fit_calls:,}", _arrows(b.rungs)) for b in self.brackets]
         longest = f"at most {counted(self.max_resource, 'call')} for one trial"
-        rows.append(("total", str(self.n_trials), f"{self.partial_fit_calls:,}", longest))
+        return [*rows, ("total", str(self.n_trials), f"{self.partial_fit_calls:,}", longest)]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        header, *rows = self._rows()
+        return markup.table(header, [[markup.text(cell) for cell in row] for row in rows], left=(3,))
+
+    def __str__(self) -> str:
+        rows = self._rows()
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         lines = ["  ".join([*(f"{row[i]:>{widths[i]}}" for i in range(3)), row[3]]) for row in rows]
         rule = "-" * max(map(len, lines))

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import sklearn
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import Tags, get_tags
 
 from dhpo.data.blocks import check_lengths
@@ -23,7 +23,7 @@ from dhpo.driver.prepared_data import DataPlan
 from dhpo.history.history import History
 from dhpo.journal import Header, Journal, open_journal
 from dhpo.observers.base import Observers, checked_observers
-from dhpo.observers.terminal import make_terminal
+from dhpo.observers.display import make_display
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.plan import Plan
@@ -43,6 +43,7 @@ from dhpo.search.input_checks import (
 from dhpo.search.learned_attributes import LeavesResults
 from dhpo.search.one_at_a_time import RunsOnce
 from dhpo.search.prediction import PredictsWithBest
+from dhpo.search.representation import ShowsItself
 from dhpo.search.run import Run, Runs
 from dhpo.seeds import entropy_of, seed_for
 from dhpo.space import Space
@@ -51,7 +52,7 @@ from dhpo.wrappers import unwrap
 __all__ = ["BlockSearchCV"]
 
 
-class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
+class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixin, ShowsItself, metaclass=ABCMeta):
     """Base of the searches that train estimators with `partial_fit` over blocks of rows.
 
     A subclass says in `_schedule` how long trials are trained, and in `_sampler` which there are.
@@ -251,11 +252,11 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
         adopt: Callable[[Any, History], Any],
     ) -> Run:
         """Start an executor, on the current cluster or on one of our own, in place of what was learned before."""
-        terminal = make_terminal(self.verbose)
+        display = make_display(self.verbose)
         observers = checked_observers(self.callbacks)
         client, close = current_client()
         try:
-            shown = [] if terminal is None else [terminal]
+            shown = [] if display is None else [display]
             executor = make_executor(client, history=history, observers=Observers([*shown, *observers]))
             for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
                 delattr(self, name)

@@ -241,12 +241,12 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
     >>> search = RandomizedSearchCV(SGDClassifier(), space, n_iter=3, max_iter=5, random_state=0, verbose=0)
     >>> search.fit(X, y).best_score_ > 0.9
     True
-    >>> search.summary()[["status", "partial_fit_calls"]]
-             status  partial_fit_calls
+    >>> search.summary()[["rank", "status", "resource"]]
+           rank    status  resource
     trial
-    0      finished                  5
-    1      finished                  5
-    2      finished                  5
+    1         1  finished         5
+    2         2  finished         5
+    0         3  finished         5
     """
 
     def __init__(

@@ -111,7 +111,7 @@ class SuccessiveHalvingSearchCV(InitialParameters):
 
     All nine candidates were trained for one call, three of them for three, and one for nine:
 
-    >>> sorted(search.summary()["partial_fit_calls"])
+    >>> sorted(search.summary()["resource"])
     [1, 1, 1, 1, 1, 1, 3, 3, 9]
     """
 

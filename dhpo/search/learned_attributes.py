@@ -54,8 +54,13 @@ class LeavesResults:
             warn_of_chance(precision, job.data.n_folds > 0)
         return self
 
-    def summary(self) -> pd.DataFrame:
-        """One row for each trial: see `History.summary`. Also while a search that was started runs.
+    def summary(self, splits: bool = False) -> pd.DataFrame:
+        """One row for each trial, the best first: see `History.summary`. Also while a search that was started runs.
+
+        Parameters
+        ----------
+        splits : bool, default False
+            Whether to add the scores on each split of the data.
 
         Returns
         -------
@@ -63,7 +68,7 @@ class LeavesResults:
             `summary().attrs` holds the totals: calls, tasks, blocks read, passes over the data.
         """
         check_is_fitted(self, "_history")
-        return self._history.summary()
+        return self._history.summary(splits)
 
     @property
     def best_(self) -> Best:
@@ -97,7 +102,7 @@ class LeavesResults:
                 {
                     **bracket,
                     "n_models": len(rows),
-                    "partial_fit_calls": int(rows["partial_fit_calls"].sum()),
+                    "partial_fit_calls": int(rows["resource"].sum()),
                     "decisions": sorted(scored),
                 }
             )
@@ -106,6 +111,6 @@ class LeavesResults:
             "n_models": len(frame),
             **self._history.costs(),
             "best_score_error": self._score_error,
-            "max_iter": int(frame["partial_fit_calls"].max()) if len(frame) else 0,
+            "max_iter": int(frame["resource"].max()) if len(frame) else 0,
             "brackets": brackets,
         }

@@ -13,6 +13,10 @@ from dhpo.cluster.stopping import event_loop, from_any_thread
 from dhpo.errors import SearchFailed, WorkersLost
 from dhpo.history.history import Best, History
 from dhpo.user_code import is_harmless, said
+from dhpo.views.html import progress_html
+from dhpo.views.progress import Progress, status_of
+from dhpo.views.summary_stream import SummaryStream
+from dhpo.views.text import progress_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +51,8 @@ class Run:
         All events so far.
     asynchronous : bool
         Whether to await the run instead of asking for its `result()`, because its client is asynchronous.
+    dashboard_link : str or None
+        The address of the Dask dashboard of the cluster.
 
     Examples
     --------
@@ -58,9 +64,16 @@ class Run:
     >>> space = {"alpha": [1e-4, 1e-2, 1, 100]}
     >>> run = HyperbandSearchCV(SGDClassifier(), space, max_iter=3, random_state=0, verbose=0).start(X, y)
 
-    The search runs now, and `run.best`, `run.summary()` and `run.stop()` may be used at any moment.
+    The search runs now, and `run.best`, `run.status`, `run.summary()` and `run.stop()` may be used at any moment. The
+    summary can also be had every few seconds, until the search is over.
 
+    >>> for frame in run.stream(every=0.5):
+    ...     seen = frame
+    >>> len(seen)
+    5
     >>> search = run.result()
+    >>> run.status
+    'done'
     >>> run.done
     True
     >>> run.best.report.score == search.best_score_
@@ -77,6 +90,8 @@ class Run:
     ) -> None:
         self.history = history
         self.asynchronous: bool = client.asynchronous
+        self.dashboard_link: str | None = client.dashboard_link
+        self._began = time.monotonic() - (history.events[-1].time if history.events else 0.0)
         self._executor = executor
         self._stop = from_any_thread(client, executor.stop)
         self._adopt = adopt
@@ -99,9 +114,51 @@ class Run:
         """Whether the search is over, for whatever reason."""
         return self._future.done()
 
-    def summary(self) -> pd.DataFrame:
+    @property
+    def status(self) -> str:
+        """What the search is doing.
+
+        One of "starting workers", "first pass 3/20" (blocks), "training 31 %" ("fitting" where trials are fitted whole,
+        after "collecting the data"), "last training" of the best on all rows; in the end "done", "stopped", "time
+        budget" where that was over, or "failed".
+        """
+        return status_of(self.history)
+
+    def summary(self, splits: bool = False) -> pd.DataFrame:
         """One row for each trial as it stands now; see `History.summary`."""
-        return self.history.summary()
+        return self.history.summary(splits)
+
+    def stream(self, every: float = 2.0) -> SummaryStream:
+        """The summary again and again while the search runs, for `for` and `async for`.
+
+        Parameters
+        ----------
+        every : float, default 2.0
+            Seconds between two summaries.
+
+        Returns
+        -------
+        iterable of pandas.DataFrame
+            Of `summary()`: one now, one every few seconds, and a last one when the search is over.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `every` is no positive number.
+        """
+        return SummaryStream(self.summary, lambda: self.done, every)
+
+    def __repr__(self) -> str:
+        progress = Progress(self.history)
+        line = progress_line(progress, self.best, self._seconds(progress), self.history.by_fits)
+        return f"<{type(self).__name__}: {line}>"
+
+    def _repr_html_(self) -> str:
+        progress = Progress(self.history)
+        return progress_html(self.history, progress, self._seconds(progress), self.dashboard_link)
+
+    def _seconds(self, progress: Progress) -> float:
+        return progress.time if progress.stopped is not None else time.monotonic() - self._began
 
     def stop(self, at_once: bool = False) -> None:
         """End the search soon; what was scored so far is the result.

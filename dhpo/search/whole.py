@@ -24,7 +24,7 @@ from dhpo.search.base import BlockSearchCV
 from dhpo.search.identity import identity_of_fits
 from dhpo.search.input_checks import checked_limits, refuse_lazy_estimator
 from dhpo.search.run import Run
-from dhpo.trial import Params
+from dhpo.trial import Params, plain
 from dhpo.whole_fits.cv_results import warn_of_fits, warn_of_scores
 from dhpo.whole_fits.fit_executor import FitExecutor
 from dhpo.whole_fits.fit_job import FitData, FitJob, LazyInput, Routed, make_fit_data
@@ -179,7 +179,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             raise ValueError(
                 f"error_score={self.error_score!r} is not allowed: it must be the string 'raise' or a numeric value."
             )
-        candidates = self._candidates()
+        candidates = [plain(candidate) for candidate in self._candidates()]
         self._warn_of_ranges()
         scoring = self._whole_scoring()
         if scoring.has_several:

@@ -22,7 +22,17 @@ from dhpo.cluster.watchdog import Watch
 from dhpo.cluster.workers import Workers
 from dhpo.errors import SearchFailed
 from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
-from dhpo.history.events import Dropped, FitDone, Reported, SplitScores, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.history.events import (
+    Dropped,
+    FitDone,
+    Planned,
+    Reported,
+    SplitScores,
+    StepDone,
+    StepStats,
+    Stopped,
+    TrialStarted,
+)
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import ObservedSearch, Observers
@@ -88,7 +98,7 @@ class FitExecutor:
         self._history = history
         self._observers = observers
         self._workers = Workers(client)
-        self._recorder = FitRecorder(history, observers, journal)
+        self._recorder = FitRecorder(history, observers, journal, self.stop)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._in_flight = FitsInFlight(client, self._workers, self._workspace.run, self._not_done)
         self._for_any = AnyWorkerClient(client, self._workers)
@@ -157,6 +167,7 @@ class FitExecutor:
     async def _prepare(self, stopping: asyncio.Task[Any]) -> None:
         search = self._search
         watch = self._watch = Watch(self._client, self._workers, search.limits.workers_timeout, self._so_far)
+        self._recorder.reached("starting workers")
         await watch.wait_for_workers(stopping)
         if self._stopping.requested:
             return
@@ -165,6 +176,7 @@ class FitExecutor:
         if data is None:
             if search.lazy is None:
                 raise RuntimeError("a search needs data, or where to collect it from")
+            self._recorder.reached("collecting the data")
             collecting = collect(self._for_any, search.lazy, memory)
             X, y, params = await watch.during(collecting, stopping, "collecting the data")
             # The user's splitter, and later his `refit`, take the time that they take.
@@ -177,6 +189,8 @@ class FitExecutor:
             ObservedSearch(plan, self._history, self._client, from_any_thread(self._client, self.stop))
         )
         await self._recorder.replay(data, self.outcomes)
+        if self._history.plan is None:
+            self._recorder.append(Planned(plan, self._recorder.now()))
         error_score = "raise" if search.raises else search.error_score
         job = FitContext(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
         run = self._workspace.run
@@ -193,6 +207,7 @@ class FitExecutor:
             # Once over the network to each worker, and from worker to worker.
             scattering = self._client.scatter(pickled, broadcast=True, hash=False)
             self._source = await watch.during(scattering, stopping, "sending the data to the workers")
+        self._recorder.reached("training")
 
     @property
     def _watching(self) -> Watch:
@@ -292,6 +307,7 @@ class FitExecutor:
                     score_seconds=sum(o.scores.score_time for o in outcomes),
                 ),
                 self._recorder.now(),
+                worker=outcomes[0].worker,
             )
         )
         for candidate in dict.fromkeys(outcome.candidate for outcome in outcomes):
@@ -318,6 +334,7 @@ class FitExecutor:
             self.best_model, self.refit_time = stored
             return
         doing = "fitting the best on all rows"
+        self._recorder.reached("last training")
         task = self._for_any.submit(
             refit, self._workspace.run, self._source, results["params"][best], retries=2, pure=False
         )

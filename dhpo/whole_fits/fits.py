@@ -7,11 +7,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+from distributed import get_worker
 from sklearn import config_context
 from sklearn.base import clone
 
@@ -44,6 +45,8 @@ class FitOutcome:
         The traceback of each scorer that failed.
     raised : bytes or None
         The pickled exception that ends the search.
+    worker : str
+        The name of the worker that it was fitted on.
     """
 
     candidate: int
@@ -52,6 +55,7 @@ class FitOutcome:
     several: bool = False
     failures: list[str] = field(default_factory=list)
     raised: bytes | None = None
+    worker: str = ""
 
 
 def fit_and_score(job: FitContext, work: CandidateSplit) -> FitOutcome:
@@ -129,8 +133,15 @@ def fit_several(run: str, source: Any, works: Sequence[CandidateSplit], seconds:
         for work in works:
             if outcomes and (time.perf_counter() - started > seconds or run in _forgotten):
                 break
-            outcomes.append(fit_and_score(job, work))
+            outcomes.append(replace(fit_and_score(job, work), worker=_this_worker()))
     return outcomes
+
+
+def _this_worker() -> str:
+    try:
+        return str(get_worker().name)
+    except ValueError:  # it is called by itself
+        return ""
 
 
 @dataclass

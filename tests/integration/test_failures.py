@@ -206,10 +206,10 @@ def test_a_trial_that_hangs_is_ended_and_its_worker_restarted(three, tmp_path):
 
 
 def test_a_trial_that_takes_too_long_in_all_is_ended(client, tmp_path):
-    search = GridSearchCV(Wicked(), {"seconds": [0.0, 0.2]}, max_iter=10, trial_timeout=0.5, **SEED)
+    search = GridSearchCV(Wicked(), {"seconds": [0.0, 0.6]}, max_iter=10, trial_timeout=3.0, **SEED)
     frame = search.fit(*LAZY, classes=[0, 1]).summary()
     assert frame["status"].tolist() == ["finished", "failed"]
-    assert "trial_timeout=0.5 s is over, and it had taken" in frame["error"].iloc[1]
+    assert "trial_timeout=3 s is over, and it had taken" in frame["error"].iloc[1]
 
 
 # -- the search ends early

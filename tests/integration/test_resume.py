@@ -230,7 +230,7 @@ def test_a_second_search_is_refused_while_the_first_runs(tmp_path):
     run = search.start(*LAZY, classes=[0, 1], journal=tmp_path)
     with pytest.raises(JournalError, match="is in use by process"):
         make_search(estimator=Slow(), random_state=0).fit(*LAZY, classes=[0, 1], journal=tmp_path)
-    assert dhpo.load(tmp_path).status == "unfinished"  # to look at it is allowed
+    assert dhpo.load(tmp_path).status == "running"  # to look at it is allowed
     run.result()
 
 

@@ -42,9 +42,10 @@ def test_the_result_is_a_table_of_the_best() -> None:
         {
             "bracket": [1, 0, 0],
             "status": ["not promoted", "finished", "failed"],
-            "partial_fit_calls": [1, 9, 1],
+            "resource": [1, 9, 1],
             "score": [0.5, 0.75, float("nan")],
             "rank": pd.array([2, 1, None], dtype="Int64"),
+            "error": [None, None, None],
             "param_alpha": [0.1, 0.00012345, 1.0],
             "param_layers": [(64,), (64, 32), (8,)],
         }
@@ -53,6 +54,6 @@ def test_the_result_is_a_table_of_the_best() -> None:
     _show_result(console, {"alpha": 0.00012345}, 0.75, 0.7, summary)
     text = console.export_text()
     first = next(line for line in text.splitlines() if "(64, 32)" in line)
-    assert first.split() == ["1", "1", "0", "9", "0.75", "0.000123", "(64,", "32)"]
+    assert first.split() == ["1", "1", "0.75", "finished", "0.0001234", "(64,", "32)", "9"]
     assert "alpha = 0.000123" in text
     assert "held-out accuracy    0.7000" in text

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhpo.history.events import DataPrepared, Dropped, Reported, StepDone, StepStats, Stopped, TrialStarted
+from dhpo.history.events import (
+    DataPrepared,
+    Dropped,
+    Promoted,
+    Reported,
+    SplitScores,
+    StepDone,
+    StepStats,
+    Stopped,
+    TrialStarted,
+)
 from dhpo.history.history import History
-from dhpo.trial import Drop, Report, Trial
+from dhpo.trial import Drop, Report, Train, Trial
 
 NAN = float("nan")
 
@@ -40,7 +52,9 @@ def test_an_empty_history_has_all_its_views():
     )
     assert history.partial_fit_calls == 0
     assert len(history.summary()) == 0
-    assert history.summary().columns.tolist()[:4] == ["bracket", "status", "partial_fit_calls", "score"]
+    assert history.summary().columns.tolist() == [
+        *("rank", "score", "status", "resource", "bracket", "rung", "seconds", "worker", "error")
+    ]
     assert history.cv_results()["rank_test_score"].shape == (0,)
     assert history.records() == []
     assert history.model_records() == {}
@@ -55,30 +69,87 @@ def test_the_summary_has_one_row_for_each_trial_as_it_stands():
         ({"a": 4}, [], None),
         ({"a": 5}, [], None),
     )
-    history.append(StepDone({4: 2}, StepStats(), 3.0))
+    history.append(Promoted(Train(0, 9, bracket=0, rung=1), 2.0))
+    history.append(StepDone({4: 2}, StepStats(), 3.0, worker="worker-1"))
     frame = history.summary()
     assert frame.index.name == "trial"
-    assert frame.index.tolist() == [0, 1, 2, 3, 4]
+    assert frame.index.tolist() == [1, 0, 3, 4, 2]  # by rank, then those that have no score yet, then those that failed
+    assert frame.attrs == history.costs()
+    frame = frame.sort_index()
     assert frame["bracket"].tolist() == [0, 1, 0, 1, 0]
+    assert frame["rung"].tolist() == [1, 0, 0, 0, 0]
     assert frame["status"].tolist() == ["finished", "not promoted", "failed", "waiting", "running"]
-    assert frame["partial_fit_calls"].tolist() == [3, 1, 2, 0, 2]
+    assert frame["resource"].tolist() == [3, 1, 2, 0, 2]
     np.testing.assert_array_equal(frame["score"], [0.7, 0.9, NAN, NAN, NAN])
     assert frame["rank"].tolist()[:2] == [2, 1]
     assert frame["rank"].isna().tolist() == [False, False, True, True, True]
-    assert frame["fit_time"].tolist() == [2.0, 1.0, 1.0, 0.0, 0.0]
-    assert frame["score_time"].tolist() == [0.5, 0.25, 0.25, 0.0, 0.0]
+    assert frame["seconds"].tolist() == [2.5, 1.25, 1.25, 0.0, 0.0]
     assert frame["param_a"].tolist() == [1, 2, 3, 4, 5]
+    assert frame["worker"].dropna().to_dict() == {4: "worker-1"}
     assert frame["error"].dropna().to_dict() == {2: "ValueError: bad"}
-    assert frame.attrs == history.costs()
+
+
+def test_the_columns_of_the_summary_have_types_whatever_is_in_them():
+    expected = {
+        **{"rank": "Int64", "score": "float64", "status": "str", "resource": "int64", "bracket": "int64"},
+        **{"rung": "int64", "seconds": "float64", "worker": "str", "error": "str"},
+    }
+    for history in (History(), history_of(({}, [], None)), history_of(({}, [(1, 0.5)], "finished"))):
+        assert history.summary().dtypes.astype(str).to_dict() == expected
+
+
+def test_the_summary_has_several_metrics_and_the_splits_where_they_are_wanted():
+    def scored(trial, *tests):
+        splits = tuple(SplitScores({"accuracy": accuracy, "recall": recall}) for accuracy, recall in tests)
+        mean = float(np.mean([recall for _, recall in tests])) if tests else NAN
+        return Reported(Report(trial, 2, mean), 1.0, splits)
+
+    history = history_of(({"a": 1}, [], None), ({"a": 2}, [], None), ({"a": 3}, [], None))
+    history.append(scored(2))
+    history.append(scored(0, (0.5, 0.25), (1.0, 0.75)))
+    history.append(scored(1, (0.25, 0.5), (0.25, 1.0)))
+    frame = history.summary()
+    assert frame.columns.tolist()[:5] == ["rank", "score", "test_accuracy", "test_recall", "status"]
+    assert frame.index.tolist() == [1, 0, 2]
+    assert frame["score"].tolist()[:2] == frame["test_recall"].tolist()[:2] == [0.75, 0.5]
+    assert frame["test_accuracy"].tolist()[:2] == [0.25, 0.75]
+    assert frame["test_accuracy"].isna().tolist() == [False, False, True]
+    frame = history.summary(splits=True)
+    assert frame["split1_test_recall"].tolist()[:2] == [1.0, 0.75]
+    assert "split0_test_score" in history_of(({}, [(1, 0.5)], None)).summary(splits=True)
+
+
+def test_parameters_are_plain_values():
+    params = {"a": np.float64(0.5), "b": np.int64(3), "c": np.str_("x"), "d": (np.int64(1), 2), "e": np.bool_(True)}
+    trial = Trial(0, params)
+    assert trial.params == {"a": 0.5, "b": 3, "c": "x", "d": (1, 2), "e": True}
+    assert "np." not in repr(trial)
+    assert params["a"] is not trial.params["a"]
+
+
+def test_a_summary_reads_well_in_80_columns(monkeypatch):
+    params = {"alpha": 1.2345678e-5, "penalty": "elasticnet"}
+    history = history_of(*((params, [(81, 0.9123456)], "not promoted") for _ in range(3)))
+    text = history.summary().to_string(line_width=80)
+    first = text.splitlines()[0]
+    assert first.split()[:5] == ["rank", "score", "status", "param_alpha", "param_penalty"]
+    assert max(map(len, text.splitlines())) <= 80
+    # In a terminal pandas leaves columns out, where there is no room for all.
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *fallback: os.terminal_size((80, 24)))
+    monkeypatch.setenv("COLUMNS", "80")
+    with pd.option_context("display.max_columns", 0, "display.width", 80):
+        shown = repr(history.summary()).splitlines()[0].split()
+    assert shown[:3] == ["rank", "score", "status"]
+    assert shown[-1] == "error"
 
 
 def test_no_trial_of_a_search_that_has_ended_is_said_to_run():
     history = history_of(({"a": 1}, [(1, 0.5)], "finished"), ({"a": 2}, [(1, 0.9)], None), ({"a": 3}, [], None))
-    assert history.summary()["status"].tolist() == ["finished", "running", "waiting"]
+    assert history.summary().sort_index()["status"].tolist() == ["finished", "running", "waiting"]
     history.append(Stopped("stopped", 4.0))
-    assert history.summary()["status"].tolist() == ["finished", "stopped", "stopped"]
+    assert history.summary().sort_index()["status"].tolist() == ["finished", "stopped", "stopped"]
     history.append(StepDone({2: 1}, StepStats(), 5.0))  # it goes on where it ended
-    assert history.summary()["status"].tolist() == ["finished", "running", "running"]
+    assert history.summary().sort_index()["status"].tolist() == ["finished", "running", "running"]
 
 
 def test_trials_are_sorted_by_number_in_whatever_order_they_came():
@@ -87,7 +158,7 @@ def test_trials_are_sorted_by_number_in_whatever_order_they_came():
         history.append(TrialStarted(Trial(number, {"a": number}), 0.0))
         history.append(Reported(Report(number, 1, float(number)), 1.0))
     assert [trial.number for trial in history.trials] == [0, 1, 2]
-    assert history.summary()["param_a"].tolist() == [0, 1, 2]
+    assert history.summary()["param_a"].tolist() == [2, 1, 0]  # the best first
     assert history.cv_results()["params"].tolist() == [{"a": 0}, {"a": 1}, {"a": 2}]
     assert [record["model_id"] for record in history.records()] == [2, 0, 1]
     assert [event.time for event in history.events] == [0.0, 1.0] * 3
@@ -95,7 +166,7 @@ def test_trials_are_sorted_by_number_in_whatever_order_they_came():
 
 def test_a_parameter_that_a_trial_does_not_have_is_missing():
     history = history_of(({"a": 1.5, "b": "x"}, [(1, 0.1)], None), ({"c": None}, [(1, 0.2)], None))
-    frame = history.summary()
+    frame = history.summary().sort_index()
     assert frame["param_a"].isna().tolist() == [False, True]
     assert frame["param_b"].tolist()[0] == "x"
     assert not any(value is np.ma.masked for column in frame for value in frame[column])

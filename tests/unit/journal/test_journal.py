@@ -49,10 +49,11 @@ from dhpo.history.history import History
 from dhpo.history.values import decode_value, encode_value
 from dhpo.journal import Header, Journal, describe
 from dhpo.journal.description import differences
-from dhpo.journal.journal import read_journal
+from dhpo.journal.journal import JournalReader
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import LEASE_SECONDS
 from dhpo.journal.recorder import Recorder
+from dhpo.journal.stop_request import StopRequest
 from dhpo.observers.base import Observers
 from dhpo.trial import Drop, Report, Train, Trial
 
@@ -176,18 +177,97 @@ def test_what_was_written_is_read(url):
     journal.append(Stopped("stopped", 2.0))
     journal.commit()
     journal.close()
-    _, events, models = read_journal(url)
+    reader = JournalReader(url)
+    events, models = reader.new_events(), reader.models
     assert repr(events) == repr([*EVENTS, Stopped("stopped", 2.0)])
     assert models.files() == set()
+
+
+def test_what_is_new_is_read_while_another_process_writes(url):
+    journal = Journal(url)
+    journal.begin(Header({}, 1))
+    reader = JournalReader(url)
+    assert reader.in_use
+    found = []
+    for event in EVENTS:
+        journal.append(event)
+        assert reader.new_events() == []
+        journal.commit()
+        found += reader.new_events()
+    assert repr(found) == repr(EVENTS)
+    journal.close()
+    assert not reader.in_use
+
+
+def test_a_torn_line_is_read_when_it_is_whole(tmp_path):
+    written(tmp_path)
+    file = tmp_path / "journal.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-10])
+    reader = JournalReader(tmp_path)
+    assert repr(reader.new_events()) == repr(EVENTS[:-1])
+    file.write_bytes(whole)
+    assert repr(reader.new_events()) == repr(EVENTS[-1:])
+
+
+def test_events_that_come_while_others_are_written_are_not_lost(tmp_path, monkeypatch):
+    journal = Journal(tmp_path)
+    journal.begin(Header({}, 1))
+    write = journal._log.write
+
+    def slow(data):
+        journal.append(EVENTS[1])  # as the driver does from its own thread
+        write(data)
+
+    journal.append(EVENTS[0])
+    monkeypatch.setattr(journal._log, "write", slow)
+    journal.commit()
+    monkeypatch.setattr(journal._log, "write", write)
+    journal.commit()
+    journal.close()
+    assert repr(JournalReader(tmp_path).new_events()) == repr(EVENTS[:2])
+
+
+def test_what_could_not_be_written_is_written_by_the_next_commit(tmp_path, monkeypatch):
+    journal = Journal(tmp_path)
+    journal.begin(Header({}, 1))
+    write = journal._log.write
+
+    def fails(data):
+        raise OSError("no space left")
+
+    journal.append(EVENTS[0])
+    monkeypatch.setattr(journal._log, "write", fails)
+    with pytest.raises(OSError, match="no space left"):
+        journal.commit()
+    monkeypatch.setattr(journal._log, "write", write)
+    journal.append(EVENTS[1])
+    journal.commit()
+    journal.close()
+    assert repr(JournalReader(tmp_path).new_events()) == repr(EVENTS[:2])
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_another_process_asks_for_the_end(url, at_once):
+    Journal(url).close()
+    StopRequest(*fsspec.core.url_to_fs(str(url))).make(False)  # to a search that is over: nothing to this one
+    journal = Journal(url)
+    journal.begin(Header({}, 1))
+    assert journal.stop_request.look() is None
+    JournalReader(url).stop_request.make(at_once)
+    assert StopRequest(*fsspec.core.url_to_fs(str(url))).look() is at_once
+    journal.stop_request.withdraw()
+    assert StopRequest(*fsspec.core.url_to_fs(str(url))).look() is None
+    journal.close()
 
 
 def test_what_was_not_committed_is_not_there(url):
     journal = Journal(url)
     journal.begin(Header({}, 1))
     journal.append(EVENTS[0])
-    assert read_journal(url)[1] == []
+    assert JournalReader(url).new_events() == []
     journal.commit()
-    assert read_journal(url)[1] == EVENTS[:1]
+    assert JournalReader(url).new_events() == EVENTS[:1]
     journal.close()
 
 
@@ -207,7 +287,7 @@ def test_a_torn_line_is_repaired(tmp_path):
 def test_how_an_earlier_process_ended_is_nothing_to_the_search_that_goes_on(tmp_path):
     written(tmp_path)
     journal = Journal(tmp_path)
-    earlier = Recorder(History(), Observers(), journal).earlier
+    earlier = Recorder(History(), Observers(), journal, stop=print).earlier
     journal.close()
     assert repr(earlier) == repr([event for event in EVENTS if not isinstance(event, Stopped)])
     assert len(earlier) == len(EVENTS) - 1
@@ -223,7 +303,7 @@ def test_a_torn_object_is_repaired():
     written_again.append(EVENTS[-1])
     written_again.commit()
     written_again.close()
-    assert repr(read_journal(url)[1]) == repr(EVENTS)
+    assert repr(JournalReader(url).new_events()) == repr(EVENTS)
     fs.rm(root, recursive=True)
 
 

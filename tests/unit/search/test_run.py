@@ -48,7 +48,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def start(loop: asyncio.AbstractEventLoop, error: BaseException | None = None) -> Run:
-    client: Any = SimpleNamespace(asynchronous=False, loop=SimpleNamespace(asyncio_loop=loop))
+    client: Any = SimpleNamespace(asynchronous=False, dashboard_link=None, loop=SimpleNamespace(asyncio_loop=loop))
     return Run(client, Executor(error), History(), lambda executor, history: "the search", None)
 
 

@@ -1,0 +1,262 @@
+"""The commands on the journals of searches: `dhpo show|watch|stop|compare|export`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    from dhpo.journal import StoredSearch
+    from dhpo.journal.followed_search import FollowedSearch
+
+__all__ = ["add_to", "table_of"]
+
+_ROWS = 10
+# Seconds that `dhpo stop` waits for the driver before it takes it for hung.
+_STOP_SECONDS = 120.0
+_LOOK_SECONDS = 0.2
+
+Journal = Annotated[
+    str, typer.Argument(metavar="JOURNAL", help="The folder, or any fsspec URL, that the search was given.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (show, watch, stop, compare, export):
+        app.command()(command)
+
+
+def show(
+    journal: Journal,
+    rows: Annotated[int, typer.Option(min=1, help="Trials to show, the best first.")] = _ROWS,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how a search stands, or how it ended, with its best trials."""
+    with _errors_told():
+        from rich.console import Console
+
+        from dhpo.views.text import outcome_lines
+
+        stored = _load(journal)
+        if as_json:
+            _print_json(_facts(stored, rows))
+            return
+        console = Console()
+        state = stored.status if stored.status == stored.phase else f"{stored.status}: {stored.phase}"
+        console.print(f"{journal}: {state}", highlight=False, soft_wrap=True)
+        for line in outcome_lines(stored.history):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        summary = stored.summary()
+        if len(summary):
+            console.print()
+            console.print(table_of(summary.head(rows), len(summary)))
+
+
+def watch(
+    journal: Journal,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks into the journal.")] = 1.0,
+) -> None:
+    """Show the progress of a search that another process runs, until it ends; Ctrl-C ends the watching alone."""
+    with _errors_told(), contextlib.suppress(KeyboardInterrupt):
+        from rich.console import Console
+
+        from dhpo.journal.followed_search import FollowedSearch
+        from dhpo.journal.journal import JournalReader
+
+        console = Console()
+        followed = FollowedSearch(JournalReader(journal))
+        if console.is_terminal:
+            _draw(console, followed, every)
+        else:
+            _print_lines(followed, max(every, 1.0))
+
+
+def stop(
+    journal: Journal,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Do without the last training of the best.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the end.")] = _STOP_SECONDS,
+) -> None:
+    """Ask the process that runs a search to end it; the best so far is its result."""
+    with _errors_told():
+        stored = _load(journal)
+        stored.stop(at_once)
+        ends_at = time.monotonic() + wait
+        while (stored := _load(journal)).status == "running":
+            if time.monotonic() >= ends_at:
+                typer.echo(f"{journal}: asked to stop, and still running after {wait:g} s", err=True)
+                raise typer.Exit(1)
+            time.sleep(_LOOK_SECONDS)
+        typer.echo(f"{journal}: {stored.status}")
+
+
+def compare(
+    journals: Annotated[list[str], typer.Argument(metavar="JOURNAL...", help="The journals of two or more searches.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell what came of several searches, the best first."""
+    with _errors_told():
+        from rich.console import Console
+
+        from dhpo.views.comparison import comparison_of
+
+        frame = comparison_of({journal: _load(journal).history for journal in journals})
+        if as_json:
+            _print_json(_records(frame.reset_index()))
+            return
+        Console().print(_table(frame.reset_index(), left=("search", "status", "best_params")))
+
+
+def export(
+    journal: Journal,
+    csv: Annotated[Path | None, typer.Option(help="Write the summary as a CSV file.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="Write the summary as a Parquet file.")] = None,
+) -> None:
+    """Write the summary of a search into a file that other programs read."""
+    with _errors_told():
+        if csv is None and parquet is None:
+            raise ValueError("export: give --csv FILE or --parquet FILE")
+        frame = _load(journal).summary(splits=True)
+        if csv is not None:
+            frame.to_csv(csv)
+        if parquet is not None:
+            _with_plain_columns(frame).to_parquet(parquet)
+        typer.echo(f"{len(frame)} trials written")
+
+
+def _load(journal: str) -> StoredSearch:
+    from dhpo.journal import load
+
+    return load(journal)
+
+
+@contextlib.contextmanager
+def _errors_told() -> Iterator[None]:
+    """End with exit code 1 and the message, where a journal cannot be read or an argument is not allowed."""
+    from dhpo.errors import DhpoError
+
+    try:
+        yield
+    except (DhpoError, OSError, ValueError) as error:
+        typer.echo(f"dhpo: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _draw(console: Console, followed: FollowedSearch, every: float) -> None:
+    from rich.live import Live
+
+    with Live(get_renderable=followed.render, console=console, refresh_per_second=4) as live:
+        while followed.running:
+            time.sleep(every)
+            followed.update()
+        live.refresh()
+
+
+def _print_lines(followed: FollowedSearch, every: float) -> None:
+    before = ""
+    while True:
+        line = followed.line()
+        if line != before:
+            typer.echo(line)
+            sys.stdout.flush()
+            before = line
+        if not followed.running:
+            return
+        time.sleep(every)
+        followed.update()
+
+
+def _facts(stored: StoredSearch, rows: int) -> dict[str, Any]:
+    best = stored.best
+    return {
+        "status": stored.status,
+        "phase": stored.phase,
+        "best": best
+        and {
+            "trial": best.trial.number,
+            "score": best.report.score,
+            "resource": best.report.resource,
+            "params": dict(best.trial.params),
+        },
+        "costs": stored.history.costs(),
+        "trials": _records(stored.summary().head(rows).reset_index()),
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(_plain(value), indent=2, default=str))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON knows: null for what is missing, not finite, or not known to pandas."""
+    import pandas as pd
+
+    if isinstance(value, dict):
+        return {name: _plain(element) for name, element in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(element) for element in value]
+    if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _with_plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same, with words for the values of columns that hold several types, which Parquet does not take."""
+    mixed = [name for name in frame.columns if frame[name].dtype == object]
+    return frame.assign(**{name: frame[name].map(str) for name in mixed})
+
+
+def table_of(frame: pd.DataFrame, n_trials: int) -> Table:
+    """The best trials of a summary, for a terminal.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The first rows of a summary.
+    n_trials : int
+        Of the whole summary.
+    """
+    names = ["rank", "score", *(name for name in frame.columns if name.startswith("test_")), "status"]
+    names += [name for name in frame.columns if name.startswith("param_")] + ["resource"]
+    names += ["error"] if frame["error"].notna().any() else []
+    said = "the only trial" if n_trials == 1 else f"the best {len(frame)} of {n_trials:,} trials"
+    return _table(frame[names].reset_index(), left=("status", "error"), title=said)
+
+
+def _table(frame: pd.DataFrame, left: tuple[str, ...], title: str | None = None) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
+    for name in frame.columns:
+        # Spaces let a long heading break over lines.
+        heading = name.removeprefix("param_").replace("__", " ").replace("_", " ")
+        table.add_column(heading, justify="left" if name in left else "right", overflow="fold")
+    for record in _records(frame):
+        table.add_row(*(_short(value) for value in record.values()))
+    return table
+
+
+def _short(value: Any) -> str:
+    import pandas as pd
+
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

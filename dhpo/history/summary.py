@@ -1,0 +1,82 @@
+"""The table of trials that people look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from dhpo.history.events import SplitScores
+from dhpo.history.row import Row
+from dhpo.history.tables import param_columns, score_columns
+
+__all__ = ["summary_of"]
+
+
+def summary_of(rows: Sequence[Row], over: bool, splits: bool) -> pd.DataFrame:
+    """One row for each trial, the best first; see `dhpo.History.summary`.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Sorted by the numbers of their trials.
+    over : bool
+        Whether the search has ended.
+    splits : bool
+        Whether there are columns for the scores on each split of the data.
+    """
+    scores = np.array([np.nan if r.last is None or r.last.failed else r.last.score for r in rows], dtype=float)
+    ranks = _ranks(scores)
+    frame = pd.DataFrame(
+        {
+            "rank": pd.array(ranks, dtype="Int64"),
+            "score": scores,
+            **_metrics(rows, splits),
+            "status": pd.array([row.status(over) for row in rows], dtype="str"),
+        },
+        index=pd.Index([row.trial.number for row in rows], name="trial", dtype=int),
+    )
+    for name, values in param_columns([row.trial.params for row in rows]).items():
+        # Missing where a trial does not have the parameter.
+        frame["param_" + name] = pd.Series(np.ma.filled(values.astype(object), np.nan).tolist(), index=frame.index)
+    # What a narrow terminal leaves out is in the middle.
+    frame["resource"] = np.array([row.calls for row in rows], dtype=int)
+    frame["bracket"] = np.array([row.trial.bracket for row in rows], dtype=int)
+    frame["rung"] = np.array([row.rung for row in rows], dtype=int)
+    frame["seconds"] = np.array([row.seconds for row in rows], dtype=float)
+    frame["worker"] = pd.array([row.worker or None for row in rows], dtype="str")
+    frame["error"] = pd.array([row.error for row in rows], dtype="str")
+    return frame.iloc[sorted(range(len(rows)), key=lambda i: _position(rows[i], ranks[i]))]
+
+
+def _position(row: Row, rank: int | None) -> tuple[float, bool, int]:
+    """Those with a score by their ranks, then those that have none yet, then those that failed."""
+    failed = row.last is not None and row.last.failed
+    return (np.inf if rank is None else rank), failed, row.trial.number
+
+
+def _metrics(rows: Sequence[Row], splits: bool) -> dict[str, np.ndarray]:
+    """The columns of the other metrics, and of the splits where they are wanted, in the words of `cv_results_`."""
+    scores = [_last_scores(row) for row in rows]
+    metrics = next((list(of_trial[0].test) for of_trial in scores if of_trial and of_trial[0].test), ["score"])
+    columns = score_columns(scores, "test", metrics)
+    wanted = {} if metrics == ["score"] else {f"test_{name}": columns[f"mean_test_{name}"] for name in metrics}
+    if splits:
+        wanted |= {name: column for name, column in columns.items() if name.startswith("split")}
+    return wanted
+
+
+def _last_scores(row: Row) -> tuple[SplitScores, ...]:
+    if row.last is None or row.last.failed:
+        return ()
+    return row.reports[-1].splits or (SplitScores({"score": row.last.score}),)
+
+
+def _ranks(scores: np.ndarray) -> list[int | None]:
+    finite = np.isfinite(scores)
+    ranks: list[int | None] = [None] * len(scores)
+    for i, rank in zip(np.flatnonzero(finite), rankdata(-scores[finite], method="min"), strict=True):
+        ranks[i] = int(rank)
+    return ranks

@@ -1,0 +1,57 @@
+"""A search that another process runs, as its journal tells it again and again."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import RenderableType
+
+from dhpo.history.events import Event
+from dhpo.history.history import History
+from dhpo.journal.journal import JournalReader
+from dhpo.views.picture import Picture
+from dhpo.views.text import progress_line
+
+__all__ = ["FollowedSearch"]
+
+
+class FollowedSearch:
+    """Reads what is new in a journal, and shows how far the search is.
+
+    Parameters
+    ----------
+    reader : JournalReader
+
+    Attributes
+    ----------
+    history : History
+        As far as it was read.
+    running : bool
+        Whether a process had the journal open then, and the search was not over.
+    """
+
+    def __init__(self, reader: JournalReader) -> None:
+        self._reader = reader
+        self.history = History(reader.header.first_of_bracket, reader.header.by_fits)
+        self._take(reader.new_events())
+        self._picture = Picture(None, self.history, None, clock=time.monotonic)
+        self.running = reader.in_use and not self.history.over
+
+    def update(self) -> None:
+        """Read what is new."""
+        running = self._reader.in_use  # before the events: what ends meanwhile has told so
+        self._take(self._reader.new_events())
+        self.running = running and not self.history.over
+
+    def render(self) -> RenderableType:
+        """What a terminal shows."""
+        return self._picture.render()
+
+    def line(self) -> str:
+        """The same in one line."""
+        self._picture.progress.update()
+        return progress_line(self._picture.progress, self.history.best, self._picture.now, self.history.by_fits)
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            self.history.append(event)
