@@ -16,6 +16,9 @@ from dhpo.wording import counted, did_you_mean
 
 __all__ = ["Grid", "Space"]
 
+# Values of a list that are so many times apart are drawn on a logarithmic scale.
+_DECADES = 100
+
 _ALLOWED = (
     "a dict, or a list of dicts, from parameter names to lists, tuples or one-dimensional arrays of values, or to "
     "distributions with an `rvs` method such as scipy.stats.loguniform(1e-4, 1)"
@@ -98,6 +101,10 @@ class Space:
             rng = np.random.RandomState(rng.bit_generator)  # scikit-learn takes no Generator; this shares its state
         (params,) = ParameterSampler(self._dicts, n_iter=1, random_state=rng)
         return dict(params)
+
+    def scales(self) -> dict[str, str]:
+        """How each parameter is best drawn: "log" or "linear" for numbers, else "category"."""
+        return {name: _scale([d[name] for d in self._dicts if name in d]) for name in self.names}
 
     def warn_of_ranges(self) -> None:
         """Warn of tuples of two numbers: they are two values, and read like the ends of a range."""
@@ -183,6 +190,17 @@ def _n_points(choices: Mapping[str, Any]) -> int:
 
 def _is_distribution(value: Any) -> bool:
     return hasattr(value, "rvs")
+
+
+def _scale(choices: list[Any]) -> str:
+    """Of all that a parameter may be, in one space or several."""
+    if all(map(_is_distribution, choices)):
+        names = {getattr(getattr(choice, "dist", None), "name", "") for choice in choices}
+        return "log" if names <= {"loguniform", "reciprocal"} else "linear"
+    values = [value for choice in choices if not _is_distribution(choice) for value in choice]
+    if not all(isinstance(value, Real) and not isinstance(value, bool | np.bool) for value in values):
+        return "category"
+    return "log" if min(values) > 0 and max(values) / min(values) >= _DECADES else "linear"
 
 
 def _looks_like_a_range(value: Any) -> bool:

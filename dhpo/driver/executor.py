@@ -188,7 +188,8 @@ class Executor:
             self._ledger.forget_lost_models()
             self._models.tidy_all()
         if self._history.plan is None:
-            self._recorder.append(Planned(self.job.schedule.plan(), self._recorder.now()))
+            plan, now = self.job.schedule.plan(), self._recorder.now()
+            self._recorder.append(Planned(plan, now, self.job.title, self.job.scales))
 
     async def _open(self, stopping: asyncio.Task[Any]) -> None:
         watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self._so_far)

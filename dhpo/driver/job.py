@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,9 @@ class Job:
         Whether threads that would idle train the trials on that lead now.
     look_at_values : bool, default False
         Whether the first rows tell if X is what the estimator takes, where its types do not.
+    title : str
+    scales : mapping of str to str
+        See `dhpo.history.events.Planned`.
     """
 
     estimator: Any
@@ -56,3 +60,5 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     speculate: bool = False
     look_at_values: bool = False
+    title: str = ""
+    scales: Mapping[str, str] = field(default_factory=dict)

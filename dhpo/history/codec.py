@@ -37,8 +37,8 @@ Record = dict[str, Any]
 def encode_event(event: Event) -> Record:
     """An event as a record; `decode_event` gives an equal event back."""
     match event:
-        case Planned(plan, time):
-            return {"event": "plan", **asdict(plan), "time": time}
+        case Planned(plan, time, title, scales):
+            return {"event": "plan", **asdict(plan), "time": time, "title": title, "scales": dict(scales)}
         case PhaseReached():
             return {"event": "phase", **asdict(event)}
         case DataPrepared():
@@ -83,7 +83,7 @@ def decode_event(record: Mapping[str, Any]) -> Event:
 
 def _planned(record: Record) -> Event:
     brackets = (BracketPlan(b["bracket"], tuple(Rung(**rung) for rung in b["rungs"])) for b in record["brackets"])
-    return Planned(Plan(tuple(brackets)), record["time"])
+    return Planned(Plan(tuple(brackets)), record["time"], record["title"], record["scales"])
 
 
 def _trial(record: Record) -> Event:

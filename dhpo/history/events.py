@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dhpo.schedules.plan import Plan
 from dhpo.trial import Drop, Report, Train, Trial
@@ -37,10 +37,16 @@ class Planned:
     plan : Plan
     time : float
         Seconds since the search began, here and in the other events.
+    title : str
+        The class of the search, and that of its estimator.
+    scales : mapping of str to str
+        How each parameter is best drawn: "log", "linear" or "category".
     """
 
     plan: Plan
     time: float
+    title: str = ""
+    scales: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from dhpo.driver.job import Job
 from dhpo.driver.prepared_data import DataPlan
 from dhpo.history.history import History
 from dhpo.journal import Header, Journal, open_journal
-from dhpo.observers.base import Observers, checked_observers
+from dhpo.observers.base import Observer, Observers, checked_observers
+from dhpo.observers.dashboard import DashboardPage
 from dhpo.observers.display import make_display
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
@@ -256,7 +257,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
         observers = checked_observers(self.callbacks)
         client, close = current_client()
         try:
-            shown = [] if display is None else [display]
+            shown: list[Observer] = [DashboardPage()] if display is None else [display, DashboardPage()]
             executor = make_executor(client, history=history, observers=Observers([*shown, *observers]))
             for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
                 delattr(self, name)
@@ -331,7 +332,13 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
             limits=checked_limits(self),
             speculate=bool(getattr(self, "speculate", False)) and not n_folds,
             look_at_values=look_at_values,
+            title=self._title(),
+            scales=space.scales(),
         )
+
+    def _title(self) -> str:
+        """What the search is called where there may be several."""
+        return f"{type(self).__name__}({type(unwrap(self.estimator)).__name__})"
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "best_estimator_")

@@ -64,6 +64,11 @@ class WholeOrBlockSearchCV(BlockSearchCV):
     return_train_score: bool
     max_iter: int | None
 
+    def _scales(self) -> dict[str, str]:
+        with suppress(ValueError, TypeError):
+            return self._space().scales()
+        return {}
+
     def _warn_of_ranges(self) -> None:
         """Warn of what reads like a range and is none; what scikit-learn takes and a space does not is no matter."""
         with suppress(ValueError, TypeError):
@@ -204,6 +209,8 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             return_train_score=self.return_train_score,
             config=sklearn.get_config(),
             limits=checked_limits(self),
+            title=self._title(),
+            scales=self._scales(),
         )
 
     def _whole_scoring(self) -> WholeScoring:

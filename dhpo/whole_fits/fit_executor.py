@@ -190,7 +190,7 @@ class FitExecutor:
         )
         await self._recorder.replay(data, self.outcomes)
         if self._history.plan is None:
-            self._recorder.append(Planned(plan, self._recorder.now()))
+            self._recorder.append(Planned(plan, self._recorder.now(), search.title, search.scales))
         error_score = "raise" if search.raises else search.error_score
         job = FitContext(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
         run = self._workspace.run

@@ -125,6 +125,9 @@ class FitJob:
     config : dict
         scikit-learn's configuration in the thread of the user.
     limits : Limits
+    title : str
+    scales : mapping of str to str
+        See `dhpo.history.events.Planned`.
     """
 
     estimator: Any
@@ -139,6 +142,8 @@ class FitJob:
     return_train_score: bool
     config: dict[str, Any]
     limits: Limits = field(default_factory=Limits)
+    title: str = ""
+    scales: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_fit_data(estimator: Any, X: Any, y: Any, cv: Any, routed: Routed) -> FitData:

@@ -137,7 +137,7 @@ def test_load_needs_no_cluster(finished):
         assert stored.model(trial).score(X, Y) > 0.3
     with pytest.raises(KeyError, match="trial 999 has no model here"):
         stored.model(999)
-    assert "done, 17 trials, best score 0." in repr(stored)
+    assert "<StoredSearch: done after " in repr(stored)
 
 
 def test_a_search_that_was_stopped_goes_on(finished, tmp_path):

@@ -1,0 +1,131 @@
+"""What the page is told of a search: small rows of plain values, made of the events of its history."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dhpo.history.events import (
+    DataPrepared,
+    Dropped,
+    Event,
+    Planned,
+    Promoted,
+    Reported,
+    StepDone,
+    TrialStarted,
+)
+from dhpo.history.history import History
+from dhpo.trial import Params
+from dhpo.views.progress import Progress
+
+__all__ = ["Messages"]
+
+_LONGEST_TEXT = 60
+_LONGEST_ERROR = 200
+
+Row = list[Any]
+
+
+class Messages:
+    """Turns what is new in a history into rows for `dhpo.dashboard.search_data.SearchData`.
+
+    Parameters
+    ----------
+    history : History
+        A search may append to it in the same thread, or in another.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._progress = Progress(history)
+        self._seen = 0
+        self._scales: dict[str, str] = {}
+        self._made = self._read = self._cached = 0
+        self._n_blocks = 0
+        self._rung_of: dict[int, tuple[int, int]] = {}  # the bracket and the rung of each trial
+
+    def new_rows(self, now: float) -> list[Row]:
+        """The rows of the events that are new, and one that says how the search stands.
+
+        Parameters
+        ----------
+        now : float
+            Seconds since the search began.
+        """
+        rows: list[Row] = []
+        events = self._history.events
+        while self._seen < len(events):  # by index: others are appended meanwhile
+            rows += self._rows_of(events[self._seen])
+            self._seen += 1
+        return [*rows, self._state(now)]
+
+    def _state(self, now: float) -> Row:
+        progress = self._progress
+        progress.update()
+        counts = progress.everything
+        now = progress.time if progress.stopped is not None else max(now, progress.time)
+        state = {
+            "status": progress.status,
+            "over": progress.stopped is not None,
+            "seconds": round(now, 1),
+            "left": progress.seconds_left(now),
+            "calls": counts.calls,
+            "all_calls": counts.all_calls,
+            "trials": counts.trials,
+            "all_trials": counts.all_trials,
+            "active": counts.active,
+            "failed": len(progress.failed),
+            "blocks_read": self._read + self._n_blocks,
+            "blocks_cached": self._cached,
+            "n_blocks": self._n_blocks,
+            # Of folds, each call is one of a model, and the trial has seen it once.
+            "not_used": max(self._made - counts.calls, 0) if self._made < 2 * counts.calls else 0,
+        }
+        return ["state", state]
+
+    def _rows_of(self, event: Event) -> list[Row]:
+        match event:
+            case Planned(plan, title=title, scales=scales):
+                self._scales = dict(scales)
+                brackets = [[b.bracket, [[rung.n_trials, rung.resource] for rung in b.rungs]] for b in plan.brackets]
+                return [["plan", title, "fits" if self._history.by_fits else "calls", brackets, self._scales]]
+            case DataPrepared(n_blocks=n_blocks):
+                self._n_blocks = n_blocks
+            case TrialStarted(trial, train=train):
+                self._rung_of[trial.number] = trial.bracket, 0 if train is None else train.rung
+                return [["trial", trial.number, trial.bracket, self._values(trial.params)]]
+            case Promoted(train):
+                self._rung_of[train.trial] = self._rung_of[train.trial][0], train.rung
+                return [["rung", train.trial, train.rung]]
+            case Reported(report):
+                score = None if report.failed else float(report.score)
+                error = (report.error or "").strip().rpartition("\n")[2][:_LONGEST_ERROR]
+                seconds = report.fit_time + report.score_time
+                return [["report", report.trial, report.resource, score, event.time, seconds, error]]
+            case Dropped(drop):
+                return [["drop", drop.trial, drop.reason]]
+            case StepDone():
+                return [self._step(event)]
+        return []
+
+    def _step(self, event: StepDone) -> Row:
+        stats = event.stats
+        self._made += stats.calls
+        self._read += stats.blocks_read
+        self._cached += stats.blocks_cached
+        seconds = stats.seconds or stats.fit_seconds + stats.score_seconds  # of whole fits only these are known
+        first = next(iter(event.progress), None)
+        bracket, rung = self._rung_of.get(-1 if first is None else first, (0, 0))
+        begun, worker = max(event.time - seconds, 0.0), event.worker
+        progress = [[trial, calls] for trial, calls in event.progress.items()]
+        return ["step", round(begun, 3), round(event.time, 3), worker, bracket, rung, stats.calls, progress]
+
+    def _values(self, params: Params) -> dict[str, Any]:
+        return {name: self._value(name, value) for name, value in params.items()}
+
+    def _value(self, name: str, value: Any) -> Any:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and self._scales.get(name) != "category" and math.isfinite(value):
+            return float(value) if isinstance(value, float) or abs(value) > 2**53 else value
+        return str(value)[:_LONGEST_TEXT]

@@ -1,0 +1,154 @@
+"""Adds the page to Dask's dashboard; the one place that touches private names of distributed.
+
+This module is sent to the scheduler by value: it imports nothing of dhpo, but for what is sent with it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from dhpo.dashboard.document import SearchView
+from dhpo.dashboard.search_data import SearchData
+
+__all__ = ["SearchOnDashboard", "topic_of_state", "topic_of_stop"]
+
+_PAGE = "dhpo"
+# With the navigation bar; and bare, which the list of plots has that JupyterLab's extension of Dask shows.
+_ROUTES = ("/dhpo", "/individual-dhpo")
+_UPDATE_MILLISECONDS = 500
+
+
+def topic_of_state(name: str) -> str:
+    """Where the scheduler says whether there is a page for a search."""
+    return f"dhpo-page-{name}"
+
+
+def topic_of_stop(name: str) -> str:
+    """Where the page asks for the end of a search."""
+    return f"dhpo-stop-{name}"
+
+
+class SearchOnDashboard(SchedulerPlugin):
+    """One search on the page that all searches share, which goes with the last of them.
+
+    Parameters
+    ----------
+    name : str
+        Of the search; messages for it come under the topic ``dhpo-<name>``.
+    client : str
+        The id of the client that runs it: where that goes, also because its process died, so does the search.
+    """
+
+    idempotent = True
+
+    def __init__(self, name: str, client: str) -> None:
+        self.name = f"dhpo-{name}"
+        self._search = name
+        self._client = client
+        self._data: Any = None
+        self._scheduler: Any = None
+
+    async def start(self, scheduler: Any) -> None:
+        """Make the page, if there is none yet, and put the search on it."""
+        self._scheduler = scheduler
+        why = None
+        try:
+            page = scheduler.extensions.get(_PAGE)
+            if page is None:
+                page = scheduler.extensions[_PAGE] = _Page(scheduler)
+            self._data = page.searches.setdefault(self._search, SearchData(self._search))
+        except Exception as error:  # a page is never worth a search
+            scheduler.extensions.pop(_PAGE, None)
+            why = f"{type(error).__name__}: {error}"
+        scheduler.log_event(topic_of_state(self._search), {"why": why})
+
+    def log_event(self, topic: str, msg: Any) -> None:
+        """Take in what the driver says."""
+        if topic == self.name and self._data is not None:
+            self._data.take(msg.get("rows", ()))
+            if msg.get("end"):
+                self._remove()
+
+    def remove_client(self, scheduler: Any, client: str) -> None:
+        """Take the search away with its client."""
+        if client == self._client:
+            self._remove()
+
+    async def close(self) -> None:
+        """The scheduler ends, and the page with it."""
+        self._data = None
+
+    def _remove(self) -> None:
+        if self._data is None:
+            return
+        self._data = None
+        page = self._scheduler.extensions.get(_PAGE)
+        if page is not None:
+            page.searches.pop(self._search, None)
+            if not page.searches:
+                self._scheduler.extensions.pop(_PAGE)
+                page.close()
+        self._scheduler.plugins.pop(self.name, None)
+
+
+class _Page:
+    """The page of all searches of one scheduler."""
+
+    def __init__(self, scheduler: Any) -> None:
+        from bokeh.server.tornado import BokehTornado
+        from distributed.dashboard.core import BokehApplication
+        from distributed.dashboard.scheduler import template_variables
+        from tornado.ioloop import IOLoop
+
+        self.searches: dict[str, Any] = {}
+        self._scheduler = scheduler
+        applications = scheduler.http_application.applications
+        dashboard = next((app for app in applications if isinstance(app, BokehTornado)), None)
+        if dashboard is None:
+            raise RuntimeError("the scheduler has no dashboard")
+        # The lists that all pages of the dashboard share.
+        self._variables = template_variables(scheduler)
+        prefix = dashboard.prefix.strip("/")
+        extra = {"prefix": f"/{prefix}/" if prefix else "/", **self._variables}
+        documents = {route: functools.partial(_document, self, extra, route != _ROUTES[0]) for route in _ROUTES}
+        self._app = BokehApplication(documents, scheduler, prefix=prefix, template_variables=self._variables)
+        self._app.initialize(IOLoop.current())
+        self._app.start()
+        scheduler.http_application.add_application(self._app)
+        listed: Any = dashboard._applications
+        self._listed = listed  # where the bare page is only so that it is listed
+        listed[_ROUTES[1]] = self._app._applications[_ROUTES[1]]
+        if _PAGE not in self._variables["pages"]:
+            self._variables["pages"].insert(1, _PAGE)
+
+    def stop(self, name: str) -> None:
+        """Ask the driver of a search to end it."""
+        self._scheduler.log_event(topic_of_stop(name), {"stop": True})
+
+    def close(self) -> None:
+        """Take the page away from the dashboard, also from those who look at it."""
+        self._listed.pop(_ROUTES[1], None)
+        if _PAGE in self._variables["pages"]:
+            self._variables["pages"].remove(_PAGE)
+        self._scheduler.http_application.applications.remove(self._app)
+        self._app.stop()
+        for context in self._app._applications.values():
+            for session in list(context.sessions):
+                session.destroy()
+
+
+def _document(page: Any, extra: dict[str, Any], bare: bool, scheduler: Any, template: Any, doc: Any) -> None:
+    """Build the document of one viewer."""
+    from distributed.dashboard.components.scheduler import BOKEH_THEME, env
+
+    view = SearchView(page.searches, page.stop)
+    doc.add_root(view.root)
+    doc.add_periodic_callback(view.update, _UPDATE_MILLISECONDS)
+    doc.theme = BOKEH_THEME
+    doc.title = "Dask: dhpo"
+    if not bare:
+        doc.template = env.get_template("simple.html")
+        doc.template_variables.update(extra)

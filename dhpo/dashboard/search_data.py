@@ -1,0 +1,138 @@
+"""What the page knows of one search. This module is sent to the scheduler by value: it imports nothing of dhpo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["SearchData"]
+
+
+class SearchData:
+    """Takes in the rows of `dhpo.dashboard.messages.Messages`.
+
+    Parameters
+    ----------
+    name : str
+        Of the search.
+
+    Attributes
+    ----------
+    title : str
+    counted : str
+        "calls" of `partial_fit`, or "fits".
+    brackets : list
+        The number of each, and its rungs: trials and calls.
+    scales : dict of str to str
+        "log", "linear" or "category" for each parameter.
+    state : dict
+        How the search stands.
+    trials : dict of int to dict
+    segments : list of tuple
+        (trial, bracket, resource and score before, resource and score) of each score.
+    best : list of tuple
+        (calls of the search, score) whenever there was a better score.
+    steps : list of tuple
+        (begin, end, worker, bracket, rung, label).
+    reached : dict of tuple to int
+        By bracket and resource: the trials that were scored there.
+    version : int
+        Rises with each change.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.title, self.counted = "", "calls"
+        self.brackets: list[Any] = []
+        self.scales: dict[str, str] = {}
+        self.state: dict[str, Any] = {"status": "starting", "seconds": 0.0, "over": False}
+        self.trials: dict[int, dict[str, Any]] = {}
+        self.segments: list[tuple[Any, ...]] = []
+        self.best: list[tuple[int, float]] = []
+        self.steps: list[tuple[Any, ...]] = []
+        self.reached: dict[tuple[int, int], int] = {}
+        self.version = 0
+        self._calls = 0
+
+    def take(self, rows: list[Any]) -> None:
+        """Take rows in; those of a kind that is not known are of another version, and left out."""
+        for kind, *values in rows:
+            take = getattr(self, f"_take_{kind}", None)
+            if take is not None:
+                take(*values)
+        self.version += 1
+
+    def ranked(self) -> list[dict[str, Any]]:
+        """All trials with their ranks, as `summary()` of the search has them: the best first."""
+        scores = sorted((t["score"] for t in self.trials.values() if t["score"] is not None), reverse=True)
+        ranks: dict[float, int] = {}
+        for position, score in enumerate(scores, start=1):
+            ranks.setdefault(score, position)
+        rows = [{**t, "rank": None if t["score"] is None else ranks[t["score"]]} for t in self.trials.values()]
+        return sorted(rows, key=lambda t: (t["rank"] or len(rows) + 1, t["status"] == "failed", t["trial"]))
+
+    @property
+    def best_trial(self) -> dict[str, Any] | None:
+        """The trial with the highest last score."""
+        ranked = self.ranked()
+        return ranked[0] if ranked and ranked[0]["score"] is not None else None
+
+    def _take_plan(self, title: str, counted: str, brackets: list[Any], scales: dict[str, str]) -> None:
+        self.title, self.counted, self.brackets, self.scales = title, counted, brackets, scales
+
+    def _take_state(self, state: dict[str, Any]) -> None:
+        self.state = state
+        for trial in self.trials.values():
+            if state["over"] and trial["status"] in ("running", "waiting"):
+                trial["status"] = "stopped"
+
+    def _take_trial(self, number: int, bracket: int, params: dict[str, Any]) -> None:
+        self.trials[number] = {
+            "trial": number,
+            "bracket": bracket,
+            "rung": 0,
+            "params": params,
+            "resource": 0,
+            "scored_at": 0,
+            "score": None,
+            "status": "waiting",
+            "seconds": 0.0,
+            "worker": "",
+            "error": "",
+        }
+
+    def _take_rung(self, number: int, rung: int) -> None:
+        self.trials[number]["rung"] = rung
+
+    def _take_report(
+        self, number: int, resource: int, score: float | None, time: float, seconds: float, error: str
+    ) -> None:
+        trial = self.trials[number]
+        if score is not None:
+            before = (trial["scored_at"], trial["score"]) if trial["score"] is not None else (resource, score)
+            self.segments.append((number, trial["bracket"], *before, resource, score))
+            if not self.best or score > self.best[-1][1]:
+                self.best.append((max(self._calls, resource), score))
+        key = trial["bracket"], resource
+        self.reached[key] = self.reached.get(key, 0) + 1
+        trial["resource"] = max(trial["resource"], resource)
+        trial["seconds"] += seconds
+        trial.update(score=score, scored_at=resource, error=error)
+        if score is None:
+            trial["status"] = "failed"
+
+    def _take_drop(self, number: int, reason: str) -> None:
+        if self.trials[number]["status"] != "failed":
+            self.trials[number]["status"] = reason
+
+    def _take_step(
+        self, begin: float, end: float, worker: str, bracket: int, rung: int, calls: int, progress: list[Any]
+    ) -> None:
+        for number, seen in progress:
+            trial = self.trials.get(number)
+            if trial is not None:
+                self._calls += max(seen - trial["resource"], 0)
+                trial.update(resource=max(trial["resource"], seen), worker=worker)
+                if trial["status"] in ("waiting", "stopped"):
+                    trial["status"] = "running"
+        label = f"bracket {bracket}, rung {rung}: {len(progress)} trials, {calls} {self.counted}"
+        self.steps.append((begin, end, worker or "?", bracket, rung, label))
