@@ -71,7 +71,8 @@ class Curves(Panel):
             dots = plot.scatter("x1", "y1", color="colour", alpha=0.7, size=5, legend_field="name", source=self._source)
             tips = [("trial", "@trial"), ("after", "@x1"), ("score", "@y1")]
             plot.add_tools(HoverTool(renderers=[dots], tooltips=tips))
-            plot.legend.update(location="bottom_right", background_fill_alpha=0.6, spacing=0)
+            plot.legend.update(background_fill_alpha=0.0, border_line_alpha=0.0, spacing=0, padding=0)
+            plot.add_layout(plot.legend[0], "right")
             plot.legend.label_text_font_size = "10px"
             plot.yaxis.axis_label = "score"
             plot.visible = kind == "linear"

@@ -5,10 +5,12 @@ This module is sent to the scheduler by value: it imports nothing of dhpo, but f
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
+from tornado.ioloop import IOLoop
 
 from dhpo.dashboard.document import SearchView
 from dhpo.dashboard.search_data import SearchData
@@ -19,6 +21,7 @@ _PAGE = "dhpo"
 # With the navigation bar; and bare, which the list of plots has that JupyterLab's extension of Dask shows.
 _ROUTES = ("/dhpo", "/individual-dhpo")
 _UPDATE_MILLISECONDS = 500
+_LINGER_SECONDS = 2.0
 
 
 def topic_of_state(name: str) -> str:
@@ -69,6 +72,8 @@ class SearchOnDashboard(SchedulerPlugin):
         """Take in what the driver says."""
         if topic == self.name and self._data is not None:
             self._data.take(msg.get("rows", ()))
+            with contextlib.suppress(AttributeError):
+                self._scheduler._broker.truncate(topic)  # else the scheduler keeps what it was told
             if msg.get("end"):
                 self._remove()
 
@@ -101,7 +106,6 @@ class _Page:
         from bokeh.server.tornado import BokehTornado
         from distributed.dashboard.core import BokehApplication
         from distributed.dashboard.scheduler import template_variables
-        from tornado.ioloop import IOLoop
 
         self.searches: dict[str, Any] = {}
         self._scheduler = scheduler
@@ -135,6 +139,12 @@ class _Page:
             self._variables["pages"].remove(_PAGE)
         self._scheduler.http_application.applications.remove(self._app)
         self._app.stop()
+        for connection in list(self._app._clients):
+            connection._socket.close()
+        # What a browser has sent before it hears of that still finds its session.
+        IOLoop.current().call_later(_LINGER_SECONDS, self._forget_viewers)
+
+    def _forget_viewers(self) -> None:
         for context in self._app._applications.values():
             for session in list(context.sessions):
                 session.destroy()

@@ -81,9 +81,10 @@ class SearchData:
 
     def _take_state(self, state: dict[str, Any]) -> None:
         self.state = state
-        for trial in self.trials.values():
-            if state["over"] and trial["status"] in ("running", "waiting"):
-                trial["status"] = "stopped"
+        if state["over"]:
+            for trial in self.trials.values():
+                if trial["status"] in ("running", "waiting"):
+                    trial["status"] = "stopped"
 
     def _take_trial(self, number: int, bracket: int, params: dict[str, Any]) -> None:
         self.trials[number] = {

@@ -294,7 +294,7 @@ def test_the_live_handle_tells_stops_and_gives_a_usable_result(client, data):
         run.result(timeout=0.2)
     wait_until(lambda: run.best is not None)
     live = run.summary()
-    assert len(live) == 4
+    assert 1 <= len(live) <= 4  # those that were begun
     assert set(live["status"]) <= {"running", "waiting"}
     assert not run.done
     run.stop()

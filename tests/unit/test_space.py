@@ -183,3 +183,27 @@ def test_values_that_are_no_range_are_nothing_to_warn_of(given):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Space({"alpha": given}).warn_of_ranges()
+
+
+def test_each_parameter_is_drawn_on_the_scale_that_suits_it():
+    space = Space(
+        {
+            "log": scipy.stats.loguniform(1e-6, 1),
+            "linear": scipy.stats.uniform(0, 1),
+            "values": [1e-4, 1e-2, 1],
+            "near": [1, 2, 3],
+            "zero": [0, 1, 1000],
+            "words": ["l1", "l2"],
+            "mixed": [1, "auto"],
+            "flags": [True, False],
+            "layers": [(64,), (64, 32)],
+        }
+    )
+    assert space.scales() == {
+        **{"log": "log", "linear": "linear", "values": "log", "near": "linear", "zero": "linear"},
+        **{"words": "category", "mixed": "category", "flags": "category", "layers": "category"},
+    }
+    log, linear = scipy.stats.loguniform(1e-6, 1), scipy.stats.uniform(0, 1)
+    several = Space([{"a": log, "b": [1]}, {"a": linear}, {"b": ["x"]}])
+    assert several.scales() == {"a": "linear", "b": "category"}
+    assert Space([{"a": log}, {"a": [0.5]}]).scales() == {"a": "linear"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -135,7 +133,6 @@ def test_a_summary_reads_well_in_80_columns(monkeypatch):
     assert first.split()[:5] == ["rank", "score", "status", "param_alpha", "param_penalty"]
     assert max(map(len, text.splitlines())) <= 80
     # In a terminal pandas leaves columns out, where there is no room for all.
-    monkeypatch.setattr("shutil.get_terminal_size", lambda *fallback: os.terminal_size((80, 24)))
     monkeypatch.setenv("COLUMNS", "80")
     with pd.option_context("display.max_columns", 0, "display.width", 80):
         shown = repr(history.summary()).splitlines()[0].split()
