@@ -57,7 +57,7 @@ def show(
             return
         console = Console()
         state = stored.status if stored.status == stored.phase else f"{stored.status}: {stored.phase}"
-        console.print(f"{journal}: {state}", highlight=False, soft_wrap=True)
+        console.print(f"{journal}: {state}", highlight=False, markup=False, soft_wrap=True)
         for line in outcome_lines(stored.history):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         summary = stored.summary()
@@ -92,15 +92,19 @@ def stop(
 ) -> None:
     """Ask the process that runs a search to end it; the best so far is its result."""
     with _errors_told():
-        stored = _load(journal)
-        stored.stop(at_once)
+        from dhpo.journal.followed_search import FollowedSearch
+        from dhpo.journal.journal import JournalReader
+
+        _load(journal).stop(at_once)
         ends_at = time.monotonic() + wait
-        while (stored := _load(journal)).status == "running":
+        followed = FollowedSearch(JournalReader(journal))
+        while followed.running:
             if time.monotonic() >= ends_at:
                 typer.echo(f"{journal}: asked to stop, and still running after {wait:g} s", err=True)
                 raise typer.Exit(1)
             time.sleep(_LOOK_SECONDS)
-        typer.echo(f"{journal}: {stored.status}")
+            followed.update()
+        typer.echo(f"{journal}: {_load(journal).status}")
 
 
 def compare(
@@ -214,7 +218,7 @@ def _plain(value: Any) -> Any:
         return [_plain(element) for element in value]
     if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
         return None
-    return value.item() if hasattr(value, "item") else value
+    return _plain(value.tolist()) if hasattr(value, "tolist") else value
 
 
 def _with_plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
@@ -243,6 +247,7 @@ def table_of(frame: pd.DataFrame, n_trials: int) -> Table:
 def _table(frame: pd.DataFrame, left: tuple[str, ...], title: str | None = None) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
     for name in frame.columns:
@@ -250,7 +255,7 @@ def _table(frame: pd.DataFrame, left: tuple[str, ...], title: str | None = None)
         heading = name.removeprefix("param_").replace("__", " ").replace("_", " ")
         table.add_column(heading, justify="left" if name in left else "right", overflow="fold")
     for record in _records(frame):
-        table.add_row(*(_short(value) for value in record.values()))
+        table.add_row(*(Text(_short(value)) for value in record.values()))
     return table
 
 

@@ -49,7 +49,7 @@ class SearchView:
         self._searches = searches
         self._stop = stop
         self._shown = ""
-        self._version = -1
+        self._version = self._trials_version = -1
         self._sure = 0
         self._head = Div(sizing_mode="stretch_width")
         self._select = Select(options=[], visible=False, width=320)
@@ -82,8 +82,10 @@ class SearchView:
         self._version = data.version
         self._head.text = _headline(data)
         self._button.disabled = bool(data.state["over"])
-        for panel in self._panels:
-            panel.show(data)
+        if data.trials_version != self._trials_version:
+            self._trials_version = data.trials_version
+            for panel in self._panels:
+                panel.show(data)
 
     def _offer(self, names: list[str]) -> None:
         """Let the viewer choose among all searches; the latest is shown where the one that was is gone."""
@@ -96,7 +98,7 @@ class SearchView:
     def _choose(self, name: str) -> None:
         if name == self._shown:
             return
-        self._shown, self._version, self._sure = name, -1, 0
+        self._shown, self._version, self._trials_version, self._sure = name, -1, -1, 0
         self._label_button(_STOP)
         self._select.value = name
         for panel in self._panels:

@@ -43,6 +43,7 @@ class Messages:
         self._scales: dict[str, str] = {}
         self._made = self._read = self._cached = 0
         self._n_blocks = 0
+        self._has_folds = history.by_fits
         self._rung_of: dict[int, tuple[int, int]] = {}  # the bracket and the rung of each trial
 
     def new_rows(self, now: float) -> list[Row]:
@@ -79,8 +80,8 @@ class Messages:
             "blocks_read": self._read + self._n_blocks,
             "blocks_cached": self._cached,
             "n_blocks": self._n_blocks,
-            # Of folds, each call is one of a model, and the trial has seen it once.
-            "not_used": max(self._made - counts.calls, 0) if self._made < 2 * counts.calls else 0,
+            # Of folds each is a call of its own, and none is made ahead.
+            "not_used": 0 if self._has_folds or not counts.scores else max(self._made - counts.calls, 0),
         }
         return ["state", state]
 
@@ -98,7 +99,8 @@ class Messages:
             case Promoted(train):
                 self._rung_of[train.trial] = self._rung_of[train.trial][0], train.rung
                 return [["rung", train.trial, train.rung]]
-            case Reported(report):
+            case Reported(report, splits=splits):
+                self._has_folds |= len(splits) > 1
                 score = None if report.failed else float(report.score)
                 error = (report.error or "").strip().rpartition("\n")[2][:_LONGEST_ERROR]
                 seconds = report.fit_time + report.score_time

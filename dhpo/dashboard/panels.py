@@ -30,7 +30,7 @@ __all__ = [
 _COLOURS = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb"]
 _HEIGHT = 260
 # More than that is not drawn: the oldest go first.
-_MOST_SCORES, _MOST_STEPS, _MOST_ROWS = 20_000, 4_000, 200
+_MOST_SCORES, _MOST_STEPS, _MOST_DOTS, _MOST_ROWS = 20_000, 4_000, 2_000, 200
 # Of a bracket, so that the panel stays readable.
 _MOST_RUNGS = 8
 
@@ -89,7 +89,7 @@ class Curves(Panel):
         for kind, plot in self._figures.items():
             plot.visible = (kind == "log") == far_apart
             plot.xaxis.axis_label = f"{data.counted} of the trial"
-        new, self._seen = data.segments[self._seen :][-_MOST_SCORES:], len(data.segments)
+        new, self._seen = data.segments.since(self._seen), data.segments.count
         if new:
             trial, bracket, x0, y0, x1, y1 = map(list, zip(*new, strict=True))
             colours, names = [colour_of(b) for b in bracket], [f"bracket {b}" for b in bracket]
@@ -114,7 +114,7 @@ class BestSoFar(Panel):
     def show(self, data: Any) -> None:
         """See `Panel`."""
         self.root.xaxis.axis_label = f"{data.counted} of all trials"
-        new, self._seen = data.best[self._seen :], len(data.best)
+        new, self._seen = data.best.since(self._seen), data.best.count
         if new:
             _stream(self._source, ([calls for calls, _ in new], [score for _, score in new]), _MOST_STEPS)
 
@@ -176,16 +176,20 @@ class Timeline(Panel):
 
     def show(self, data: Any) -> None:
         """See `Panel`."""
-        new, self._seen = data.steps[self._seen :][-_MOST_STEPS:], len(data.steps)
+        new, self._seen = data.steps.since(self._seen), data.steps.count
         if not new:
             return
-        begin, end, worker, bracket, rung, label = map(list, zip(*new, strict=True))
+        begin, end, worker, bracket, rung, trials, calls = map(list, zip(*new, strict=True))
         workers = sorted({*self.root.y_range.factors, *worker})
         if workers != self.root.y_range.factors:
             self.root.y_range.factors = workers
             self._resize()
         colours, alphas = [colour_of(b) for b in bracket], [min(0.35 + 0.2 * r, 1.0) for r in rung]
-        _stream(self._source, (begin, end, worker, colours, alphas, label), _MOST_STEPS)
+        labels = [
+            f"bracket {b}, rung {r}: {n} trials, {made} {data.counted}"
+            for b, r, n, made in zip(bracket, rung, trials, calls, strict=True)
+        ]
+        _stream(self._source, (begin, end, worker, colours, alphas, labels), _MOST_STEPS)
 
     def _resize(self) -> None:
         self.root.height = min(90 + 22 * len(self.root.y_range.factors), 500)
@@ -233,7 +237,7 @@ class ScoreByParameter(Panel):
             self._draw(self._data, self._choice.value)
 
     def _draw(self, data: Any, name: str) -> None:
-        trials = [t for t in data.trials.values() if t["score"] is not None and name in t["params"]]
+        trials = [t for t in data.ranked() if t["score"] is not None and name in t["params"]][:_MOST_DOTS]
         values = [t["params"][name] for t in trials]
         kind = data.scales.get(name, "linear")
         if any(isinstance(value, str) for value in values):

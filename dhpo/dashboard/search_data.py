@@ -2,9 +2,44 @@
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import islice
 from typing import Any
 
-__all__ = ["SearchData"]
+__all__ = ["Latest", "SearchData"]
+
+# More than that is not drawn.
+_MOST_SCORES, _MOST_STEPS = 20_000, 4_000
+
+
+class Latest:
+    """The latest of many things, which are told apart by how many came before them.
+
+    Parameters
+    ----------
+    most : int
+        That are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._kept: deque[Any] = deque(maxlen=most)
+        self.count = 0
+
+    def append(self, thing: Any) -> None:
+        """Add one."""
+        self._kept.append(thing)
+        self.count += 1
+
+    def since(self, seen: int) -> list[Any]:
+        """Those that came after the first `seen`, as far as they are kept."""
+        new = min(self.count - seen, len(self._kept))
+        return list(islice(self._kept, len(self._kept) - new, None))
+
+    def __getitem__(self, index: int) -> Any:
+        return self._kept[index]
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
 
 
 class SearchData:
@@ -27,16 +62,16 @@ class SearchData:
     state : dict
         How the search stands.
     trials : dict of int to dict
-    segments : list of tuple
+    segments : Latest of tuple
         (trial, bracket, resource and score before, resource and score) of each score.
-    best : list of tuple
+    best : Latest of tuple
         (calls of the search, score) whenever there was a better score.
-    steps : list of tuple
-        (begin, end, worker, bracket, rung, label).
+    steps : Latest of tuple
+        (begin, end, worker, bracket, rung, trials, calls).
     reached : dict of tuple to int
         By bracket and resource: the trials that were scored there.
-    version : int
-        Rises with each change.
+    version, trials_version : int
+        They rise with each change, and with each of the trials.
     """
 
     def __init__(self, name: str) -> None:
@@ -46,12 +81,13 @@ class SearchData:
         self.scales: dict[str, str] = {}
         self.state: dict[str, Any] = {"status": "starting", "seconds": 0.0, "over": False}
         self.trials: dict[int, dict[str, Any]] = {}
-        self.segments: list[tuple[Any, ...]] = []
-        self.best: list[tuple[int, float]] = []
-        self.steps: list[tuple[Any, ...]] = []
+        self.segments = Latest(_MOST_SCORES)
+        self.best = Latest(_MOST_STEPS)
+        self.steps = Latest(_MOST_STEPS)
         self.reached: dict[tuple[int, int], int] = {}
-        self.version = 0
+        self.version = self.trials_version = 0
         self._calls = 0
+        self._ranked: tuple[int, list[dict[str, Any]]] = (-1, [])
 
     def take(self, rows: list[Any]) -> None:
         """Take rows in; those of a kind that is not known are of another version, and left out."""
@@ -60,9 +96,16 @@ class SearchData:
             if take is not None:
                 take(*values)
         self.version += 1
+        if any(kind != "state" for kind, *_ in rows) or self.state["over"]:
+            self.trials_version += 1
 
     def ranked(self) -> list[dict[str, Any]]:
         """All trials with their ranks, as `summary()` of the search has them: the best first."""
+        if self._ranked[0] != self.trials_version:
+            self._ranked = self.trials_version, self._rank()
+        return self._ranked[1]
+
+    def _rank(self) -> list[dict[str, Any]]:
         scores = sorted((t["score"] for t in self.trials.values() if t["score"] is not None), reverse=True)
         ranks: dict[float, int] = {}
         for position, score in enumerate(scores, start=1):
@@ -111,11 +154,12 @@ class SearchData:
         if score is not None:
             before = (trial["scored_at"], trial["score"]) if trial["score"] is not None else (resource, score)
             self.segments.append((number, trial["bracket"], *before, resource, score))
+            calls = self._calls + max(resource - trial["resource"], 0)
             if not self.best or score > self.best[-1][1]:
-                self.best.append((max(self._calls, resource), score))
+                self.best.append((calls, score))
         key = trial["bracket"], resource
         self.reached[key] = self.reached.get(key, 0) + 1
-        trial["resource"] = max(trial["resource"], resource)
+        self._reach(trial, resource)
         trial["seconds"] += seconds
         trial.update(score=score, scored_at=resource, error=error)
         if score is None:
@@ -131,9 +175,13 @@ class SearchData:
         for number, seen in progress:
             trial = self.trials.get(number)
             if trial is not None:
-                self._calls += max(seen - trial["resource"], 0)
-                trial.update(resource=max(trial["resource"], seen), worker=worker)
+                self._reach(trial, seen)
+                trial["worker"] = worker
                 if trial["status"] in ("waiting", "stopped"):
                     trial["status"] = "running"
-        label = f"bracket {bracket}, rung {rung}: {len(progress)} trials, {calls} {self.counted}"
-        self.steps.append((begin, end, worker or "?", bracket, rung, label))
+        self.steps.append((begin, end, worker or "?", bracket, rung, len(progress), calls))
+
+    def _reach(self, trial: dict[str, Any], resource: int) -> None:
+        """A trial was trained so far; also ahead of a promotion, of which only its report tells."""
+        self._calls += max(resource - trial["resource"], 0)
+        trial["resource"] = max(trial["resource"], resource)

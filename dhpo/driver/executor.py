@@ -101,6 +101,10 @@ class Executor:
         self._watch: Watch | None = None
         self._woken = self._recorder.now()
 
+    def now(self) -> float:
+        """Seconds since the search began, in whatever process."""
+        return self._recorder.now()
+
     @property
     def best_model(self) -> Any:
         """The model of the best report, or one like it trained on all rows, once the search is over; None without."""
@@ -131,7 +135,11 @@ class Executor:
         """
         self._observers.start(
             ObservedSearch(
-                self.job.schedule.plan(), self._history, self._client, from_any_thread(self._client, self.stop)
+                self.job.schedule.plan(),
+                self._history,
+                self._client,
+                from_any_thread(self._client, self.stop),
+                self._recorder.now,
             )
         )
         reason = "failed"

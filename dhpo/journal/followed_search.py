@@ -27,21 +27,29 @@ class FollowedSearch:
     history : History
         As far as it was read.
     running : bool
-        Whether a process had the journal open then, and the search was not over.
+        Whether a process had the journal open then.
     """
 
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader
         self.history = History(reader.header.first_of_bracket, reader.header.by_fits)
         self._take(reader.new_events())
-        self._picture = Picture(None, self.history, None, clock=time.monotonic)
-        self.running = reader.in_use and not self.history.over
+        self._picture = Picture(None, self.history, None, clock=self._now)
+        last = self.history.events[-1].time if self.history.events else 0.0
+        self._began = time.monotonic() - last - reader.idle_seconds
+        self._set_running(reader.in_use)
 
     def update(self) -> None:
         """Read what is new."""
         running = self._reader.in_use  # before the events: what ends meanwhile has told so
         self._take(self._reader.new_events())
-        self.running = running and not self.history.over
+        self._set_running(running)
+
+    def _set_running(self, running: bool) -> None:
+        self.running = self._picture.progress.alive = running
+
+    def _now(self) -> float:
+        return time.monotonic() - self._began
 
     def render(self) -> RenderableType:
         """What a terminal shows."""

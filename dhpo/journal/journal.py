@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +21,7 @@ from dhpo.history.events import Event
 from dhpo.journal.description import differences
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import FileLock, LeaseLock, Lock, is_locked
-from dhpo.journal.log import Log, open_log
+from dhpo.journal.log import Log, open_log, read_log
 from dhpo.journal.stop_request import StopRequest
 from dhpo.storage.model_store import ModelStore
 
@@ -94,6 +96,7 @@ class Journal:
         self.models.create()
         self._lock: Lock = FileLock(self.folder / "lock") if self.folder is not None else LeaseLock(fs, root)
         self.stop_request = StopRequest(fs, root)
+        self._adding, self._committing = threading.Lock(), threading.Lock()
         self._log: Log | None = None
         try:
             self.stop_request.withdraw()
@@ -139,21 +142,29 @@ class Journal:
         self._add(encode_event(event))
 
     def _add(self, record: dict[str, Any]) -> None:
-        self._waiting.append(encode_line(self._n_lines, record))
+        line = encode_line(self._n_lines, record)
+        with self._adding:
+            self._waiting.append(line)
         self._n_lines += 1
 
     def commit(self) -> None:
-        """Write what was recorded since the last commit, and wait until it is safe."""
+        """Write what was recorded since the last commit, and wait until it is safe; from any thread."""
+        with self._committing:
+            self._commit()
+
+    def _commit(self) -> None:
         self._lock.renew()
         if not self._waiting or self._log is None:
             return
-        lines, self._waiting = self._waiting, []  # events may come while these are written
+        with self._adding:  # events may come while these are written
+            lines, self._waiting = self._waiting, []
         data = b"".join(lines)
         try:
             with says_where(self.url, JOURNAL):
                 self._log.write(data)
         except BaseException:
-            self._waiting = lines + self._waiting
+            with self._adding:
+                self._waiting = lines + self._waiting
             # A part of it may be there. What a later commit adds has to follow the last whole line.
             with suppress(OSError):
                 self._log.cut(self._length)
@@ -236,18 +247,22 @@ class JournalReader:
         """Whether a process holds the journal open; of one in an object store, whether one did within a minute."""
         return is_locked(self._fs, self._root)
 
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since something was recorded; 0 where that is not known."""
+        try:
+            return max(time.time() - os.path.getmtime(f"{self._root}/journal.jsonl"), 0.0)
+        except OSError:
+            return 0.0
+
     def new_events(self) -> list[Event]:
         """The events that were recorded since this was asked last; all at first."""
         events, self._first = self._first, []
         return events + self._read()[1]
 
     def _read(self) -> tuple[Header | None, list[Event]]:
-        log = open_log(self._fs, self._root)
-        try:
-            content = log.read()[self._length :]
-        finally:
-            log.close()
-        header, events, n_lines, length = _decode(content, log.name, self._n_lines)
+        content, name = read_log(self._fs, self._root, self._length)
+        header, events, n_lines, length = _decode(content, name, self._n_lines)
         self._n_lines += n_lines
         self._length += length
         return header, events

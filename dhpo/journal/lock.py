@@ -101,6 +101,19 @@ def _lock_at_once(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _is_free(descriptor: int) -> bool:
+    """Whether nobody holds the lock; several may look at the same time."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _lock(descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def is_locked(fs: Any, folder: str) -> bool:
     """Whether a process uses the journal in a folder; of one in an object store, whether one did within a minute."""
     path = f"{folder}/lock"
@@ -110,11 +123,11 @@ def is_locked(fs: Any, folder: str) -> bool:
         except FileNotFoundError:
             return False
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:  # there is none, or it is another's
         return False
     try:
-        return not _lock(descriptor)
+        return not _is_free(descriptor)
     finally:
         os.close(descriptor)
 

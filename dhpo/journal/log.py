@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from dhpo.storage.model_store import is_local
 
-__all__ = ["FileLog", "Log", "ObjectLog", "open_log"]
+__all__ = ["FileLog", "Log", "ObjectLog", "open_log", "read_log"]
 
 
 class Log(Protocol):
@@ -87,7 +87,9 @@ class ObjectLog:
 
     def read(self) -> bytes:
         """All that was written."""
-        paths = sorted(str(path) for path in self._fs.ls(self.name, detail=False) if str(path).endswith(".jsonl"))
+        paths = sorted(
+            str(path) for path in self._fs.ls(self.name, detail=False, refresh=True) if str(path).endswith(".jsonl")
+        )
         parts = {path: self._fs.cat_file(path) for path in paths}
         self._sizes = {path: len(part) for path, part in parts.items()}
         if paths:
@@ -121,3 +123,27 @@ def open_log(fs: Any, folder: str) -> Log:
     folder : str
     """
     return FileLog(Path(folder) / "journal.jsonl") if is_local(fs) else ObjectLog(fs, folder)
+
+
+def read_log(fs: Any, folder: str, start: int) -> tuple[bytes, str]:
+    """What was written from some byte on, and the name of the log; nothing is opened for writing.
+
+    Parameters
+    ----------
+    fs : fsspec.AbstractFileSystem
+    folder : str
+    start : int
+    """
+    if is_local(fs):
+        path = f"{folder}/journal.jsonl"
+        with open(path, "rb") as file:
+            file.seek(start)
+            return file.read(), path
+    content = b""
+    for entry in sorted(fs.ls(f"{folder}/journal", detail=True, refresh=True), key=lambda entry: str(entry["name"])):
+        if not str(entry["name"]).endswith(".jsonl"):
+            continue
+        if start < entry["size"]:
+            content += fs.cat_file(entry["name"])[start:]
+        start = max(start - entry["size"], 0)
+    return content, f"{folder}/journal"

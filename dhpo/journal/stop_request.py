@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from dhpo.storage.model_store import is_local
 
 __all__ = ["StopRequest"]
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE = b"at once"
 # Between two looks, where one goes over the network.
@@ -36,7 +40,7 @@ class StopRequest:
 
     def withdraw(self) -> None:
         """Ask for nothing any more."""
-        if self._fs.exists(self._path):
+        with suppress(FileNotFoundError):
             self._fs.rm_file(self._path)
 
     def look(self) -> bool | None:
@@ -45,9 +49,10 @@ class StopRequest:
         if self._looked is not None and now - self._looked < self._every:
             return None
         self._looked = now
-        if not self._fs.exists(self._path):
-            return None
         try:
             return bool(self._fs.cat_file(self._path) == _AT_ONCE)
         except FileNotFoundError:
+            return None
+        except OSError:  # whoever asks is heard at the next look
+            logger.debug("could not look whether somebody asks for the end", exc_info=True)
             return None

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from dhpo.errors import JournalError
 from dhpo.history.events import Checkpoint, Refitted, Stopped
 from dhpo.history.history import Best, History
+from dhpo.journal.followed_search import FollowedSearch
 from dhpo.journal.journal import JournalReader
 from dhpo.journal.model_files import replayed_models
 from dhpo.storage.model_store import loads_model
 from dhpo.views.html import outcome_html, progress_html
 from dhpo.views.progress import Progress
 from dhpo.views.summary_stream import SummaryStream
-from dhpo.views.text import progress_line
+from dhpo.views.text import outcome_lines, progress_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +25,9 @@ __all__ = ["StoredSearch", "load"]
 def load(journal: Any) -> StoredSearch:
     """Read the journal of a search; also of one that runs now, or that died.
 
-    Nothing is started, and nothing is written. Reading unpickles parameters that JSON has no word for, and models when
-    they are asked for: whoever can write to a journal can run code in the process that loads it. Load only what you
-    trust.
+    Nothing is started, and the journal stays as it is. Reading unpickles parameters that JSON has no word for, and
+    models when they are asked for: whoever can write to a journal can run code in the process that loads it. Load only
+    what you trust.
 
     Parameters
     ----------
@@ -119,13 +120,15 @@ class StoredSearch:
         for event in events:
             self._history.append(event)
         self._progress = Progress(self._history)
+        self._progress.alive = running
         self.phase = self._progress.status
         self._by_fits = header.by_fits
         self._models = replayed_models(events)
         self._refitted = {(e.trial, e.checkpoint.calls): e.checkpoint for e in events if isinstance(e, Refitted)}
         self.identity = dict(header.identity)
-        unfinished = "running" if running else "unfinished"
-        self.status = next((e.reason for e in events[-1:] if isinstance(e, Stopped)), unfinished)
+        # One that goes on again has yet to say so.
+        ended = next((e.reason for e in events[-1:] if isinstance(e, Stopped)), "unfinished")
+        self.status = "running" if running else ended
         self.history_ = self._history.records()
         self.model_history_ = self._history.model_records()
         if not self._history.reported:
@@ -159,14 +162,13 @@ class StoredSearch:
         TypeError, ValueError
             If `every` is no positive number.
         """
-        latest = self
+        followed = FollowedSearch(JournalReader(self._journal))
 
         def summary() -> pd.DataFrame:
-            nonlocal latest
-            latest = StoredSearch(self._journal)
-            return latest.summary()
+            followed.update()
+            return followed.history.summary()
 
-        return SummaryStream(summary, lambda: latest.status != "running", every)
+        return SummaryStream(summary, lambda: not followed.running, every)
 
     def stop(self, at_once: bool = False) -> None:
         """Ask the process that runs the search to end it soon; what was scored until then is its result.
@@ -240,5 +242,5 @@ class StoredSearch:
 
     def _repr_html_(self) -> str:
         if self._history.over:
-            return outcome_html(self._history)
+            return outcome_html(outcome_lines(self._history))
         return progress_html(self._history, self._progress, self._progress.time)

@@ -30,12 +30,14 @@ class ObservedSearch:
     plan : Plan
         The brackets, and the work that they will make.
     history : History
-        Grows while the search runs. That of a resumed search has the events of before.
+        Grows while the search runs. That of a resumed search is given the events of before first.
     client : distributed.Client
         Of the cluster that the search runs on.
     stop : callable
         ``stop()`` ends the search soon, and ``stop(at_once=True)`` also leaves out the last training of the best on all
         rows, as those of `dhpo.Run` do; from any thread.
+    now : callable
+        ``now()`` tells the seconds since the search began, in whatever process: the clock of the events.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class ObservedSearch:
     history: History
     client: Client
     stop: Callable[..., None]
+    now: Callable[[], float]
 
 
 class Observer:

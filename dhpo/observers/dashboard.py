@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import cloudpickle
 import dask
 
-from dhpo.dashboard import document, panels, scheduler_page, search_data
 from dhpo.dashboard.messages import Messages
-from dhpo.dashboard.scheduler_page import SearchOnDashboard, topic_of_state, topic_of_stop
 from dhpo.history.events import Event
 from dhpo.observers.base import ObservedSearch, Observer
 
@@ -44,16 +42,15 @@ class DashboardPage(Observer):
     """
 
     def __init__(self, after: float = _AFTER_SECONDS, every: float = _EVERY_SECONDS) -> None:
+        self._wanted = bool(dask.config.get("dhpo.dashboard", True))  # in the thread of the user
         self._after = after
         self._every = every
         self._showing: asyncio.Task[None] | None = None
 
     def start(self, search: ObservedSearch) -> None:
         """Begin to show the search, in the background."""
-        if not dask.config.get("dhpo.dashboard", True):
+        if not self._wanted or search.client.dashboard_link is None:
             return
-        last = search.history.events[-1:]
-        self._began = time.monotonic() - (last[0].time if last else 0.0)
         self._over = asyncio.Event()
         self._showing = asyncio.get_running_loop().create_task(self._show(search))
 
@@ -74,24 +71,23 @@ class DashboardPage(Observer):
             why = await asyncio.wait_for(_install(client, name), _ANSWER_SECONDS)
         except Exception as error:  # a page is never worth a search
             why = f"{type(error).__name__}: {error}"
-        if why is not None:
+        if why is None:
+            client.subscribe_topic(f"dhpo-stop-{name}", lambda event: search.stop())
+            try:
+                await self._send_all(client, name, search)
+            except Exception:  # the cluster is gone, and the watch of the search will say so
+                logger.debug("the page of the search is not told any more", exc_info=True)
+        elif not self._over.is_set():
             logger.warning("Dask's dashboard has no page for this search: %s", why)
-            return
-        client.subscribe_topic(topic_of_stop(name), lambda event: search.stop())
-        try:
-            await self._send_all(client, name, Messages(search.history))
-        except Exception:  # the cluster is gone, and the watch of the search will say so
-            logger.debug("the page of the search is not told any more", exc_info=True)
-        finally:
-            if client.status == "running":
-                client.unsubscribe_topic(topic_of_stop(name))
+        if client.status == "running":
+            with suppress(Exception):  # also where it was made, and did not say so in time
+                await client.log_event(f"dhpo-{name}", {"rows": [], "end": True})
+                client.unsubscribe_topic(f"dhpo-stop-{name}")
 
-    async def _send_all(self, client: Any, name: str, messages: Messages) -> None:
-        over = False
-        while not over:
-            over = await self._is_over_after(self._every)
-            rows = messages.new_rows(time.monotonic() - self._began)
-            await client.log_event(f"dhpo-{name}", {"rows": rows, "end": over})
+    async def _send_all(self, client: Any, name: str, search: ObservedSearch) -> None:
+        messages = Messages(search.history)
+        while not await self._is_over_after(self._every):
+            await client.log_event(f"dhpo-{name}", {"rows": messages.new_rows(search.now())})
 
     async def _is_over_after(self, seconds: float) -> bool:
         try:
@@ -103,13 +99,16 @@ class DashboardPage(Observer):
 
 async def _install(client: Any, name: str) -> str | None:
     """Put a search on the page; None, or why that cannot be."""
+    # With bokeh, which a search without a page does without.
+    from dhpo.dashboard import document, panels, scheduler_page, search_data
+
     versions = await client.scheduler.versions(packages=[])
     theirs, ours = versions["host"]["python"], platform.python_version()
     if theirs.split(".")[:2] != ours.split(".")[:2]:
         return f"the scheduler runs Python {theirs}, and this process {ours}, which cannot send it code"
     for module in (search_data, panels, document, scheduler_page):
         cloudpickle.register_pickle_by_value(module)  # again and again, which does nothing
-    await client.register_plugin(SearchOnDashboard(name, client.id), name=f"dhpo-{name}")
-    events = await client.get_events(topic_of_state(name))
+    await client.register_plugin(scheduler_page.SearchOnDashboard(name, client.id), name=f"dhpo-{name}")
+    events = await client.get_events(scheduler_page.topic_of_state(name))
     why: str | None = events[-1][1]["why"] if events else "the scheduler does not say whether there is one"
     return why

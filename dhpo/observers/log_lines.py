@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from dhpo.history.history import History
 from dhpo.observers.base import ObservedSearch
@@ -31,17 +32,12 @@ class LogLines(PeriodicObserver):
 
     def __init__(self, every: float = _EVERY_SECONDS) -> None:
         super().__init__(every)
-        self._handler: logging.Handler | None = None
-        self._level = logging.NOTSET
+        self._began = False
 
     def begin(self, search: ObservedSearch) -> None:
         """Log what is planned, and the address of the dashboard."""
-        if not logger.hasHandlers():
-            self._handler = logging.StreamHandler()
-            self._handler.setFormatter(logging.Formatter("%(message)s"))
-            logger.addHandler(self._handler)
-            self._level = logger.level
-            logger.setLevel(logging.INFO)
+        self._began = True
+        _own_handler.take()
         calls = counted(search.plan.partial_fit_calls, "fit" if search.history.by_fits else "call")
         link = search.client.dashboard_link
         where = f"; dashboard: {link}" if link else ""
@@ -53,8 +49,40 @@ class LogLines(PeriodicObserver):
 
     def stop(self) -> None:
         """Log the last line."""
-        super().stop()
-        if self._handler is not None:
-            logger.removeHandler(self._handler)
-            logger.setLevel(self._level)
-            self._handler = None
+        try:
+            super().stop()
+        finally:
+            if self._began:
+                self._began = False
+                _own_handler.release()
+
+
+class _OwnHandler:
+    """Writes to standard error while a search logs lines and nobody has set logging up; all searches share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._handler: logging.Handler | None = None
+        self._level = logging.NOTSET
+
+    def take(self) -> None:
+        with self._lock:
+            self._users += 1
+            if not logger.hasHandlers():
+                self._handler = logging.StreamHandler()
+                self._handler.setFormatter(logging.Formatter("%(message)s"))
+                logger.addHandler(self._handler)
+                self._level = logger.level
+                logger.setLevel(logging.INFO)
+
+    def release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users and self._handler is not None:
+                logger.removeHandler(self._handler)
+                logger.setLevel(self._level)
+                self._handler = None
+
+
+_own_handler = _OwnHandler()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from abc import abstractmethod
 
 from dhpo.history.events import Event
@@ -46,7 +45,7 @@ class PeriodicObserver(Observer):
         self._over.clear()
         self._history = search.history
         self._progress = Progress(search.history, search.plan)
-        self._began = time.monotonic() - self._progress.time
+        self._now = search.now
         self.begin(search)
         self._thread = threading.Thread(target=self._show_now_and_then, name=type(self).__name__, daemon=True)
         self._thread.start()
@@ -72,4 +71,4 @@ class PeriodicObserver(Observer):
 
     def _show(self) -> None:
         self._progress.update()
-        self.show(self._history, self._progress, time.monotonic() - self._began)
+        self.show(self._history, self._progress, self._now())

@@ -33,7 +33,7 @@ class Terminal(Observer):
     def start(self, search: ObservedSearch) -> None:
         """Begin to draw."""
         link = search.client.dashboard_link
-        picture = Picture(search.plan, search.history, link, clock=self._console.get_time)
+        picture = Picture(search.plan, search.history, link, search.now)
         self._live = Live(
             get_renderable=picture.render,
             console=self._console,

@@ -48,7 +48,7 @@ class ASHASearchCV(InitialParameters):
         As in scikit-learn. None is the estimator's own `score`. If a metric fails that `refit` does not name, its
         score is nan.
     verbose : bool or int, default True
-        Show progress if the output is a terminal.
+        Show progress: in a terminal, in a notebook, or else as a line of the log every ten seconds.
     refit : bool or str, default True
         False leaves no `best_estimator_`. With several metrics the name of the one that decides which trials go on, and
         which is the best.

@@ -41,7 +41,7 @@ class SearchCV(SampledSearchCV):
         As in scikit-learn. None is the estimator's own `score`. If a metric fails that `refit` does not name, its
         score is nan.
     verbose : bool or int, default True
-        Show progress if the output is a terminal.
+        Show progress: in a terminal, in a notebook, or else as a line of the log every ten seconds.
     predict_meta, predict_proba_meta, transform_meta : ndarray or pandas object, optional
         An empty result of the method, where it cannot be found out by calling it on one row of ones.
     refit : bool or str, default True

@@ -50,7 +50,7 @@ class GridSearchCV(WholeOrBlockSearchCV):
         As in scikit-learn; None is 5 folds. Training block by block takes an int, the number of folds over the rows of
         every block, or None, which holds out `test_size` of them.
     verbose : bool or int, default True
-        Show progress if the output is a terminal.
+        Show progress: in a terminal, in a notebook, or else as a line of the log every ten seconds.
     pre_dispatch : int or str, default "2*n_jobs"
         Accepted for compatibility.
     error_score : "raise" or float, default nan
@@ -187,7 +187,7 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         As in scikit-learn; None is 5 folds. Training block by block takes an int, the number of folds over the rows of
         every block, or None, which holds out `test_size` of them.
     verbose : bool or int, default True
-        Show progress if the output is a terminal.
+        Show progress: in a terminal, in a notebook, or else as a line of the log every ten seconds.
     pre_dispatch : int or str, default "2*n_jobs"
         Accepted for compatibility.
     random_state : int, RandomState, Generator or None, default None

@@ -43,7 +43,7 @@ class SuccessiveHalvingSearchCV(InitialParameters):
         As in scikit-learn. None is the estimator's own `score`. If a metric fails that `refit` does not name, its
         score is nan.
     verbose : bool or int, default True
-        Show progress if the output is a terminal.
+        Show progress: in a terminal, in a notebook, or else as a line of the log every ten seconds.
     prefix : str, default ""
         Accepted for compatibility.
     refit : bool or str, default True

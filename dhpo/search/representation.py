@@ -22,17 +22,22 @@ class ShowsItself(BaseEstimator):
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """The parameters, as scikit-learn shows them, and what came of the search once it is over."""
         lines: list[str] = [super().__repr__(N_CHAR_MAX)]
-        return "\n".join([*lines, *outcome_lines(self._history)] if self._is_over else lines)
+        return "\n".join([*lines, *self._outcome()] if self._is_over else lines)
+
+    def _outcome(self) -> list[str]:
+        # What a callable `refit` has chosen is not what the history takes for the best.
+        lines = outcome_lines(self._history)
+        return lines[-1:] if callable(getattr(self, "refit", None)) else lines
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
         inner: Callable[[], str] = super()._repr_html_  # raises where scikit-learn's `display` is "text"
-        return lambda: inner() + (outcome_html(self._history) if self._is_over else "")
+        return lambda: inner() + (outcome_html(self._outcome()) if self._is_over else "")
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle and self._is_over:
-            bundle["text/html"] += outcome_html(self._history)
+            bundle["text/html"] += outcome_html(self._outcome())
         return bundle
 
     @property

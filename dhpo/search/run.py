@@ -14,7 +14,7 @@ from dhpo.errors import SearchFailed, WorkersLost
 from dhpo.history.history import Best, History
 from dhpo.user_code import is_harmless, said
 from dhpo.views.html import progress_html
-from dhpo.views.progress import Progress, status_of
+from dhpo.views.progress import Progress
 from dhpo.views.summary_stream import SummaryStream
 from dhpo.views.text import progress_line
 
@@ -34,6 +34,9 @@ _LOOP_HAS_ENDED = (
 
 class Runs(Protocol):
     """What runs a search: an executor."""
+
+    def now(self) -> float:
+        """Seconds since the search began."""
 
     def stop(self, at_once: bool = False) -> None:
         """End the search soon."""
@@ -91,7 +94,7 @@ class Run:
         self.history = history
         self.asynchronous: bool = client.asynchronous
         self.dashboard_link: str | None = client.dashboard_link
-        self._began = time.monotonic() - (history.events[-1].time if history.events else 0.0)
+        self._progress = Progress(history)
         self._executor = executor
         self._stop = from_any_thread(client, executor.stop)
         self._adopt = adopt
@@ -122,7 +125,7 @@ class Run:
         after "collecting the data"), "last training" of the best on all rows; in the end "done", "stopped", "time
         budget" where that was over, or "failed".
         """
-        return status_of(self.history)
+        return self._progress_now().status
 
     def summary(self, splits: bool = False) -> pd.DataFrame:
         """One row for each trial as it stands now; see `History.summary`."""
@@ -145,20 +148,29 @@ class Run:
         ------
         TypeError, ValueError
             If `every` is no positive number.
+        RuntimeError
+            If the client is asynchronous, and not `async for` is used.
         """
-        return SummaryStream(self.summary, lambda: self.done, every)
+        return SummaryStream(
+            self.summary, lambda: self.done or not self._loop.is_running(), every, blocking=not self.asynchronous
+        )
 
     def __repr__(self) -> str:
-        progress = Progress(self.history)
+        progress = self._progress_now()
         line = progress_line(progress, self.best, self._seconds(progress), self.history.by_fits)
         return f"<{type(self).__name__}: {line}>"
 
     def _repr_html_(self) -> str:
-        progress = Progress(self.history)
+        progress = self._progress_now()
         return progress_html(self.history, progress, self._seconds(progress), self.dashboard_link)
 
+    def _progress_now(self) -> Progress:
+        with self._lock:
+            self._progress.update()
+        return self._progress
+
     def _seconds(self, progress: Progress) -> float:
-        return progress.time if progress.stopped is not None else time.monotonic() - self._began
+        return progress.time if progress.stopped is not None else max(self._executor.now(), progress.time)
 
     def stop(self, at_once: bool = False) -> None:
         """End the search soon; what was scored so far is the result.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dhpo.history.history import History
 from dhpo.markup import bar, block, link, table, text
 from dhpo.views.progress import BracketProgress, Progress
-from dhpo.views.text import best_line, duration, outcome_lines, score, short_params
+from dhpo.views.text import best_line, duration, score, short_params
 from dhpo.wording import counted
 
 __all__ = ["outcome_html", "progress_html"]
@@ -66,6 +66,6 @@ def _row(name: str, counts: BracketProgress, style: str = "") -> list[str]:
     ]
 
 
-def outcome_html(history: History) -> str:
-    """What came of a search: the best trial, and what all of them have cost."""
-    return block(*(block(text(line)) for line in outcome_lines(history)), style=f"{_FACE};margin:4px 0 0 4px")
+def outcome_html(lines: list[str]) -> str:
+    """What came of a search, as `dhpo.views.text.outcome_lines` says it."""
+    return block(*(block(text(line)) for line in lines), style=f"{_FACE};margin:4px 0 0 4px")

@@ -30,7 +30,7 @@ class Picture:
     history : History
     dashboard_link : str or None
     clock : callable
-        Returns seconds; only differences count.
+        Returns the seconds since the search began, in whatever process.
     """
 
     def __init__(
@@ -40,13 +40,12 @@ class Picture:
         self._history = history
         self._dashboard_link = dashboard_link
         self._clock = clock
-        self._began = clock() - self.progress.time
 
     @property
     def now(self) -> float:
         """Seconds since the search began, in whatever process; that it took, once it has ended."""
         last = self.progress.time
-        return last if self.progress.stopped is not None else max(self._clock() - self._began, last)
+        return last if self.progress.stopped is not None else max(self._clock(), last)
 
     def render(self) -> RenderableType:
         """Draw the history as it is now."""
@@ -90,6 +89,8 @@ class Picture:
         now = self.now
         if self.progress.stopped is not None:
             return f"{self.progress.stopped} after {duration(now)}"
+        if not self.progress.alive:
+            return f"unfinished after {duration(self.progress.time)}: its process has died"
         left = self.progress.seconds_left(now)
         if left is not None:
             return f"{duration(now)}, about {duration(left)} left"

@@ -98,6 +98,8 @@ class Progress:
         How the search ended: "done", "stopped", "time budget" or "failed".
     time : float
         Seconds of the search at the last event.
+    alive : bool
+        False where it is known that the process of the search has died.
     """
 
     def __init__(self, history: History, plan: Plan | None = None) -> None:
@@ -108,6 +110,7 @@ class Progress:
         self.phase: PhaseReached | None = None
         self.stopped: str | None = None
         self.time = 0.0
+        self.alive = True
         self._history = history
         self._bracket_of: dict[int, int] = {}
         self._calls_of: dict[int, int] = {}
@@ -145,7 +148,7 @@ class Progress:
         now : float
             Seconds since the search began.
         """
-        if self.phase is None or self.phase.phase != "training" or self.stopped is not None:
+        if self.phase is None or self.phase.phase != "training" or self.stopped is not None or not self.alive:
             return None
         # Of this process, and since it began to train: a resumed search tells nothing by the calls of before.
         fresh, left = self.everything.calls - self._calls_before, self.everything.all_calls - self.everything.calls

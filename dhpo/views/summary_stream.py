@@ -25,6 +25,8 @@ class SummaryStream:
         Says whether the search is over.
     every : float
         Seconds between two summaries.
+    blocking : bool, default True
+        Whether `for` may be used, which waits in the thread that uses it.
 
     Raises
     ------
@@ -45,7 +47,9 @@ class SummaryStream:
     (5, 'done')
     """
 
-    def __init__(self, summary: Callable[[], pd.DataFrame], over: Callable[[], bool], every: float) -> None:
+    def __init__(
+        self, summary: Callable[[], pd.DataFrame], over: Callable[[], bool], every: float, blocking: bool = True
+    ) -> None:
         if isinstance(every, bool) or not isinstance(every, int | float):
             raise TypeError(f"every={every!r} is of type {type(every).__name__}; give a number of seconds.")
         if not every > 0:
@@ -53,9 +57,12 @@ class SummaryStream:
         self._summary = summary
         self._over = over
         self._every = every
+        self._blocking = blocking
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         """Wait, and return the next summary."""
+        if not self._blocking:
+            raise RuntimeError("the client is asynchronous: write `async for` instead of `for`")
         while not self._over():
             yield self._summary()
             due = time.monotonic() + self._every

@@ -71,6 +71,8 @@ def progress_line(progress: Progress, best: Best | None, now: float, by_fits: bo
     if progress.stopped is not None:
         parts = [f"{progress.stopped} after {duration(now)}"]
         parts += [f"{best_line(best, by_fits)}: {short_params(best.trial.params)}"] if best is not None else []
+    elif not progress.alive:
+        parts = [f"unfinished after {duration(progress.time)}, its process has died: {progress.status}"]
     elif progress.phase is None or progress.phase.phase != "training":
         parts = [f"{progress.status}, {duration(now)} so far"]
     else:

@@ -107,6 +107,10 @@ class FitExecutor:
         self._source: Any = None
         self._watch: Watch | None = None
 
+    def now(self) -> float:
+        """Seconds since the search began, in whatever process."""
+        return self._recorder.now()
+
     def stop(self, at_once: bool = False) -> None:
         """End the search soon; to be called in the thread of the event loop.
 
@@ -167,6 +171,7 @@ class FitExecutor:
     async def _prepare(self, stopping: asyncio.Task[Any]) -> None:
         search = self._search
         watch = self._watch = Watch(self._client, self._workers, search.limits.workers_timeout, self._so_far)
+        self._recorder.replay(self.outcomes)
         self._recorder.reached("starting workers")
         await watch.wait_for_workers(stopping)
         if self._stopping.requested:
@@ -178,7 +183,8 @@ class FitExecutor:
                 raise RuntimeError("a search needs data, or where to collect it from")
             self._recorder.reached("collecting the data")
             collecting = collect(self._for_any, search.lazy, memory)
-            X, y, params = await watch.during(collecting, stopping, "collecting the data")
+            during = watch.during(collecting, stopping, "collecting the data")
+            X, y, params = await self._recorder.during(during)
             # The user's splitter, and later his `refit`, take the time that they take.
             data = await in_thread(search.make_data, X, y, params)
         else:
@@ -186,9 +192,11 @@ class FitExecutor:
         self.outcomes.n_splits = len(data.splits)
         plan = Plan((BracketPlan(0, (Rung(len(search.candidates), len(data.splits)),)),))
         self._observers.start(
-            ObservedSearch(plan, self._history, self._client, from_any_thread(self._client, self.stop))
+            ObservedSearch(
+                plan, self._history, self._client, from_any_thread(self._client, self.stop), self._recorder.now
+            )
         )
-        await self._recorder.replay(data, self.outcomes)
+        await self._recorder.check_data(data)
         if self._history.plan is None:
             self._recorder.append(Planned(plan, self._recorder.now(), search.title, search.scales))
         error_score = "raise" if search.raises else search.error_score
@@ -338,7 +346,8 @@ class FitExecutor:
         task = self._for_any.submit(
             refit, self._workspace.run, self._source, results["params"][best], retries=2, pure=False
         )
-        (fitted,) = await self._watching.during(gather(self._for_any, [task], doing, 0), stopping, doing)
+        fitting = self._watching.during(gather(self._for_any, [task], doing, 0), stopping, doing)
+        (fitted,) = await self._recorder.during(fitting)
         if fitted.raised is not None:
             reraise(fitted.raised)
         self.best_model, self.refit_time = await in_thread(cloudpickle.loads, fitted.model), fitted.seconds

@@ -27,8 +27,19 @@ logger = logging.getLogger(__name__)
 class FitRecorder(Recorder):
     """Writes the events of a search by whole fits down, and takes those in that an earlier process has written."""
 
-    async def replay(self, data: FitData, outcomes: Outcomes) -> None:
-        """Take in what an earlier process has done, on the same data and the same splits.
+    def replay(self, outcomes: Outcomes) -> None:
+        """Take in what an earlier process has done."""
+        for event in self.earlier:
+            self.repeat(event)
+            match event:
+                case TrialStarted(trial):
+                    outcomes.begins(trial.number)
+                case FitDone():
+                    failures = list(event.failures)
+                    outcomes.take(FitOutcome(event.candidate, event.split, event.scores, event.several, failures))
+
+    async def check_data(self, data: FitData) -> None:
+        """Record what the data is, or compare it with what an earlier process has recorded.
 
         Raises
         ------
@@ -39,18 +50,11 @@ class FitRecorder(Recorder):
             return
         n_rows = n_samples(data.X)
         now = DataPrepared(1, n_rows, n_rows, 0, 0, self.now(), await in_thread(joblib.hash, data))
-        if not self.earlier:
+        before = next((event for event in self.earlier if isinstance(event, DataPrepared)), None)
+        if before is None:
             self.append(now)
-        for event in self.earlier:
-            self.repeat(event)
-            match event:
-                case DataPrepared():
-                    check_same_data(event, now, "data, or on other splits of it (give a random splitter a seed)")
-                case TrialStarted(trial):
-                    outcomes.begins(trial.number)
-                case FitDone():
-                    failures = list(event.failures)
-                    outcomes.take(FitOutcome(event.candidate, event.split, event.scores, event.several, failures))
+        else:
+            check_same_data(before, now, "data, or on other splits of it (give a random splitter a seed)")
 
     async def keep_model(self, candidate: int, n_splits: int, model: bytes, seconds: float) -> None:
         """Store the model of the best candidate, fitted on all rows."""

@@ -117,7 +117,7 @@ def start_remote(tmp_path: Path, n_workers: int, path: Path = HERE.parents[1]) -
 def test_there_is_a_page_while_a_search_runs(threads: Client) -> None:
     base = str(threads.dashboard_link).removesuffix("/status")
     assert get(f"{base}/dhpo") is None
-    search, arrays = shown.make()
+    search, arrays = shown.make(seconds=0.05, max_iter=81)  # far longer than the test
     run = search.start(*arrays, classes=[0, 1])
     wait_until(lambda: get(f"{base}/dhpo"))
     assert 'href="dhpo"' in (get(f"{base}/status") or "")
@@ -135,7 +135,7 @@ def test_searches_share_the_page_and_the_last_takes_it_away(threads: Client) -> 
     base = str(threads.dashboard_link).removesuffix("/status")
     runs = []
     for seed in range(2):
-        search, arrays = shown.make(seed)
+        search, arrays = shown.make(seed, seconds=0.05, max_iter=81)
         runs.append(search.start(*arrays, classes=[0, 1]))
     wait_until(lambda: len(pages(threads)) == 2)
     runs[0].stop()
@@ -151,7 +151,7 @@ def test_a_scheduler_without_dhpo_is_sent_the_page(without_dhpo: tuple[str, str]
     address, base = without_dhpo
     with Client(address, set_as_default=False) as client:
         history = history_of(Planned(TWO_BRACKETS, 0.0, "a search", {"alpha": "log"}), started(0, 1, alpha=0.5))
-        search = ObservedSearch(TWO_BRACKETS, history, client, lambda at_once=False: None)
+        search = ObservedSearch(TWO_BRACKETS, history, client, lambda at_once=False: None, lambda: 1.0)
         page = DashboardPage(after=0.0)
 
         async def begin() -> None:
@@ -168,11 +168,11 @@ def test_a_scheduler_without_dhpo_is_sent_the_page(without_dhpo: tuple[str, str]
         wait_until(lambda: get(f"{base}/dhpo") is None)
 
 
-def test_the_page_goes_with_a_driver_that_is_killed(remote: tuple[str, str]) -> None:
+def test_the_page_goes_with_a_driver_that_is_killed(remote: tuple[str, str], tmp_path: Path) -> None:
     address, base = remote
-    driver = subprocess.Popen(
-        [sys.executable, HERE / "shown.py", address, "0.05"], env={**os.environ, "PYTHONPATH": str(HERE.parents[1])}
-    )
+    # What it leaves is nobody's.
+    here = {"PYTHONPATH": str(HERE.parents[1]), "TMPDIR": str(tmp_path), "DASK_TEMPORARY_DIRECTORY": str(tmp_path)}
+    driver = subprocess.Popen([sys.executable, HERE / "shown.py", address, "0.05"], env={**os.environ, **here})
     try:
         wait_until(lambda: get(f"{base}/dhpo"))
         with Client(address, set_as_default=False) as client:

@@ -17,15 +17,17 @@ import fsspec
 import numpy as np
 import pytest
 from scipy.stats import loguniform
-from sklearn.linear_model import SGDClassifier
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 
 import dhpo
 from dhpo import ASHASearchCV, HyperbandSearchCV, IncrementalSearchCV, JournalError
 from dhpo.driver.folds import Folds
 from dhpo.driver.ledger import Ledger
 from dhpo.driver.replay import replay
-from dhpo.history.events import Stopped
-from dhpo.journal import Journal
+from dhpo.history.events import PhaseReached, Stopped
+from dhpo.journal import Header, Journal, open_journal
+from dhpo.search.identity import identity_of_fits
 from dhpo.storage.kept_models import KeptModels
 from dhpo.storage.model_store import ModelStore
 
@@ -397,3 +399,38 @@ def test_other_whole_fits_are_refused(tmp_path, params, data, message):
     with pytest.raises(JournalError, match=message):
         whole(**params).fit(*data, journal=tmp_path)
     assert dhpo.load(tmp_path).best_params_ == whole().fit(X, Y, journal=tmp_path).best_params_
+
+
+class Clocked(dhpo.Observer):
+    """Remembers what the clock of the search says when each event comes."""
+
+    def __init__(self):
+        self.ahead = []
+
+    def start(self, search):
+        self.now = search.now
+
+    def event(self, event):
+        self.ahead.append(self.now() - event.time)
+
+
+def test_the_clock_of_a_search_goes_on_where_it_stopped(journal):
+    clocked = Clocked()
+    make_search(random_state=0, callbacks=[clocked]).fit(*LAZY, classes=[0, 1], journal=journal)
+    assert len(clocked.ahead) > 10
+    assert min(clocked.ahead) >= 0  # no event is of a time that is yet to come
+
+
+def test_data_is_compared_where_the_first_process_ended_before_it_had_any(client, tmp_path):
+    X, y = make_classification(random_state=0)
+    search = dhpo.GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, verbose=0)
+    with open_journal(tmp_path) as opened:  # as a process leaves it that was stopped while it waited for workers
+        job = search._fit_search(X, y, {})
+        opened.begin(Header(identity_of_fits(search, job, X, y, {}), 0, by_fits=True))
+        opened.append(PhaseReached("starting workers", 0.1))
+        opened.append(Stopped("stopped", 0.2))
+        opened.commit()
+        opened.close()
+    search.fit(X, y, journal=tmp_path)
+    with pytest.raises(JournalError, match="other data"):
+        search.fit(X + 1, y, journal=tmp_path)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -71,6 +72,17 @@ def test_show_has_json_for_programs(journal: Path) -> None:
     assert [row["score"] for row in facts["trials"]] == [0.75, None]
 
 
+def test_values_are_shown_as_they_are(tmp_path: Path) -> None:
+    pattern = r"(?u)[a-z]+[/x]"
+    more = [started(2, 0, pattern=pattern, values=np.array([1.0, 2.0])), reported(2, 3, 0.875), Stopped("done", 5.0)]
+    write(tmp_path / "[b]", *more).close()
+    shown = invoke("show", tmp_path / "[b]").stdout
+    assert pattern in shown
+    assert f"{tmp_path / '[b]'}: done" in shown
+    best = json.loads(invoke("show", tmp_path / "[b]", "--json").stdout)["best"]
+    assert best["params"] == {"pattern": pattern, "values": [1.0, 2.0]}
+
+
 def test_a_search_that_runs_is_told_from_one_whose_process_died(tmp_path: Path) -> None:
     journal = write(tmp_path)
     assert invoke("show", tmp_path).stdout.splitlines()[0] == f"{tmp_path}: running: training 36 %"
@@ -84,9 +96,8 @@ def test_watch_prints_lines_where_there_is_no_terminal(journal: Path, tmp_path: 
         "done after 1 min 01 s, best 0.7500 by trial 0 after 3 calls: alpha=0.25, layers=(64, 32), 1 failed"
     ]
     write(tmp_path / "died").close()
-    assert invoke("watch", tmp_path / "died").stdout.startswith(
-        "4/11 calls (36 %), best 0.7500 (trial 0), 0 of 5 active"
-    )
+    died = invoke("watch", tmp_path / "died").stdout
+    assert died == "unfinished after 0 s, its process has died: training 36 %, 1 failed\n"
 
 
 def test_stop_asks_a_search_that_runs_alone(journal: Path, tmp_path: Path) -> None:

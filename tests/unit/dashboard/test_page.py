@@ -12,7 +12,7 @@ from bokeh.models.widgets import Button, DataTable, Div, Select
 
 from dhpo.dashboard.document import SearchView
 from dhpo.dashboard.messages import Messages
-from dhpo.dashboard.search_data import SearchData
+from dhpo.dashboard.search_data import Latest, SearchData
 from dhpo.history.events import DataPrepared, PhaseReached, Planned, Promoted, Reported, StepDone, StepStats, Stopped
 from dhpo.history.history import History
 from dhpo.trial import Report, Train
@@ -73,10 +73,10 @@ def test_the_table_is_the_summary() -> None:
 
 def test_the_panels_draw_what_happened() -> None:
     data = told(history_of(*EVENTS))
-    assert data.segments == [(0, 1, 1, 0.5, 1, 0.5), (1, 1, 1, 0.75, 1, 0.75), (1, 1, 1, 0.75, 3, 0.625)]
-    assert data.best == [(3, 0.5), (3, 0.75)]
+    assert data.segments.since(0) == [(0, 1, 1, 0.5, 1, 0.5), (1, 1, 1, 0.75, 1, 0.75), (1, 1, 1, 0.75, 3, 0.625)]
+    assert data.best.since(0) == [(3, 0.5), (3, 0.75)]
     assert data.reached == {(1, 1): 3, (1, 3): 1}
-    assert [step[:5] for step in data.steps] == [(1.5, 2.0, "w0", 1, 0), (3.0, 4.0, "w1", 1, 1)]
+    assert [step[:5] for step in data.steps.since(0)] == [(1.5, 2.0, "w0", 1, 0), (3.0, 4.0, "w1", 1, 1)]
     _, document = page({"a": data})
     head = only(document, Div).text
     for said in (
@@ -89,6 +89,38 @@ def test_the_panels_draw_what_happened() -> None:
     ):
         assert said in head
     assert "alpha=0.1" in head
+
+
+def test_calls_made_ahead_count_when_they_are_reported() -> None:
+    events = [*EVENTS[:3], started(0, 1), started(1, 1)]
+    ahead = [Reported(Report(0, 27, 0.5), 2.0), StepDone({1: 1}, StepStats(calls=1), 3.0), reported(1, 1, 0.75)]
+    data = told(history_of(*events, *ahead))
+    assert data.best.since(0) == [(27, 0.5), (28, 0.75)]
+
+
+def test_what_is_kept_is_bounded() -> None:
+    latest = Latest(3)
+    assert latest.since(0) == []
+    for number in range(10):
+        latest.append(number)
+    assert (latest.since(0), latest.since(8), latest.since(10)) == ([7, 8, 9], [8, 9], [])
+
+
+def test_panels_are_drawn_where_trials_have_changed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = history_of(*EVENTS)
+    messages, data = Messages(history), SearchData("a")
+    data.take(messages.new_rows(5.0))
+    view, document = page({"a": data})
+    shown: list[Any] = []
+    monkeypatch.setattr(view._panels[0], "show", shown.append)
+    data.take(messages.new_rows(60.0))
+    view.update()
+    assert shown == []
+    assert "1 min 00 s" in only(document, Div).text
+    history.append(reported(3, 3, 0.5))
+    data.take(messages.new_rows(61.0))
+    view.update()
+    assert shown == [data]
 
 
 def test_what_is_sent_is_small_and_each_event_is_sent_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import math
@@ -10,6 +11,7 @@ import pickle
 import random
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -245,6 +247,37 @@ def test_what_could_not_be_written_is_written_by_the_next_commit(tmp_path, monke
     journal.commit()
     journal.close()
     assert repr(JournalReader(tmp_path).new_events()) == repr(EVENTS[:2])
+
+
+def test_those_who_look_are_not_taken_for_the_search(tmp_path):
+    written(tmp_path)
+    readers = [JournalReader(tmp_path) for _ in range(3)]
+    descriptor = os.open(tmp_path / "lock", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)  # as one does who looks just now
+    assert not any(reader.in_use for reader in readers)
+    os.close(descriptor)
+
+
+def test_threads_that_record_and_commit_at_a_time_lose_nothing(tmp_path):
+    journal = Journal(tmp_path)
+    journal.begin(Header({}, 1))
+    over = threading.Event()
+
+    def commit():
+        while not over.is_set():
+            journal.commit()
+
+    threads = [threading.Thread(target=commit) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(2_000):
+        journal.append(EVENTS[0])
+    over.set()
+    for thread in threads:
+        thread.join()
+    journal.commit()
+    journal.close()
+    assert len(JournalReader(tmp_path).new_events()) == 2_000
 
 
 @pytest.mark.parametrize("at_once", [False, True])

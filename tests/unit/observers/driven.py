@@ -16,7 +16,7 @@ def observed(n_calls: int) -> ObservedSearch:
     """A search of one trial that is to be called so many times, and has begun to train."""
     client: Any = SimpleNamespace(dashboard_link=LINK)
     history = history_of(training(), started(0))
-    return ObservedSearch(plan_of([(1, n_calls)]), history, client, lambda at_once=False: None)
+    return ObservedSearch(plan_of([(1, n_calls)]), history, client, lambda at_once=False: None, lambda: 0.0)
 
 
 def drive(observer: Observer, n_calls: int) -> None:

@@ -37,6 +37,20 @@ def test_a_level_that_the_user_has_set_is_kept(caplog: pytest.LogCaptureFixture)
     assert caplog.messages == []
 
 
+def test_the_end_of_one_search_does_not_silence_another() -> None:
+    code = (
+        "from dhpo.observers.log_lines import LogLines\n"
+        "from tests.unit.observers.driven import drive, observed\n"
+        "first, second = LogLines(), LogLines()\n"
+        "first.start(observed(3))\n"
+        "second.start(observed(4))\n"
+        "first.stop()\n"
+        "second.stop()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    assert len(done.stderr.splitlines()) == 4
+
+
 def test_stop_without_start() -> None:
     LogLines().stop()
 

@@ -11,7 +11,7 @@ from dhpo.schedules.plan import Plan
 
 PLAN = Plan(())
 EVENT = Stopped("done", 0.0)
-SEARCH = ObservedSearch(PLAN, History(), None, lambda at_once=False: None)
+SEARCH = ObservedSearch(PLAN, History(), None, lambda at_once=False: None, lambda: 0.0)
 
 
 class Recorder(Observer):

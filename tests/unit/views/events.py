@@ -55,7 +55,7 @@ def history_of(*events: Event) -> History:
 class Clock:
     """Stands still until it is moved."""
 
-    now = 100.0
+    now = 0.0
 
     def __call__(self) -> float:
         return self.now

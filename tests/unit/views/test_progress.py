@@ -91,7 +91,7 @@ def test_html_says_what_the_terminal_says_and_nothing_is_taken_for_markup() -> N
     assert "width:9.1%" in html  # the bar
     history.append(Stopped("done", 11.0))
     assert "8787" not in progress_html(history, Progress(history), 11.0, "http://127.0.0.1:8787/status")
-    assert "name=&lt;script&gt;" in outcome_html(history)
+    assert "name=&lt;script&gt;" in outcome_html(outcome_lines(history))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,11 @@ def test_they_can_be_awaited() -> None:
     assert asyncio.run(lengths())[-1] == search.rows >= 2
 
 
+def test_a_loop_that_runs_the_search_is_not_kept_waiting() -> None:
+    with pytest.raises(RuntimeError, match="write `async for`"):
+        list(SummaryStream(pd.DataFrame, lambda: False, every=2.0, blocking=False))
+
+
 def test_a_search_that_is_over_has_one() -> None:
     assert len(list(SummaryStream(pd.DataFrame, lambda: True, every=2.0))) == 1
 
