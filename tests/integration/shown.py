@@ -1,5 +1,6 @@
 """A search that takes its time, for `test_dashboard.py`: `python shown.py SCHEDULER [SECONDS]`."""
 
+import os
 import sys
 import time
 
@@ -13,24 +14,28 @@ from dhpo import HyperbandSearchCV
 
 
 class Slow(SGDClassifier):
-    def __init__(self, alpha=1e-4, seconds=0.0):
+    def __init__(self, alpha=1e-4, seconds=0.0, held_by=""):
         super().__init__(alpha=alpha, random_state=0)
         self.seconds = seconds
+        self.held_by = held_by
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         time.sleep(self.seconds)
+        while os.path.exists(self.held_by):
+            time.sleep(0.02)
         if self.alpha > 0.3:
             raise ValueError("alpha is too large for me")
         return super().partial_fit(X, y, classes, sample_weight)
 
 
-def make(seed=0, seconds=0.02, max_iter=27):
-    """A search, and its data."""
+def make(seed=0, seconds=0.02, max_iter=27, held_by=""):
+    """A search, and its data. Nothing is trained while there is a file `held_by`."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((600, 5))
     arrays = da.from_array(X, (100, 5)), da.from_array((X[:, 0] > 0).astype(int), 100)
     space = {"alpha": loguniform(1e-6, 1)}
-    return HyperbandSearchCV(Slow(seconds=seconds), space, max_iter=max_iter, random_state=seed, verbose=0), arrays
+    slow = Slow(seconds=seconds, held_by=held_by)
+    return HyperbandSearchCV(slow, space, max_iter=max_iter, random_state=seed, verbose=0), arrays
 
 
 if __name__ == "__main__":

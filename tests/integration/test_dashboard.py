@@ -247,15 +247,21 @@ SCORES = """() => {
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-def test_a_browser_sees_two_searches_with_failures_and_a_worker_that_is_killed(remote: tuple[str, str]) -> None:
+def test_a_browser_sees_two_searches_with_failures_and_a_worker_that_is_killed(
+    remote: tuple[str, str], tmp_path: Path
+) -> None:
     from playwright.sync_api import sync_playwright
 
     cloudpickle.register_pickle_by_value(shown)  # its estimator is a script's
     address, base = remote
     said: list[str] = []
+    # A search waits while its file is there, so that none ends before the browser has seen it.
+    first_waits, second_waits = tmp_path / "first", tmp_path / "second"
+    first_waits.touch()
+    second_waits.touch()
     with Client(address) as client, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        search, arrays = shown.make(0, seconds=0.05)
+        search, arrays = shown.make(0, seconds=0.1, held_by=str(first_waits))
         first = search.start(*arrays, classes=[0, 1])
         wait_until(lambda: get(f"{base}/dhpo"))
         page = browser.new_page(viewport={"width": 1200, "height": 1300})
@@ -264,21 +270,27 @@ def test_a_browser_sees_two_searches_with_failures_and_a_worker_that_is_killed(r
         page.goto(f"{base}/status", wait_until="load")
         page.get_by_text("Dhpo", exact=True).click()
         page.wait_for_selector(".bk-DataTable", state="attached", timeout=TIMEOUT * 1_000)
+        first_waits.unlink()
         wait_until(lambda: page.evaluate(SCORES) > 0)
+        first_waits.touch()
         before = page.evaluate(SCORES)
         os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        first_waits.unlink()
         wait_until(lambda: page.evaluate(SCORES) > before)  # the curves grow
-        other, arrays = shown.make(1, seconds=0.05)
+        wait_until(lambda: "failed" in first.summary()["status"].tolist())
+        first_waits.touch()
+        other, arrays = shown.make(1, seconds=0.1, held_by=str(second_waits))
         second = other.start(*arrays, classes=[0, 1])
         selector = page.locator("select").first
         wait_until(lambda: selector.is_visible() and selector.locator("option").count() == 2)
-        wait_until(lambda: "failed" in first.summary()["status"].tolist())
-        # The table is the summary, at a moment when nothing happens.
         first.stop()
+        first_waits.unlink()
         first.result()
         wait_until(lambda: len(pages(client)) == 1)
         wait_until(lambda: not selector.is_visible())  # the other is shown now
+        second_waits.unlink()
         wait_until(lambda: second.best is not None)
+        second_waits.touch()
         wait_until(lambda: page.evaluate(COLUMNS)["trial"])
         wait_until(lambda: page.evaluate(COLUMNS)["trial"] == second.summary().index.tolist())
         shots = os.environ.get("DHPO_SCREENSHOTS")
@@ -286,8 +298,9 @@ def test_a_browser_sees_two_searches_with_failures_and_a_worker_that_is_killed(r
             page.screenshot(path=f"{shots}/dashboard.png", full_page=True)
         page.get_by_text("Stop the search", exact=True).click()
         page.get_by_text("Really stop it?", exact=True).click()
+        wait_until(lambda: second.status == "stopped")
+        second_waits.unlink()
         second.result(timeout=TIMEOUT)
-        assert second.status == "stopped"
         wait_until(lambda: get(f"{base}/dhpo") is None)
         assert said == []
         browser.close()
