@@ -94,14 +94,12 @@ def _digits(seed: int) -> tuple[da.Array, da.Array, np.ndarray, np.ndarray]:
 def _show_result(
     console: Console, best_params: dict[str, object], best_score: float, accuracy: float, summary: pd.DataFrame
 ) -> None:
+    from dhpo.views.text import short_value
+
     console.print()
     console.print(journals.table_of(summary.head(_ROWS_OF_SUMMARY), len(summary)))
     console.print("\nbest parameters")
     for name, value in best_params.items():
-        console.print(f"  {name} = {_short(value)}")
+        console.print(f"  {name} = {short_value(value)}")
     console.print(f"validation accuracy  {best_score:.4f}")
     console.print(f"held-out accuracy    {accuracy:.4f}", style="bold")
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

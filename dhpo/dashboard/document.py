@@ -126,10 +126,9 @@ def _title(data: Any) -> str:
 def _headline(data: Any) -> str:
     state, best = data.state, data.best_trial
     calls, all_calls = state.get("calls", 0), state.get("all_calls", 0)
-    left = state.get("left")
     facts = [
         f"<b>{escape(state['status'])}</b>",
-        _duration(state["seconds"]) + (f", about {_duration(left)} left" if left else ""),
+        state["time"],
         f"{calls:,}/{all_calls:,} {data.counted}",
         f"{state.get('active', 0):,} active of {state.get('trials', 0):,}/{state.get('all_trials', 0):,} trials",
     ]
@@ -151,11 +150,3 @@ def _headline(data: Any) -> str:
     )
     title = f'<span style="font-size:18px">{escape(data.title or "search")}</span>'
     return f"{title}<br>{' &nbsp;·&nbsp; '.join(facts)}{bar}{line}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

@@ -18,6 +18,7 @@ from dhpo.history.events import (
 from dhpo.history.history import History
 from dhpo.trial import Params
 from dhpo.views.progress import Progress
+from dhpo.views.text import duration
 
 __all__ = ["Messages"]
 
@@ -43,7 +44,7 @@ class Messages:
         self._scales: dict[str, str] = {}
         self._made = self._read = self._cached = 0
         self._n_blocks = 0
-        self._has_folds = history.by_fits
+        self._none_ahead = history.by_fits  # nor with folds
         self._rung_of: dict[int, tuple[int, int]] = {}  # the bracket and the rung of each trial
 
     def new_rows(self, now: float) -> list[Row]:
@@ -66,11 +67,12 @@ class Messages:
         progress.update()
         counts = progress.everything
         now = progress.time if progress.stopped is not None else max(now, progress.time)
+        left = progress.seconds_left(now)
         state = {
             "status": progress.status,
             "over": progress.stopped is not None,
             "seconds": round(now, 1),
-            "left": progress.seconds_left(now),
+            "time": duration(now) + (f", about {duration(left)} left" if left else ""),
             "calls": counts.calls,
             "all_calls": counts.all_calls,
             "trials": counts.trials,
@@ -80,8 +82,7 @@ class Messages:
             "blocks_read": self._read + self._n_blocks,
             "blocks_cached": self._cached,
             "n_blocks": self._n_blocks,
-            # Of folds each is a call of its own, and none is made ahead.
-            "not_used": 0 if self._has_folds or not counts.scores else max(self._made - counts.calls, 0),
+            "not_used": 0 if self._none_ahead or not counts.scores else max(self._made - counts.calls, 0),
         }
         return ["state", state]
 
@@ -100,7 +101,7 @@ class Messages:
                 self._rung_of[train.trial] = self._rung_of[train.trial][0], train.rung
                 return [["rung", train.trial, train.rung]]
             case Reported(report, splits=splits):
-                self._has_folds |= len(splits) > 1
+                self._none_ahead |= len(splits) > 1
                 score = None if report.failed else float(report.score)
                 error = (report.error or "").strip().rpartition("\n")[2][:_LONGEST_ERROR]
                 seconds = report.fit_time + report.score_time

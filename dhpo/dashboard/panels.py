@@ -1,6 +1,6 @@
 """The parts of the page, each of which shows one thing of a search.
 
-This module is sent to the scheduler by value: it imports nothing of dhpo.
+This module is sent to the scheduler by value: it imports nothing of dhpo, but for what is sent with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, FactorRange, HoverTool
 from bokeh.models.widgets import DataTable, NumberFormatter, Select, TableColumn
 from bokeh.plotting import figure
+
+from dhpo.dashboard.search_data import MOST_SCORES, MOST_STEPS
 
 __all__ = [
     "BestSoFar",
@@ -30,7 +32,7 @@ __all__ = [
 _COLOURS = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb"]
 _HEIGHT = 260
 # More than that is not drawn: the oldest go first.
-_MOST_SCORES, _MOST_STEPS, _MOST_DOTS, _MOST_ROWS = 20_000, 4_000, 2_000, 200
+_MOST_DOTS, _MOST_ROWS = 2_000, 200
 # Of a bracket, so that the panel stays readable.
 _MOST_RUNGS = 8
 
@@ -93,7 +95,7 @@ class Curves(Panel):
         if new:
             trial, bracket, x0, y0, x1, y1 = map(list, zip(*new, strict=True))
             colours, names = [colour_of(b) for b in bracket], [f"bracket {b}" for b in bracket]
-            _stream(self._source, (trial, x0, y0, x1, y1, colours, names), _MOST_SCORES)
+            _stream(self._source, (trial, x0, y0, x1, y1, colours, names), MOST_SCORES)
 
 
 class BestSoFar(Panel):
@@ -116,7 +118,7 @@ class BestSoFar(Panel):
         self.root.xaxis.axis_label = f"{data.counted} of all trials"
         new, self._seen = data.best.since(self._seen), data.best.count
         if new:
-            _stream(self._source, ([calls for calls, _ in new], [score for _, score in new]), _MOST_STEPS)
+            _stream(self._source, ([calls for calls, _ in new], [score for _, score in new]), MOST_STEPS)
 
 
 class RungTable(Panel):
@@ -189,7 +191,7 @@ class Timeline(Panel):
             f"bracket {b}, rung {r}: {n} trials, {made} {data.counted}"
             for b, r, n, made in zip(bracket, rung, trials, calls, strict=True)
         ]
-        _stream(self._source, (begin, end, worker, colours, alphas, labels), _MOST_STEPS)
+        _stream(self._source, (begin, end, worker, colours, alphas, labels), MOST_STEPS)
 
     def _resize(self) -> None:
         self.root.height = min(90 + 22 * len(self.root.y_range.factors), 500)

@@ -14,8 +14,9 @@ from tornado.ioloop import IOLoop
 
 from dhpo.dashboard.document import SearchView
 from dhpo.dashboard.search_data import SearchData
+from dhpo.dashboard.topics import topic_of_rows, topic_of_state, topic_of_stop
 
-__all__ = ["SearchOnDashboard", "topic_of_state", "topic_of_stop"]
+__all__ = ["SearchOnDashboard"]
 
 _PAGE = "dhpo"
 # With the navigation bar; and bare, which the list of plots has that JupyterLab's extension of Dask shows.
@@ -24,23 +25,13 @@ _UPDATE_MILLISECONDS = 500
 _LINGER_SECONDS = 2.0
 
 
-def topic_of_state(name: str) -> str:
-    """Where the scheduler says whether there is a page for a search."""
-    return f"dhpo-page-{name}"
-
-
-def topic_of_stop(name: str) -> str:
-    """Where the page asks for the end of a search."""
-    return f"dhpo-stop-{name}"
-
-
 class SearchOnDashboard(SchedulerPlugin):
     """One search on the page that all searches share, which goes with the last of them.
 
     Parameters
     ----------
     name : str
-        Of the search; messages for it come under the topic ``dhpo-<name>``.
+        Of the search; messages for it come under its `topic_of_rows`, which is the name of the plugin, too.
     client : str
         The id of the client that runs it: where that goes, also because its process died, so does the search.
     """
@@ -48,7 +39,7 @@ class SearchOnDashboard(SchedulerPlugin):
     idempotent = True
 
     def __init__(self, name: str, client: str) -> None:
-        self.name = f"dhpo-{name}"
+        self.name = topic_of_rows(name)
         self._search = name
         self._client = client
         self._data: Any = None

@@ -6,10 +6,10 @@ from collections import deque
 from itertools import islice
 from typing import Any
 
-__all__ = ["Latest", "SearchData"]
+__all__ = ["MOST_SCORES", "MOST_STEPS", "Latest", "SearchData"]
 
 # More than that is not drawn.
-_MOST_SCORES, _MOST_STEPS = 20_000, 4_000
+MOST_SCORES, MOST_STEPS = 20_000, 4_000
 
 
 class Latest:
@@ -79,11 +79,11 @@ class SearchData:
         self.title, self.counted = "", "calls"
         self.brackets: list[Any] = []
         self.scales: dict[str, str] = {}
-        self.state: dict[str, Any] = {"status": "starting", "seconds": 0.0, "over": False}
+        self.state: dict[str, Any] = {"status": "starting", "seconds": 0.0, "time": "", "over": False}
         self.trials: dict[int, dict[str, Any]] = {}
-        self.segments = Latest(_MOST_SCORES)
-        self.best = Latest(_MOST_STEPS)
-        self.steps = Latest(_MOST_STEPS)
+        self.segments = Latest(MOST_SCORES)
+        self.best = Latest(MOST_STEPS)
+        self.steps = Latest(MOST_STEPS)
         self.reached: dict[tuple[int, int], int] = {}
         self.version = self.trials_version = 0
         self._calls = 0

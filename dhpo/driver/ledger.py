@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from dhpo.driver.costs import Costs
 from dhpo.driver.folds import Folds, is_refit, refit_number
-from dhpo.driver.progress import ModelProgress, TrialProgress
 from dhpo.driver.promise import Promise
 from dhpo.driver.step_planning import Assignment
+from dhpo.driver.trial_progress import ModelProgress, TrialProgress
 from dhpo.driver.trial_table import TrialTable
 from dhpo.history.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, TrialStarted
 from dhpo.samplers.base import Sampler

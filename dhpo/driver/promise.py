@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 
-from dhpo.driver.progress import TrialProgress
+from dhpo.driver.trial_progress import TrialProgress
 from dhpo.schedules.plan import Plan
 
 __all__ = ["Promise"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dhpo.driver.folds import Folds
-from dhpo.driver.progress import ModelProgress, TrialProgress
 from dhpo.driver.promise import Promise
 from dhpo.driver.step_planning import Assignment, Ready
+from dhpo.driver.trial_progress import ModelProgress, TrialProgress
 from dhpo.trial import Train
 
 __all__ = ["TrialTable"]

@@ -61,6 +61,8 @@ def _metrics(rows: Sequence[Row], splits: bool) -> dict[str, np.ndarray]:
     """The columns of the other metrics, and of the splits where they are wanted, in the words of `cv_results_`."""
     scores = [_last_scores(row) for row in rows]
     metrics = next((list(of_trial[0].test) for of_trial in scores if of_trial and of_trial[0].test), ["score"])
+    if metrics == ["score"] and not splits:
+        return {}
     columns = score_columns(scores, "test", metrics)
     wanted = {} if metrics == ["score"] else {f"test_{name}": columns[f"mean_test_{name}"] for name in metrics}
     if splits:

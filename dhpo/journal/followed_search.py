@@ -58,7 +58,7 @@ class FollowedSearch:
     def line(self) -> str:
         """The same in one line."""
         self._picture.progress.update()
-        return progress_line(self._picture.progress, self.history.best, self._picture.now, self.history.by_fits)
+        return progress_line(self._picture.progress, self._picture.now)
 
     def _take(self, events: list[Event]) -> None:
         for event in events:

@@ -87,9 +87,7 @@ class ObjectLog:
 
     def read(self) -> bytes:
         """All that was written."""
-        paths = sorted(
-            str(path) for path in self._fs.ls(self.name, detail=False, refresh=True) if str(path).endswith(".jsonl")
-        )
+        paths = [path for path, _ in _objects(self._fs, self.name)]
         parts = {path: self._fs.cat_file(path) for path in paths}
         self._sizes = {path: len(part) for path, part in parts.items()}
         if paths:
@@ -139,11 +137,15 @@ def read_log(fs: Any, folder: str, start: int) -> tuple[bytes, str]:
         with open(path, "rb") as file:
             file.seek(start)
             return file.read(), path
-    content = b""
-    for entry in sorted(fs.ls(f"{folder}/journal", detail=True, refresh=True), key=lambda entry: str(entry["name"])):
-        if not str(entry["name"]).endswith(".jsonl"):
-            continue
-        if start < entry["size"]:
-            content += fs.cat_file(entry["name"])[start:]
-        start = max(start - entry["size"], 0)
-    return content, f"{folder}/journal"
+    name, content = f"{folder}/journal", b""
+    for path, size in _objects(fs, name):
+        if start < size:
+            content += fs.cat_file(path)[start:]
+        start = max(start - size, 0)
+    return content, name
+
+
+def _objects(fs: Any, name: str) -> list[tuple[str, int]]:
+    """The objects of an `ObjectLog` in their order, and their sizes; as they are now, from no cache."""
+    found = fs.ls(name, detail=True, refresh=True)
+    return sorted((str(o["name"]), o["size"]) for o in found if str(o["name"]).endswith(".jsonl"))

@@ -73,8 +73,12 @@ class Recorder:
     def reached(self, phase: str, done: int = 0, total: int = 0) -> None:
         """Tell what the search does now, and how far it is; at most once in a second while that only goes on."""
         now, last = self.now(), self._reached
-        goes_on = last is not None and (last.phase, last.total) == (phase, total) and done < total
-        if goes_on and last is not None and now - last.time < _SECONDS:
+        if (
+            last is not None
+            and now - last.time < _SECONDS
+            and (last.phase, last.total) == (phase, total)
+            and done < total
+        ):
             return
         self._reached = PhaseReached(phase, now, done, total)
         self.append(self._reached)

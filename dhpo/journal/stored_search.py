@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dhpo.errors import JournalError
-from dhpo.history.events import Checkpoint, Refitted, Stopped
+from dhpo.history.events import Checkpoint, Refitted
 from dhpo.history.history import Best, History
 from dhpo.journal.followed_search import FollowedSearch
 from dhpo.journal.journal import JournalReader
@@ -116,10 +116,10 @@ class StoredSearch:
         running = self._reader.in_use  # before the events: what ends meanwhile has told so
         header, events, self._store = self._reader.header, self._reader.new_events(), self._reader.models
         self._journal = journal
-        self._history = self.history = History(header.first_of_bracket, header.by_fits)
+        self.history = History(header.first_of_bracket, header.by_fits)
         for event in events:
-            self._history.append(event)
-        self._progress = Progress(self._history)
+            self.history.append(event)
+        self._progress = Progress(self.history)
         self._progress.alive = running
         self.phase = self._progress.status
         self._by_fits = header.by_fits
@@ -127,22 +127,21 @@ class StoredSearch:
         self._refitted = {(e.trial, e.checkpoint.calls): e.checkpoint for e in events if isinstance(e, Refitted)}
         self.identity = dict(header.identity)
         # One that goes on again has yet to say so.
-        ended = next((e.reason for e in events[-1:] if isinstance(e, Stopped)), "unfinished")
-        self.status = "running" if running else ended
-        self.history_ = self._history.records()
-        self.model_history_ = self._history.model_records()
-        if not self._history.reported:
+        self.status = "running" if running else self._progress.stopped or "unfinished"
+        self.history_ = self.history.records()
+        self.model_history_ = self.history.model_records()
+        if not self.history.reported:
             return
-        self.cv_results_ = self._history.cv_results()
-        best = self._history.best
+        self.cv_results_ = self.history.cv_results()
+        best = self.history.best
         if best is not None:
             self.best_params_ = dict(best.trial.params)
             self.best_score_ = best.report.score
-            self.best_index_ = self._history.best_index
+            self.best_index_ = self.history.best_index
 
     def summary(self, splits: bool = False) -> pd.DataFrame:
         """One row for each trial, the best first: see `History.summary`."""
-        return self._history.summary(splits)
+        return self.history.summary(splits)
 
     def stream(self, every: float = 2.0) -> SummaryStream:
         """The summary again and again while another process runs the search, for `for` and `async for`.
@@ -190,7 +189,7 @@ class StoredSearch:
     @property
     def best(self) -> Best | None:
         """The trial with the highest last score and that report; None before the first score."""
-        return self._history.best
+        return self.history.best
 
     def model(self, trial: int) -> Any:
         """The model of a trial, as it was when it was last scored.
@@ -221,7 +220,7 @@ class StoredSearch:
         AttributeError
             If there is none yet.
         """
-        best = self._history.best
+        best = self.history.best
         checkpoint = None
         if best is not None:
             refitted = self._refitted.get((best.trial.number, best.report.resource))
@@ -236,11 +235,11 @@ class StoredSearch:
         return loads_model(self._store.read(checkpoint))
 
     def __repr__(self) -> str:
-        line = progress_line(self._progress, self.best, self._progress.time, self._by_fits)
-        ended = "" if self._history.over else f"{self.status}, "
-        return f"<{type(self).__name__}: {ended}{line}>"
+        line = progress_line(self._progress, self._progress.time)
+        running = "running, " if self.status == "running" else ""
+        return f"<{type(self).__name__}: {running}{line}>"
 
     def _repr_html_(self) -> str:
-        if self._history.over:
-            return outcome_html(outcome_lines(self._history))
-        return progress_html(self._history, self._progress, self._progress.time)
+        if self.history.over:
+            return outcome_html(outcome_lines(self.history))
+        return progress_html(self._progress, self._progress.time)

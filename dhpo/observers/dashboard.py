@@ -12,7 +12,9 @@ from typing import Any
 import cloudpickle
 import dask
 
+import dhpo.dashboard
 from dhpo.dashboard.messages import Messages
+from dhpo.dashboard.topics import topic_of_rows, topic_of_state, topic_of_stop
 from dhpo.history.events import Event
 from dhpo.observers.base import ObservedSearch, Observer
 
@@ -72,8 +74,8 @@ class DashboardPage(Observer):
         except Exception as error:  # a page is never worth a search
             why = f"{type(error).__name__}: {error}"
         if why is None:
-            client.subscribe_topic(f"dhpo-stop-{name}", lambda event: search.stop())
             try:
+                client.subscribe_topic(topic_of_stop(name), lambda event: search.stop())
                 await self._send_all(client, name, search)
             except Exception:  # the cluster is gone, and the watch of the search will say so
                 logger.debug("the page of the search is not told any more", exc_info=True)
@@ -81,13 +83,13 @@ class DashboardPage(Observer):
             logger.warning("Dask's dashboard has no page for this search: %s", why)
         if client.status == "running":
             with suppress(Exception):  # also where it was made, and did not say so in time
-                await client.log_event(f"dhpo-{name}", {"rows": [], "end": True})
-                client.unsubscribe_topic(f"dhpo-stop-{name}")
+                await client.log_event(topic_of_rows(name), {"rows": [], "end": True})
+                client.unsubscribe_topic(topic_of_stop(name))
 
     async def _send_all(self, client: Any, name: str, search: ObservedSearch) -> None:
         messages = Messages(search.history)
         while not await self._is_over_after(self._every):
-            await client.log_event(f"dhpo-{name}", {"rows": messages.new_rows(search.now())})
+            await client.log_event(topic_of_rows(name), {"rows": messages.new_rows(search.now())})
 
     async def _is_over_after(self, seconds: float) -> bool:
         try:
@@ -100,15 +102,16 @@ class DashboardPage(Observer):
 async def _install(client: Any, name: str) -> str | None:
     """Put a search on the page; None, or why that cannot be."""
     # With bokeh, which a search without a page does without.
-    from dhpo.dashboard import document, panels, scheduler_page, search_data
+    from dhpo.dashboard import scheduler_page
 
     versions = await client.scheduler.versions(packages=[])
     theirs, ours = versions["host"]["python"], platform.python_version()
     if theirs.split(".")[:2] != ours.split(".")[:2]:
         return f"the scheduler runs Python {theirs}, and this process {ours}, which cannot send it code"
-    for module in (search_data, panels, document, scheduler_page):
-        cloudpickle.register_pickle_by_value(module)  # again and again, which does nothing
-    await client.register_plugin(scheduler_page.SearchOnDashboard(name, client.id), name=f"dhpo-{name}")
-    events = await client.get_events(scheduler_page.topic_of_state(name))
+    # The package for all that the page needs; the module of the plugin because distributed asks for that very one.
+    for module in (dhpo.dashboard, scheduler_page):
+        cloudpickle.register_pickle_by_value(module)
+    await client.register_plugin(scheduler_page.SearchOnDashboard(name, client.id), name=topic_of_rows(name))
+    events = await client.get_events(topic_of_state(name))
     why: str | None = events[-1][1]["why"] if events else "the scheduler does not say whether there is one"
     return why

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 
-from dhpo.history.history import History
 from dhpo.observers.base import ObservedSearch
 from dhpo.observers.periodic import PeriodicObserver
 from dhpo.views.progress import Progress
@@ -43,9 +42,9 @@ class LogLines(PeriodicObserver):
         where = f"; dashboard: {link}" if link else ""
         logger.info("dhpo: %s and %s planned%s", counted(search.plan.n_trials, "trial"), calls, where)
 
-    def show(self, history: History, progress: Progress, now: float) -> None:
+    def show(self, progress: Progress, now: float) -> None:
         """Log one line."""
-        logger.info("dhpo: %s", progress_line(progress, history.best, now, history.by_fits))
+        logger.info("dhpo: %s", progress_line(progress, now))
 
     def stop(self) -> None:
         """Log the last line."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from dhpo.history.history import History
 from dhpo.observers.base import ObservedSearch
 from dhpo.observers.periodic import PeriodicObserver
 from dhpo.views.html import progress_html
@@ -35,14 +34,14 @@ class Notebook(PeriodicObserver):
         from IPython.display import HTML, display
 
         self._link = search.client.dashboard_link
-        self._shown = progress_html(self._history, self._progress, self._progress.time, self._link)
+        self._shown = progress_html(self._progress, self._progress.time, self._link)
         self._output = display(HTML(self._shown), display_id=True)
 
-    def show(self, history: History, progress: Progress, now: float) -> None:
+    def show(self, progress: Progress, now: float) -> None:
         """Replace the output, where there is something new to see."""
         from IPython.display import HTML
 
-        html = progress_html(history, progress, now, self._link)
+        html = progress_html(progress, now, self._link)
         if html != self._shown and self._output is not None:
             self._shown = html
             self._output.update(HTML(html))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 from dhpo.history.events import Event
-from dhpo.history.history import History
 from dhpo.observers.base import ObservedSearch, Observer
 from dhpo.views.progress import Progress
 
@@ -16,7 +15,7 @@ __all__ = ["PeriodicObserver"]
 logger = logging.getLogger(__name__)
 
 
-class PeriodicObserver(Observer):
+class PeriodicObserver(Observer, ABC):
     """Shows a search when it starts, every few seconds while it runs, and once more at its end.
 
     A subclass shows it in `begin` and `show`. However many events there are, the search only appends to its history.
@@ -37,13 +36,12 @@ class PeriodicObserver(Observer):
         """Show a search that begins."""
 
     @abstractmethod
-    def show(self, history: History, progress: Progress, now: float) -> None:
+    def show(self, progress: Progress, now: float) -> None:
         """Show how far a search is, so many seconds after it began."""
 
     def start(self, search: ObservedSearch) -> None:
         """Begin to show the search."""
         self._over.clear()
-        self._history = search.history
         self._progress = Progress(search.history, search.plan)
         self._now = search.now
         self.begin(search)
@@ -71,4 +69,4 @@ class PeriodicObserver(Observer):
 
     def _show(self) -> None:
         self._progress.update()
-        self.show(self._history, self._progress, self._now())
+        self.show(self._progress, self._now())

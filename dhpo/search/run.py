@@ -157,12 +157,12 @@ class Run:
 
     def __repr__(self) -> str:
         progress = self._progress_now()
-        line = progress_line(progress, self.best, self._seconds(progress), self.history.by_fits)
+        line = progress_line(progress, self._seconds(progress))
         return f"<{type(self).__name__}: {line}>"
 
     def _repr_html_(self) -> str:
         progress = self._progress_now()
-        return progress_html(self.history, progress, self._seconds(progress), self.dashboard_link)
+        return progress_html(progress, self._seconds(progress), self.dashboard_link)
 
     def _progress_now(self) -> Progress:
         with self._lock:

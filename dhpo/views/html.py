@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from dhpo.history.history import History
 from dhpo.markup import bar, block, link, table, text
 from dhpo.views.progress import BracketProgress, Progress
-from dhpo.views.text import best_line, duration, score, short_params
-from dhpo.wording import counted
+from dhpo.views.text import best_line, data_line, duration, end_line, score, short_params
 
 __all__ = ["outcome_html", "progress_html"]
 
 _FACE = "font-family:var(--jp-code-font-family,monospace);font-size:13px;line-height:1.5"
 
 
-def progress_html(history: History, progress: Progress, now: float, dashboard_link: str | None = None) -> str:
+def progress_html(progress: Progress, now: float, dashboard_link: str | None = None) -> str:
     """How far a search is: what the terminal shows.
 
     Parameters
     ----------
-    history : History
     progress : Progress
-        Of this history.
     now : float
         Seconds since the search began.
     dashboard_link : str, optional
     """
+    history = progress.history
     rows = [] if len(progress.brackets) < 2 else [_row(str(name), c) for name, c in progress.brackets.items()]
     rows.append(_row("all", progress.everything, "font-weight:bold"))
     counted_as = "fits" if history.by_fits else "calls"
     lines = [table(("bracket", "trials", "active", "best", "", counted_as, ""), rows, left=(4,))]
-    data = progress.data
-    if data is not None and not history.by_fits:
-        said = f"{counted(data.n_blocks, 'block')}: {counted(data.n_training, 'row')} to train on, "
-        lines.append(block(text(f"{said}{data.n_validation:,} to score on"), style="opacity:0.6"))
+    if progress.data is not None and not history.by_fits:
+        lines.append(block(text(data_line(progress.data)), style="opacity:0.6"))
     best = history.best
     if best is not None:
         line = f"{best_line(best, history.by_fits)}: "
@@ -43,10 +38,8 @@ def progress_html(history: History, progress: Progress, now: float, dashboard_li
 
 def _state(progress: Progress, now: float, dashboard_link: str | None) -> list[str]:
     left = progress.seconds_left(now)
-    if progress.stopped is not None:
-        parts = [text(f"{progress.stopped} after {duration(now)}")]
-    else:
-        parts = [text(f"{progress.status}, {duration(now)}" + (f", about {duration(left)} left" if left else ""))]
+    running = f"{progress.status}, {duration(now)}" + (f", about {duration(left)} left" if left else "")
+    parts = [text(end_line(progress, now) or running)]
     if progress.failed:
         parts.append(text(f"{len(progress.failed)} failed", "color:#c0392b"))
     if dashboard_link and progress.stopped is None:

@@ -13,8 +13,7 @@ from rich.text import Text
 from dhpo.history.history import Best, History
 from dhpo.schedules.plan import Plan
 from dhpo.views.progress import BracketProgress, Progress
-from dhpo.views.text import best_line, duration, score, short_params
-from dhpo.wording import counted
+from dhpo.views.text import best_line, data_line, duration, end_line, score, short_params
 
 __all__ = ["Picture"]
 
@@ -70,11 +69,7 @@ class Picture:
     def _footer(self) -> Iterator[RenderableType]:
         data = self.progress.data
         if data is not None and not self._history.by_fits:
-            yield Text(
-                f"{counted(data.n_blocks, 'block')}: {counted(data.n_training, 'row')} to train on, "
-                f"{data.n_validation:,} to score on",
-                "dim",
-            )
+            yield Text(data_line(data), "dim")
         best = self._history.best
         if best is not None:
             yield self._describe(best)
@@ -87,10 +82,9 @@ class Picture:
 
     def _time(self) -> str:
         now = self.now
-        if self.progress.stopped is not None:
-            return f"{self.progress.stopped} after {duration(now)}"
-        if not self.progress.alive:
-            return f"unfinished after {duration(self.progress.time)}: its process has died"
+        end = end_line(self.progress, now)
+        if end is not None:
+            return end
         left = self.progress.seconds_left(now)
         if left is not None:
             return f"{duration(now)}, about {duration(left)} left"

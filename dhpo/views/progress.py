@@ -20,7 +20,7 @@ from dhpo.history.history import History
 from dhpo.schedules.plan import Plan
 from dhpo.wording import percent
 
-__all__ = ["BracketProgress", "Progress", "status_of"]
+__all__ = ["BracketProgress", "Progress"]
 
 
 @dataclass
@@ -85,6 +85,7 @@ class Progress:
 
     Attributes
     ----------
+    history : History
     brackets : dict of int to BracketProgress
     everything : BracketProgress
         All brackets together.
@@ -111,7 +112,7 @@ class Progress:
         self.stopped: str | None = None
         self.time = 0.0
         self.alive = True
-        self._history = history
+        self.history = history
         self._bracket_of: dict[int, int] = {}
         self._calls_of: dict[int, int] = {}
         self._calls_before = 0
@@ -122,7 +123,7 @@ class Progress:
 
     def update(self) -> None:
         """Take in the events that are new."""
-        events = self._history.events
+        events = self.history.events
         while self._seen < len(events):  # by index: others are appended meanwhile
             self._add(events[self._seen])
             self._seen += 1
@@ -137,7 +138,7 @@ class Progress:
         if self.phase.total:
             return f"{self.phase.phase} {self.phase.done}/{self.phase.total}"
         if self.phase.phase == "training":
-            return f"{'fitting' if self._history.by_fits else 'training'} {percent(self.everything.share)}"
+            return f"{'fitting' if self.history.by_fits else 'training'} {percent(self.everything.share)}"
         return self.phase.phase
 
     def seconds_left(self, now: float) -> float | None:
@@ -202,8 +203,3 @@ class Progress:
     def _counts(self, number: int) -> tuple[BracketProgress, BracketProgress]:
         bracket = self.brackets.setdefault(self._bracket_of[number], BracketProgress())
         return bracket, self.everything
-
-
-def status_of(history: History) -> str:
-    """What a search is doing, in two or three words: see `dhpo.Run.status`."""
-    return Progress(history).status

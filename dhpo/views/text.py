@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from dhpo.history.events import DataPrepared
 from dhpo.history.history import Best, History
 from dhpo.trial import Params
 from dhpo.views.progress import Progress
 from dhpo.wording import counted, percent
 
-__all__ = ["best_line", "duration", "outcome_lines", "progress_line", "score", "short_params"]
+__all__ = [
+    "best_line",
+    "data_line",
+    "duration",
+    "end_line",
+    "outcome_lines",
+    "progress_line",
+    "score",
+    "short_params",
+    "short_value",
+]
 
 _LONGEST_VALUE = 24
 
@@ -33,10 +44,11 @@ def duration(seconds: float) -> str:
 
 def short_params(params: Params) -> str:
     """Parameters in one line, long values cut: "alpha=0.000123, penalty=l1"."""
-    return ", ".join(f"{name}={_short_value(value)}" for name, value in params.items())
+    return ", ".join(f"{name}={short_value(value)}" for name, value in params.items())
 
 
-def _short_value(value: Any) -> str:
+def short_value(value: Any) -> str:
+    """A value of a parameter in one line, cut where it is long."""
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
@@ -55,24 +67,35 @@ def best_line(best: Best, by_fits: bool = False) -> str:
     return f"best {score(best.report.score)} by trial {best.trial.number} after {after}"
 
 
-def progress_line(progress: Progress, best: Best | None, now: float, by_fits: bool = False) -> str:
+def data_line(data: DataPrepared) -> str:
+    """What the first pass has found, in one line."""
+    said = f"{counted(data.n_blocks, 'block')}: {counted(data.n_training, 'row')} to train on"
+    return f"{said}, {data.n_validation:,} to score on"
+
+
+def end_line(progress: Progress, now: float) -> str | None:
+    """How a search has ended, or that its process has died; None while it runs."""
+    if progress.stopped is not None:
+        return f"{progress.stopped} after {duration(now)}"
+    return None if progress.alive else f"unfinished after {duration(progress.time)}, its process has died"
+
+
+def progress_line(progress: Progress, now: float) -> str:
     """Where a search is, in one line.
 
     Parameters
     ----------
     progress : Progress
-    best : Best or None
     now : float
         Seconds since the search began.
-    by_fits : bool
-        Whether trials are fitted whole.
     """
-    counts = progress.everything
+    history, counts = progress.history, progress.everything
+    best, by_fits, end = history.best, history.by_fits, end_line(progress, now)
     if progress.stopped is not None:
-        parts = [f"{progress.stopped} after {duration(now)}"]
+        parts = [f"{end}"]
         parts += [f"{best_line(best, by_fits)}: {short_params(best.trial.params)}"] if best is not None else []
-    elif not progress.alive:
-        parts = [f"unfinished after {duration(progress.time)}, its process has died: {progress.status}"]
+    elif end is not None:
+        parts = [f"{end}: {progress.status}"]
     elif progress.phase is None or progress.phase.phase != "training":
         parts = [f"{progress.status}, {duration(now)} so far"]
     else:

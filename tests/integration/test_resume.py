@@ -343,11 +343,11 @@ def test_every_event_is_on_disk_when_others_hear_of_it(tmp_path):
     while not run.done and not stop.wait(0.05):
         n_shown = len(run.history.events)
         time.sleep(0.3)
-        seen.append(len(dhpo.load(tmp_path)._history.events) >= n_shown)
+        seen.append(len(dhpo.load(tmp_path).history.events) >= n_shown)
     run.result()
     assert seen
     assert all(seen)
-    assert isinstance(dhpo.load(tmp_path)._history.events[-1], Stopped)
+    assert isinstance(dhpo.load(tmp_path).history.events[-1], Stopped)
 
 
 class Fitting(SGDClassifier):

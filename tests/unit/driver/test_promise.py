@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from dhpo.driver.progress import TrialProgress
 from dhpo.driver.promise import Promise
+from dhpo.driver.trial_progress import TrialProgress
 from dhpo.schedules import Hyperband, Incremental, InverseDecay, SuccessiveHalving
 from dhpo.trial import Report, Trial
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dhpo.driver.costs import Costs
-from dhpo.driver.progress import TrialProgress
 from dhpo.driver.promise import Promise
 from dhpo.driver.step_planning import Ready, UnderWay, plan_steps
+from dhpo.driver.trial_progress import TrialProgress
 from dhpo.schedules import ASHA, Fixed, Hyperband, Incremental, SuccessiveHalving
 from dhpo.schedules.base import Schedule
 from dhpo.trial import Report, Train, Trial

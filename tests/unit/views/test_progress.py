@@ -7,14 +7,14 @@ import pytest
 from dhpo.history.events import DataPrepared, PhaseReached, Planned, Stopped
 from dhpo.history.history import History
 from dhpo.views.html import outcome_html, progress_html
-from dhpo.views.progress import Progress, status_of
+from dhpo.views.progress import Progress
 from dhpo.views.text import duration, outcome_lines, progress_line, score, short_params
 from tests.unit.views.events import TWO_BRACKETS, dropped, history_of, reported, started, stepped, training
 
 
 def test_the_status_says_what_the_search_is_doing() -> None:
     history = History()
-    said = [status_of(history)]
+    said = [Progress(history).status]
     for event in [
         Planned(TWO_BRACKETS, 0.0),
         PhaseReached("starting workers", 0.1),
@@ -27,7 +27,7 @@ def test_the_status_says_what_the_search_is_doing() -> None:
         Stopped("done", 0.7),
     ]:
         history.append(event)
-        said.append(status_of(history))
+        said.append(Progress(history).status)
     assert said == [
         *("starting", "starting", "starting workers", "first pass", "first pass 3/20", "training 0 %", "training 0 %"),
         *("training 27 %", "last training", "done"),
@@ -36,27 +36,27 @@ def test_the_status_says_what_the_search_is_doing() -> None:
 
 def test_a_search_that_goes_on_has_not_ended() -> None:
     history = history_of(Planned(TWO_BRACKETS, 0.0), training(), Stopped("stopped", 1.0))
-    assert status_of(history) == "stopped"
+    assert Progress(history).status == "stopped"
     history.append(PhaseReached("starting workers", 1.1))
-    assert status_of(history) == "starting workers"
+    assert Progress(history).status == "starting workers"
 
 
 def test_whole_fits_are_said_to_be_fitted() -> None:
     history = History(by_fits=True)
     for event in [Planned(TWO_BRACKETS, 0.0), training(), started(0), reported(0, 11, 0.5)]:
         history.append(event)
-    assert status_of(history) == "fitting 100 %"
+    assert Progress(history).status == "fitting 100 %"
 
 
 def test_a_line_says_where_the_search_is() -> None:
     history = history_of(Planned(TWO_BRACKETS, 0.0), PhaseReached("first pass", 1.0, 3, 20))
-    assert progress_line(Progress(history), None, 12.4) == "first pass 3/20, 12 s so far"
+    assert progress_line(Progress(history), 12.4) == "first pass 3/20, 12 s so far"
     for event in [training(12.0), started(0, 1), started(1, 1), reported(0, 3, 0.5), reported(1, 1, math.nan)]:
         history.append(event)
-    line = progress_line(Progress(history), history.best, 16.0)
+    line = progress_line(Progress(history), 16.0)
     assert line == "4/11 calls (36 %), best 0.5000 (trial 0), 2 of 5 active, 1 failed, about 7 s left"
     history.append(Stopped("time budget", 20.0))
-    line = progress_line(Progress(history), history.best, 20.0)
+    line = progress_line(Progress(history), 20.0)
     assert line == "time budget after 20 s, best 0.5000 by trial 0 after 3 calls: , 1 failed"
 
 
@@ -83,14 +83,14 @@ def test_the_outcome_is_told_in_two_lines() -> None:
 
 def test_html_says_what_the_terminal_says_and_nothing_is_taken_for_markup() -> None:
     history = history_of(Planned(TWO_BRACKETS, 0.0), training(), started(0, 1, name="<script>"), reported(0, 1, 0.5))
-    html = progress_html(history, Progress(history), 10.0, "http://127.0.0.1:8787/status")
+    html = progress_html(Progress(history), 10.0, "http://127.0.0.1:8787/status")
     assert "<script>" not in html
     assert "name=&lt;script&gt;" in html
     for said in ("1/3", "0/2", "0.5000", "1/11", "9%", "about 1 min 40 s left", 'href="http://127.0.0.1:8787/status"'):
         assert said in html
     assert "width:9.1%" in html  # the bar
     history.append(Stopped("done", 11.0))
-    assert "8787" not in progress_html(history, Progress(history), 11.0, "http://127.0.0.1:8787/status")
+    assert "8787" not in progress_html(Progress(history), 11.0, "http://127.0.0.1:8787/status")
     assert "name=&lt;script&gt;" in outcome_html(outcome_lines(history))
 
 
