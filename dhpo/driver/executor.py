@@ -105,6 +105,12 @@ class Executor:
         """Seconds since the search began, in whatever process."""
         return self._recorder.now()
 
+    def so_far(self, without_journal: str = "") -> str:
+        """What was done, and how the search goes on where it ends early; where that cannot be, what is given."""
+        return were_done(self._history.partial_fit_calls, "partial_fit call") + (
+            self._recorder.way_on or without_journal
+        )
+
     @property
     def best_model(self) -> Any:
         """The model of the best report, or one like it trained on all rows, once the search is over; None without."""
@@ -200,7 +206,7 @@ class Executor:
             self._recorder.append(Planned(plan, now, self.job.title, self.job.scales))
 
     async def _open(self, stopping: asyncio.Task[Any]) -> None:
-        watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self._so_far)
+        watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self.so_far)
         self._watch = watch
         opening = open_search(
             self._client, self._workers, self._workspace, self.job, watch, stopping, self._recorder.reached
@@ -217,9 +223,6 @@ class Executor:
         self._recorder.reached("training")
         self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
         self._woken = self._recorder.now()
-
-    def _so_far(self) -> str:
-        return were_done(self._history.partial_fit_calls, "partial_fit call") + self._recorder.way_on
 
     async def _refit(self, stopping: asyncio.Task[Any]) -> None:
         """Train a model like the best on all rows, where all others were trained on folds, or anew if it is lost."""
@@ -376,7 +379,7 @@ class Executor:
         if self._ledger.step_failed(sent.assignment):
             raise SearchFailed(
                 f"steps failed repeatedly, and no trial caused it: {type(error).__name__}: "
-                f"{str(error).rstrip('.')}. {self._so_far()}"
+                f"{str(error).rstrip('.')}. {self.so_far()}"
             ) from error
 
     async def _look_after_steps(self) -> None:

@@ -175,25 +175,23 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
             If no trial was scored, more than `max_failures` trials failed, or data or models cannot be read or written.
         WorkersLost
             If the workers are gone and do not come back.
+        KeyboardInterrupt
+            If it is interrupted, as by Ctrl-C: see `Run.result`.
         """
         with self._alone():
-            run = self.start(
-                X,
-                y,
-                sample_weight=sample_weight,
-                classes=classes,
-                validation_data=validation_data,
-                journal=journal,
-                **fit_params,
-            )
-            if run.asynchronous:
-                return run.finished()
             try:
-                return run.result()
+                run = self.start(
+                    X,
+                    y,
+                    sample_weight=sample_weight,
+                    classes=classes,
+                    validation_data=validation_data,
+                    journal=journal,
+                    **fit_params,
+                )
             except KeyboardInterrupt:
-                run.stop(at_once=True)
-                run.result()
-                raise
+                raise KeyboardInterrupt("the search had not begun.") from None
+            return run.finished() if run.asynchronous else run.result()
 
     def start(
         self,

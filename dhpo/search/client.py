@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import distributed
+from distributed.utils import silence_logging_cmgr
 
 __all__ = ["current_client"]
 
@@ -15,8 +17,8 @@ __all__ = ["current_client"]
 _CLOSE_SECONDS = 5.0
 
 
-def current_client() -> tuple[Any, Callable[[], None] | None]:
-    """The current client, or one of our own and the way to close it.
+def current_client() -> tuple[Any, Callable[..., None] | None]:
+    """The current client, or one of our own and the way to close it, which waits for no thread if told `at_once=True`.
 
     In a task of Dask it is the client of the worker, and the task gives its thread back to the worker, as under
     `distributed.worker_client`: steps that the scheduler sends to that very thread would wait for it for ever.
@@ -41,15 +43,17 @@ def current_client() -> tuple[Any, Callable[[], None] | None]:
         )
         own = distributed.Client(cluster, set_as_default=False)
 
-        def close() -> None:
+        def close(at_once: bool = False) -> None:
             loop: Any = own.loop
             if not loop.asyncio_loop.is_running():  # it has ended with all that ran in it
                 return
-            own.close()
-            for worker in list(cluster.workers.values()):
-                # By itself the cluster would wait half a minute for a thread that is stuck in `partial_fit`.
-                cluster.sync(worker.close, timeout=_CLOSE_SECONDS)
-            cluster.close()
+            # It would warn of calls that are still under way, where a search was stopped or had looked ahead.
+            with silence_logging_cmgr(logging.ERROR):
+                own.close()
+                for worker in list(cluster.workers.values()):
+                    # By itself the cluster would wait half a minute for a thread that is stuck in `partial_fit`.
+                    cluster.sync(worker.close, timeout=_CLOSE_SECONDS, executor_wait=not at_once)
+                cluster.close()
 
         return own, close
     if client.status != "running":

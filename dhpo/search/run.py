@@ -6,17 +6,19 @@ import asyncio
 import concurrent.futures
 import threading
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dhpo.cluster.interrupts import UninterruptedWorkers, wait_for_idle_workers
 from dhpo.cluster.stopping import event_loop, from_any_thread
-from dhpo.errors import SearchFailed, WorkersLost
+from dhpo.errors import ImpreciseScoresWarning, SearchFailed, WorkersLost
 from dhpo.history.history import Best, History
 from dhpo.user_code import is_harmless, said
 from dhpo.views.html import progress_html
 from dhpo.views.progress import Progress
 from dhpo.views.summary_stream import SummaryStream
-from dhpo.views.text import progress_line
+from dhpo.views.text import best_line, progress_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +32,9 @@ _LOOP_HAS_ENDED = (
     "KeyboardInterrupt in it, or was the client closed? Start a new distributed.Client. What was done before is in "
     "summary(); a journal goes on from there."
 )
+_WITHOUT_JOURNAL = (
+    ' summary() has what was found. With fit(..., journal="FOLDER") a search goes on where it was interrupted.'
+)
 
 
 class Runs(Protocol):
@@ -37,6 +42,9 @@ class Runs(Protocol):
 
     def now(self) -> float:
         """Seconds since the search began."""
+
+    def so_far(self, without_journal: str = "") -> str:
+        """What was done, and how the search goes on where it ends early; where that cannot be, what is given."""
 
     def stop(self, at_once: bool = False) -> None:
         """End the search soon."""
@@ -89,7 +97,7 @@ class Run:
         executor: Runs,
         history: History,
         adopt: Callable[[Any, History], Any],
-        close: Callable[[], None] | None,
+        close: Callable[..., None] | None,
     ) -> None:
         self.history = history
         self.asynchronous: bool = client.asynchronous
@@ -100,12 +108,20 @@ class Run:
         self._adopt = adopt
         self._close = close
         self._search: Any = None
+        self._interrupts = 0
         self._lock = threading.Lock()
         self._loop = event_loop(client)
-        self._future = asyncio.run_coroutine_threadsafe(_guarded(executor), self._loop)
+        self._future = asyncio.run_coroutine_threadsafe(_guarded(lambda: self._run(client, executor)), self._loop)
         if close is not None:
             # A cluster of our own goes with the search, also if nobody asks for the result. Its loop cannot end itself.
             self._future.add_done_callback(lambda _: threading.Thread(target=self._close_once, daemon=True).start())
+
+    async def _run(self, client: Client, executor: Runs) -> None:
+        async with UninterruptedWorkers(client):
+            try:
+                await executor.run()
+            finally:
+                await wait_for_idle_workers(client, lambda: self._interrupts == 1)
 
     @property
     def best(self) -> Best | None:
@@ -186,6 +202,9 @@ class Run:
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end.
 
+        An interrupt, as by Ctrl-C, ends the search: the best so far is its result, and its attributes are those of what
+        was done. A second one ends the waiting for that, too.
+
         Parameters
         ----------
         timeout : float, optional
@@ -203,9 +222,44 @@ class Run:
             What ended the search early. What was scored before is there all the same, as attributes of the search.
         RuntimeError
             If the client is asynchronous: await the run.
+        KeyboardInterrupt
+            If it is interrupted. The message says what was done and how the search goes on.
         """
         if self.asynchronous and not self.done:
             raise RuntimeError("the client is asynchronous: await the run instead of asking for its result()")
+        try:
+            return self._result(timeout)
+        except KeyboardInterrupt:
+            pass
+        # Anew, and here: nobody wants to read where in the waiting the first one came.
+        raise KeyboardInterrupt(self._ended_by_interrupt())
+
+    def _ended_by_interrupt(self) -> str:
+        """End the search, and say what stands."""
+        try:
+            self._interrupts += 1
+            self.stop(at_once=True)
+            with warnings.catch_warnings():
+                # Nobody decides anything by the scores of a search that was interrupted.
+                warnings.simplefilter("ignore", ImpreciseScoresWarning)
+                self._result(None)
+            done = self.status == "done"
+            what = "the search is done" if done else "the search was stopped"
+        except KeyboardInterrupt:
+            self._interrupts += 1
+            done = False
+            concurrent.futures.wait([self._future], timeout=_LOOK_SECONDS)
+            if self.done:
+                self._close_once()  # else the end of the interpreter would, and Dask would complain of calls under way
+            what = "the search was given up while it was being stopped"
+        except Exception as error:
+            return f"the search was to be stopped, and failed. {said(error)}"
+        best = self.history.best
+        if best is not None:
+            what += f", {best_line(best, self.history.by_fits)}"
+        return f"{what}." if done else f"{what}. {self._executor.so_far(_WITHOUT_JOURNAL)}"
+
+    def _result(self, timeout: float | None) -> Any:
         try:
             self._wait(timeout)
             self._future.result()
@@ -253,17 +307,17 @@ class Run:
         with self._lock:
             close, self._close = self._close, None
             if close is not None:
-                close()
+                close(at_once=self._interrupts > 0)
 
 
-async def _guarded(executor: Runs) -> None:
+async def _guarded(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a search; what it raises does not end the event loop, nor look as if somebody had cancelled the search.
 
     That is for what the user's code may raise in the driver: a callable `refit`, a distribution, the best model when it
     is unpickled.
     """
     try:
-        await executor.run()
+        await run()
     except BaseException as error:
         if is_harmless(error) or isinstance(error, GeneratorExit):  # the loop ends, and closes what it leaves
             raise

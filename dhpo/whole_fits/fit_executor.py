@@ -111,6 +111,10 @@ class FitExecutor:
         """Seconds since the search began, in whatever process."""
         return self._recorder.now()
 
+    def so_far(self, without_journal: str = "") -> str:
+        """What was done, and how the search goes on where it ends early; where that cannot be, what is given."""
+        return were_done(self.outcomes.n_fits, "fit") + (self._recorder.way_on or without_journal)
+
     def stop(self, at_once: bool = False) -> None:
         """End the search soon; to be called in the thread of the event loop.
 
@@ -170,7 +174,7 @@ class FitExecutor:
 
     async def _prepare(self, stopping: asyncio.Task[Any]) -> None:
         search = self._search
-        watch = self._watch = Watch(self._client, self._workers, search.limits.workers_timeout, self._so_far)
+        watch = self._watch = Watch(self._client, self._workers, search.limits.workers_timeout, self.so_far)
         self._recorder.replay(self.outcomes)
         self._recorder.reached("starting workers")
         await watch.wait_for_workers(stopping)
@@ -222,9 +226,6 @@ class FitExecutor:
         if self._watch is None:
             raise RuntimeError("the search has not begun")
         return self._watch
-
-    def _so_far(self) -> str:
-        return were_done(self.outcomes.n_fits, "fit") + self._recorder.way_on
 
     async def _fit_all(self, stopping: asyncio.Task[Any]) -> None:
         waiting = deque(

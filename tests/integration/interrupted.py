@@ -1,6 +1,6 @@
 """A search on threads of this process, one of which is stuck; says what came of it.
 
-python interrupted.py FOLDER
+python interrupted.py FOLDER TIMES
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import SGDClassifier
 
-from dhpo import GridSearchCV
+from dhpo import GridSearchCV, Observer
+from dhpo.cluster import interrupts
 
 
 class Stuck(SGDClassifier):
@@ -30,13 +31,22 @@ class Stuck(SGDClassifier):
         return super().partial_fit(X, y, classes=classes)
 
 
+class SaysThatItEnds(Observer):
+    def stop(self) -> None:
+        Path(sys.argv[1], "stopping").touch()
+
+
 def main() -> None:
+    if sys.argv[2] == "2":
+        interrupts._IDLE_SECONDS = 600.0  # the second comes while the thread is waited for
     X = np.random.default_rng(0).standard_normal((100, 5))
-    search = GridSearchCV(Stuck(), {"folder": [sys.argv[1]]}, max_iter=2, random_state=0, verbose=0)
+    search = GridSearchCV(
+        Stuck(), {"folder": [sys.argv[1]]}, max_iter=2, random_state=0, verbose=0, callbacks=[SaysThatItEnds()]
+    )
     try:
         search.fit(X, X[:, 0] > 0)
-    except KeyboardInterrupt:
-        print("interrupted")
+    except KeyboardInterrupt as error:
+        print(error)
 
 
 if __name__ == "__main__":

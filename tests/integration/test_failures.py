@@ -180,7 +180,9 @@ def test_a_trial_that_kills_its_workers_is_found(three, shared, tmp_path, monkey
         ("interrupt", r"died in partial_fit call 3 of this trial; .* was ended by SIGINT there"),
     ],
 )
-def test_a_trial_that_ends_its_workers_in_another_way_is_found(three, deed, message, tmp_path):
+def test_a_trial_that_ends_its_workers_in_another_way_is_found(three, deed, message, tmp_path, monkeypatch):
+    # As from another terminal: workers of this one's group ignore it while a search runs.
+    monkeypatch.setattr("dhpo.cluster.interrupts.process_group", lambda: None)
     three.cluster.scale(4)  # one that lives on: those that leave in order take some time to be replaced
     three.wait_for_workers(4)
     search = with_one(deed, tmp_path / "calls", 4).start(*LAZY, classes=[0, 1]).result(timeout=300)

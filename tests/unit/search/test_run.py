@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -18,8 +19,9 @@ from dhpo.search.run import Run
 class Executor:
     """Runs a search that ends when it is told to, or raises at once."""
 
-    def __init__(self, error: BaseException | None = None) -> None:
+    def __init__(self, error: BaseException | None = None, error_at_end: BaseException | None = None) -> None:
         self.error = error
+        self.error_at_end = error_at_end
         self.stopped = False
 
     def stop(self, at_once: bool = False) -> None:
@@ -30,6 +32,11 @@ class Executor:
             raise self.error
         while not self.stopped:
             await asyncio.sleep(0.01)
+        if self.error_at_end is not None:
+            raise self.error_at_end
+
+    def so_far(self, without_journal: str = "") -> str:
+        return "3 calls were done."
 
 
 @pytest.fixture
@@ -47,9 +54,13 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-def start(loop: asyncio.AbstractEventLoop, error: BaseException | None = None) -> Run:
-    client: Any = SimpleNamespace(asynchronous=False, dashboard_link=None, loop=SimpleNamespace(asyncio_loop=loop))
-    return Run(client, Executor(error), History(), lambda executor, history: "the search", None)
+def start(
+    loop: asyncio.AbstractEventLoop, error: BaseException | None = None, error_at_end: BaseException | None = None
+) -> Run:
+    client: Any = SimpleNamespace(
+        asynchronous=False, dashboard_link=None, status="closed", loop=SimpleNamespace(asyncio_loop=loop)
+    )
+    return Run(client, Executor(error, error_at_end), History(), lambda executor, history: "the search", None)
 
 
 def test_a_search_that_is_stopped_ends(loop):
@@ -80,3 +91,44 @@ def test_what_the_users_code_raises_in_the_driver_ends_the_search_and_not_the_ev
 def test_an_exception_of_the_search_is_raised_as_it_is(loop):
     with pytest.raises(SearchFailed, match="as it is"):
         start(loop, SearchFailed("as it is")).result(timeout=30)
+
+
+class Interrupted:
+    """Waits for a future, after it was interrupted so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self.times = times
+        self.wait = concurrent.futures.wait
+        monkeypatch.setattr("dhpo.search.run.concurrent.futures.wait", self)
+
+    def __call__(self, futures: Any, timeout: float) -> Any:
+        self.times -= 1
+        if self.times >= 0:
+            raise KeyboardInterrupt
+        return self.wait(futures, timeout)
+
+
+def test_an_interrupt_ends_the_search_and_says_what_stands(loop, monkeypatch):
+    Interrupted(monkeypatch, times=1)
+    run = start(loop)
+    with pytest.raises(KeyboardInterrupt, match=r"^the search was stopped\. 3 calls were done\.$") as caught:
+        run.result()
+    assert caught.value.__context__ is None
+    assert run.done
+    assert run.result() == "the search"
+
+
+def test_a_second_interrupt_is_not_held_up(loop, monkeypatch):
+    Interrupted(monkeypatch, times=2)
+    run = start(loop)
+    with pytest.raises(KeyboardInterrupt, match="given up while it was being stopped") as caught:
+        run.result()
+    assert caught.value.__context__ is None
+
+
+def test_an_interrupt_reaches_the_script_also_where_the_search_fails_after_it(loop, monkeypatch):
+    Interrupted(monkeypatch, times=1)
+    run = start(loop, error_at_end=WorkersLost("all gone"))
+    with pytest.raises(KeyboardInterrupt, match=r"was to be stopped, and failed\. .*WorkersLost: all gone$") as caught:
+        run.result()
+    assert caught.value.__context__ is None
