@@ -21,6 +21,8 @@ __all__ = ["app"]
 
 _ROWS_PER_BLOCK = 72
 _ROWS_OF_SUMMARY = 8
+# As shells have it: 128, and the number of SIGINT.
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="dhpo",
@@ -75,9 +77,13 @@ def demo(
     console.print(f"digits: {X.shape[0]:,} images of 8 x 8 in {X.numblocks[0]} blocks, {len(X_test)} more held out\n")
     console.print(str(search.plan()), highlight=False, soft_wrap=True)
     console.print()
-    with clusters.local(workers=workers) as cluster, cluster.get_client():
-        console.print(f"dashboard: {cluster.dashboard_link}\n")
-        search.fit(X, y, classes=list(range(10)))
+    try:
+        with clusters.local(workers=workers) as cluster, cluster.get_client():
+            console.print(f"dashboard: {cluster.dashboard_link}\n")
+            search.fit(X, y, classes=list(range(10)))
+    except KeyboardInterrupt as error:
+        typer.echo(f"dhpo: {error}", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
     _show_result(console, search.best_params_, search.best_score_, search.score(X_test, y_test), search.summary())
 
 
