@@ -6,12 +6,14 @@ import math
 import operator
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, overload
 
 import numpy as np
+from scipy.stats import rv_discrete
 from sklearn.model_selection import ParameterSampler
 
+from dhpo.parameter_range import MAX_CHOICES, Choice, ParameterRange, readable_choice, scales_of
 from dhpo.wording import counted, did_you_mean
 
 __all__ = ["Grid", "Space"]
@@ -104,7 +106,11 @@ class Space:
 
     def scales(self) -> dict[str, str]:
         """How each parameter is best drawn: "log" or "linear" for numbers, else "category"."""
-        return {name: _scale([d[name] for d in self._dicts if name in d]) for name in self.names}
+        return scales_of(self.ranges())
+
+    def ranges(self) -> dict[str, ParameterRange]:
+        """The values that each parameter may take, over all dicts of the space."""
+        return {name: _range([d[name] for d in self._dicts if name in d]) for name in self.names}
 
     def warn_of_ranges(self) -> None:
         """Warn of tuples of two numbers: they are two values, and read like the ends of a range."""
@@ -201,6 +207,48 @@ def _scale(choices: list[Any]) -> str:
     if not all(isinstance(value, Real) and not isinstance(value, bool | np.bool) for value in values):
         return "category"
     return "log" if min(values) > 0 and max(values) / min(values) >= _DECADES else "linear"
+
+
+def _range(choices: list[Any]) -> ParameterRange:
+    """Of all that a parameter may be, in one space or several."""
+    kind = _scale(choices)
+    if kind == "category":
+        return ParameterRange(kind, choices=_listed(choices))
+    lows, highs, integers = zip(*map(_ends, choices), strict=True)
+    return ParameterRange(
+        kind,
+        low=None if None in lows else min(lows),
+        high=None if None in highs else max(highs),
+        integers=all(integers),
+        choices=_listed(choices),
+    )
+
+
+def _listed(choices: list[Any]) -> tuple[Choice, ...] | None:
+    """The values where all are listed and there are not too many, each once; 1, 1.0 and True are three."""
+    if any(map(_is_distribution, choices)) or sum(map(len, choices)) > MAX_CHOICES:
+        return None
+    values = [readable_choice(value) for one in choices for value in one]
+    return tuple({(type(value), value): value for value in values}.values())
+
+
+def _ends(choice: Any) -> tuple[float | None, float | None, bool]:
+    """The lowest and the highest number, None where that is not known or not finite, and whether all are integers."""
+    if not _is_distribution(choice):
+        low, high = (value.item() if hasattr(value, "item") else value for value in (min(choice), max(choice)))
+        return _bound(low), _bound(high), all(isinstance(value, Integral) for value in choice)
+    integers = isinstance(getattr(choice, "dist", None), rv_discrete)
+    try:
+        low, high = map(float, choice.support())
+    except Exception:  # a class of the user's: the method may be missing, or something else
+        return None, None, integers
+    return _bound(low, integers), _bound(high, integers), integers
+
+
+def _bound(value: Any, integer: bool = False) -> float | None:
+    if not math.isfinite(value):
+        return None
+    return int(value) if integer or isinstance(value, Integral) else float(value)
 
 
 def _looks_like_a_range(value: Any) -> bool:

@@ -27,7 +27,7 @@ from dhpo.driver.startup import Opened, open_search
 from dhpo.driver.step_length import Pace
 from dhpo.driver.step_planning import Assignment, Ready, plan_steps
 from dhpo.errors import SearchFailed
-from dhpo.history.events import Planned, Refitted, StepDone, Stopped
+from dhpo.history.events import Refitted, StepDone, Stopped
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.journal.description import check_same_data
@@ -202,8 +202,7 @@ class Executor:
             self._ledger.forget_lost_models()
             self._models.tidy_all()
         if self._history.plan is None:
-            plan, now = self.job.schedule.plan(), self._recorder.now()
-            self._recorder.append(Planned(plan, now, self.job.title, self.job.scales))
+            self._recorder.planned(self.job.schedule.plan(), self.job.title, self.job.ranges)
 
     async def _open(self, stopping: asyncio.Task[Any]) -> None:
         watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self.so_far)

@@ -8,6 +8,7 @@ from typing import Any
 
 from dhpo.driver.prepared_data import DataPlan
 from dhpo.limits import Limits
+from dhpo.parameter_range import ParameterRange
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.scoring import Metrics
@@ -43,7 +44,7 @@ class Job:
     look_at_values : bool, default False
         Whether the first rows tell if X is what the estimator takes, where its types do not.
     title : str
-    scales : mapping of str to str
+    ranges : mapping of str to ParameterRange
         See `dhpo.history.events.Planned`.
     """
 
@@ -61,4 +62,4 @@ class Job:
     speculate: bool = False
     look_at_values: bool = False
     title: str = ""
-    scales: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, ParameterRange] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.values import decode_value, encode_value
+from dhpo.parameter_range import ParameterRange
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.trial import Drop, Report, Train, Trial
 
@@ -37,8 +38,9 @@ Record = dict[str, Any]
 def encode_event(event: Event) -> Record:
     """An event as a record; `decode_event` gives an equal event back."""
     match event:
-        case Planned(plan, time, title, scales):
-            return {"event": "plan", **asdict(plan), "time": time, "title": title, "scales": dict(scales)}
+        case Planned(plan, time, title, scales, ranges, began):
+            record = {"event": "plan", **asdict(plan), "time": time, "title": title, "scales": dict(scales)}
+            return {**record, "ranges": {name: asdict(values) for name, values in ranges.items()}, "began": began}
         case PhaseReached():
             return {"event": "phase", **asdict(event)}
         case DataPrepared():
@@ -83,7 +85,15 @@ def decode_event(record: Mapping[str, Any]) -> Event:
 
 def _planned(record: Record) -> Event:
     brackets = (BracketPlan(b["bracket"], tuple(Rung(**rung) for rung in b["rungs"])) for b in record["brackets"])
-    return Planned(Plan(tuple(brackets)), record["time"], record["title"], record["scales"])
+    # Journals of this format had no ranges at first.
+    ranges = {name: _range(values) for name, values in record.get("ranges", {}).items()}
+    plan = Plan(tuple(brackets))
+    return Planned(plan, record["time"], record["title"], record["scales"], ranges, record.get("began"))
+
+
+def _range(record: Record) -> ParameterRange:
+    choices = record["choices"]
+    return ParameterRange(**{**record, "choices": None if choices is None else tuple(choices)})
 
 
 def _trial(record: Record) -> Event:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dhpo.parameter_range import ParameterRange
 from dhpo.schedules.plan import Plan
 from dhpo.trial import Drop, Report, Train, Trial
 
@@ -41,12 +42,19 @@ class Planned:
         The class of the search, and that of its estimator.
     scales : mapping of str to str
         How each parameter is best drawn: "log", "linear" or "category".
+    ranges : mapping of str to ParameterRange
+        The values that each parameter may take; none in a journal that does not tell.
+    began : float, optional
+        When the search began, in seconds since 1970 UTC, by the clock of its process. None in a journal that does not
+        tell.
     """
 
     plan: Plan
     time: float
     title: str = ""
     scales: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, ParameterRange] = field(default_factory=dict)
+    began: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from dhpo.history.events import Event, PhaseReached, Stopped
+from dhpo.history.events import Event, PhaseReached, Planned, Stopped
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import Observers
+from dhpo.parameter_range import ParameterRange, scales_of
+from dhpo.schedules.plan import Plan
 
 __all__ = ["Recorder"]
 
@@ -69,6 +71,11 @@ class Recorder:
         if self._journal is not None:
             self._journal.append(event)
         self.repeat(event)
+
+    def planned(self, plan: Plan, title: str, ranges: Mapping[str, ParameterRange]) -> None:
+        """Tell what the search will run, and when it began; see `Planned`."""
+        now = self.now()
+        self.append(Planned(plan, now, title, scales_of(ranges), dict(ranges), time.time() - now))
 
     def reached(self, phase: str, done: int = 0, total: int = 0) -> None:
         """Tell what the search does now, and how far it is; at most once in a second while that only goes on."""

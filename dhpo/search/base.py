@@ -331,7 +331,7 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
             speculate=bool(getattr(self, "speculate", False)) and not n_folds,
             look_at_values=look_at_values,
             title=self._title(),
-            scales=space.scales(),
+            ranges=space.ranges(),
         )
 
     def _title(self) -> str:

@@ -19,6 +19,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from dhpo.data.collections import is_lazy
 from dhpo.history.history import History
 from dhpo.journal import Header, open_journal
+from dhpo.parameter_range import ParameterRange
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV
 from dhpo.search.identity import identity_of_fits
@@ -64,9 +65,9 @@ class WholeOrBlockSearchCV(BlockSearchCV):
     return_train_score: bool
     max_iter: int | None
 
-    def _scales(self) -> dict[str, str]:
+    def _ranges(self) -> dict[str, ParameterRange]:
         with suppress(ValueError, TypeError):
-            return self._space().scales()
+            return self._space().ranges()
         return {}
 
     def _warn_of_ranges(self) -> None:
@@ -210,7 +211,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             config=sklearn.get_config(),
             limits=checked_limits(self),
             title=self._title(),
-            scales=self._scales(),
+            ranges=self._ranges(),
         )
 
     def _whole_scoring(self) -> WholeScoring:

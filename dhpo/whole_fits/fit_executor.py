@@ -25,7 +25,6 @@ from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.history.events import (
     Dropped,
     FitDone,
-    Planned,
     Reported,
     SplitScores,
     StepDone,
@@ -202,7 +201,7 @@ class FitExecutor:
         )
         await self._recorder.check_data(data)
         if self._history.plan is None:
-            self._recorder.append(Planned(plan, self._recorder.now(), search.title, search.scales))
+            self._recorder.planned(plan, search.title, search.ranges)
         error_score = "raise" if search.raises else search.error_score
         job = FitContext(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
         run = self._workspace.run

@@ -12,6 +12,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 
 from dhpo.limits import Limits
+from dhpo.parameter_range import ParameterRange
 from dhpo.trial import Params
 from dhpo.whole_fits.row_selection import is_per_row, n_samples
 from dhpo.whole_fits.whole_scoring import WholeScoring
@@ -126,7 +127,7 @@ class FitJob:
         scikit-learn's configuration in the thread of the user.
     limits : Limits
     title : str
-    scales : mapping of str to str
+    ranges : mapping of str to ParameterRange
         See `dhpo.history.events.Planned`.
     """
 
@@ -143,7 +144,7 @@ class FitJob:
     config: dict[str, Any]
     limits: Limits = field(default_factory=Limits)
     title: str = ""
-    scales: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, ParameterRange] = field(default_factory=dict)
 
 
 def make_fit_data(estimator: Any, X: Any, y: Any, cv: Any, routed: Routed) -> FitData:

@@ -13,6 +13,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from dhpo.parameter_range import ParameterRange, readable_choice
 from dhpo.space import Space
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)
@@ -207,3 +208,65 @@ def test_each_parameter_is_drawn_on_the_scale_that_suits_it():
     several = Space([{"a": log, "b": [1]}, {"a": linear}, {"b": ["x"]}])
     assert several.scales() == {"a": "linear", "b": "category"}
     assert Space([{"a": log}, {"a": [0.5]}]).scales() == {"a": "linear"}
+
+
+def test_ranges_tell_what_values_there_are():
+    class Mine:
+        def rvs(self, random_state):
+            return 1
+
+    space = Space(
+        {
+            "log": scipy.stats.loguniform(1e-6, 1),
+            "linear": scipy.stats.uniform(-1, 3),
+            "integers": scipy.stats.randint(1, 100),
+            "endless": scipy.stats.norm(3, 2),
+            "counts": scipy.stats.poisson(4),
+            "mine": Mine(),
+            "values": np.array([1, 100, 10]),
+            "numbers": [0.5, np.inf],
+            "many": range(5000),
+            "words": ["l1", None, True],
+            "layers": [(64,), [64, 32], len, SGDClassifier(alpha=0.5), object()],
+        }
+    )
+    ranges = space.ranges()
+    assert ranges == {
+        "log": ParameterRange("log", 1e-6, 1.0),
+        "linear": ParameterRange("linear", -1.0, 2.0),
+        "integers": ParameterRange("linear", 1, 99, integers=True),
+        "endless": ParameterRange("linear"),
+        "counts": ParameterRange("linear", 0, None, integers=True),
+        "mine": ParameterRange("linear"),
+        "values": ParameterRange("log", 1, 100, integers=True, choices=(1, 100, 10)),
+        "numbers": ParameterRange("log", 0.5, None, choices=(0.5, "inf")),
+        "many": ParameterRange("linear", 0, 4999, integers=True),
+        "words": ParameterRange("category", choices=("l1", None, True)),
+        "layers": ParameterRange(
+            "category", choices=("(64,)", "[64, 32]", "len", "SGDClassifier(alpha=0.5)", "<object object>")
+        ),
+    }
+    assert type(ranges["integers"].low) is int
+    assert type(ranges["values"].high) is int
+    assert type(ranges["values"].choices[0]) is int
+
+
+def test_a_range_is_of_all_dicts_of_a_space():
+    log, linear = scipy.stats.loguniform(1e-6, 1), scipy.stats.uniform(0, 2)
+    space = Space([{"a": log, "b": [1], "c": [1]}, {"a": linear, "b": [True, 1.0]}, {"b": [1], "c": linear}])
+    assert space.ranges() == {
+        "a": ParameterRange("linear", 0.0, 2.0),
+        "b": ParameterRange("category", choices=(1, True, 1.0)),
+        "c": ParameterRange("linear", 0.0, 2.0),
+    }
+    assert list(map(type, space.ranges()["b"].choices)) == [int, bool, float]
+
+
+def test_a_choice_without_a_representation_is_told_by_its_class():
+    class Mute:
+        def __repr__(self):
+            raise RuntimeError
+
+    assert readable_choice(Mute()).endswith("Mute")
+    assert len(readable_choice("x" * 999)) == 999
+    assert len(readable_choice(("x" * 999,))) == 200

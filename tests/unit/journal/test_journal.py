@@ -38,6 +38,7 @@ from dhpo.history.events import (
     Dropped,
     FitDone,
     ModelState,
+    Planned,
     Promoted,
     Refitted,
     Reported,
@@ -57,11 +58,19 @@ from dhpo.journal.lock import LEASE_SECONDS
 from dhpo.journal.recorder import Recorder
 from dhpo.journal.stop_request import StopRequest
 from dhpo.observers.base import Observers
+from dhpo.parameter_range import ParameterRange
+from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.trial import Drop, Report, Train, Trial
 
 ROOT = Path(dhpo.__file__).parent.parent
 CHECKPOINT = Checkpoint(3, 9, "abc.models", 40, 1000, "ff00")
+RANGES = {
+    "alpha": ParameterRange("log", 1e-6, 1.0),
+    "n": ParameterRange("linear", 1, 9, integers=True, choices=(1, 9)),
+    "penalty": ParameterRange("category", choices=("l1", None, True)),
+}
 EVENTS = [
+    Planned(Plan((BracketPlan(1, (Rung(3, 1), Rung(1, 3))),)), 0.25, "a search", {"alpha": "log"}, RANGES, 1.7e9),
     DataPrepared(20, 1800, 200, 5_000_000, 20, 0.5, "d1ge57"),
     TrialStarted(Trial(3, {"alpha": np.float64(1e-4), "penalty": None, "C": 2}, 4), 0.6, Train(3, 9, 4, 0)),
     TrialStarted(Trial(4, {}, 4), 0.6),
@@ -101,6 +110,14 @@ def written(url, events=EVENTS, identity=None):
 def test_events_survive_json(event):
     # By repr: nan is not equal to nan, and types count.
     assert repr(decode_event(json.loads(json.dumps(encode_event(event), allow_nan=False)))) == repr(event)
+
+
+def test_a_plan_without_ranges_is_read():
+    """The first journals of format 4 have none, nor when the search began."""
+    record = encode_event(EVENTS[0])
+    del record["ranges"], record["began"]
+    event = decode_event(record)
+    assert (event.scales, event.ranges, event.began) == ({"alpha": "log"}, {}, None)
 
 
 VALUES = [
