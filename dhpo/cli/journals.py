@@ -128,17 +128,42 @@ def export(
     journal: Journal,
     csv: Annotated[Path | None, typer.Option(help="Write the summary as a CSV file.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write the summary as a Parquet file.")] = None,
+    optuna: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STORAGE", help="Write a study of Optuna: an SQLite file, or a URL such as sqlite:///study.db."
+        ),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name of the study. Default: JOURNAL as it is given.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Delete a study of this name in STORAGE first.")] = False,
 ) -> None:
-    """Write the summary of a search into a file that other programs read."""
+    """Write a search into files that other programs read."""
     with _errors_told():
-        if csv is None and parquet is None:
-            raise ValueError("export: give --csv FILE or --parquet FILE")
-        frame = _load(journal).summary(splits=True)
+        if csv is None and parquet is None and optuna is None:
+            raise ValueError("export: give --csv FILE, --parquet FILE or --optuna STORAGE")
+        stored = _load(journal)
+        if optuna is not None:
+            _write_study(stored, optuna, study or journal, replace)
+        frame = stored.summary(splits=True)
         if csv is not None:
             frame.to_csv(csv)
         if parquet is not None:
             _with_plain_columns(frame).to_parquet(parquet)
         typer.echo(f"{len(frame)} trials written")
+
+
+def _write_study(stored: StoredSearch, storage: str, name: str, replace: bool) -> None:
+    from dhpo.errors import DhpoError
+
+    try:
+        stored.to_optuna(storage, name, replace=replace)
+    except (DhpoError, ValueError):
+        raise
+    except Exception as error:  # of the database, or of what connects to it
+        first, *_ = str(error).splitlines() or [""]
+        raise ValueError(f"export: {storage} cannot be written to: {type(error).__name__}: {first}") from error
 
 
 def _load(journal: str) -> StoredSearch:

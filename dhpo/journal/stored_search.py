@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dhpo.errors import JournalError
+from dhpo.exports.optuna_study import study_of
 from dhpo.history.events import Checkpoint, Refitted
 from dhpo.history.history import Best, History
 from dhpo.journal.followed_search import FollowedSearch
@@ -18,6 +19,7 @@ from dhpo.views.text import outcome_lines, progress_line
 
 if TYPE_CHECKING:
     import pandas as pd
+    from optuna import Study
 
 __all__ = ["StoredSearch", "load"]
 
@@ -185,6 +187,33 @@ class StoredSearch:
         if not self._reader.in_use:
             raise JournalError(f"{self._journal} is not in use by any process, so there is no search to stop.")
         self._reader.stop_request.make(at_once)
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None, *, replace: bool = False) -> Study:
+        """The search as a study of Optuna, as it was when the journal was read.
+
+        Parameters
+        ----------
+        storage : str, path or optuna storage, optional
+            Where to write the study, as ``"sqlite:///study.db"`` or ``"study.db"``; in memory by default.
+        study_name : str, optional
+            Default: one that Optuna makes.
+        replace : bool, default False
+            Whether a study of that name in the storage is deleted first.
+
+        Returns
+        -------
+        optuna.Study
+            To be maximized, with a trial for each trial of the search.
+
+        Raises
+        ------
+        ExtraNotInstalled
+            If Optuna is missing: it is the extra ``optuna``.
+        ValueError
+            If the storage has a study of that name, and `replace` is False.
+        """
+        running = self.status == "running"
+        return study_of(self.history, running=running, storage=storage, study_name=study_name, replace=replace)
 
     @property
     def best(self) -> Best | None:

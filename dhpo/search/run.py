@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dhpo.cluster.interrupts import UninterruptedWorkers, wait_for_idle_workers
 from dhpo.cluster.stopping import event_loop, from_any_thread
 from dhpo.errors import ImpreciseScoresWarning, SearchFailed, WorkersLost
+from dhpo.exports.optuna_study import study_of
 from dhpo.history.history import Best, History
 from dhpo.user_code import is_harmless, said
 from dhpo.views.html import progress_html
@@ -23,6 +24,7 @@ from dhpo.views.text import best_line, progress_line
 if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
+    from optuna import Study
 
 __all__ = ["Run", "Runs"]
 
@@ -169,6 +171,34 @@ class Run:
         """
         return SummaryStream(
             self.summary, lambda: self.done or not self._loop.is_running(), every, blocking=not self.asynchronous
+        )
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None, *, replace: bool = False) -> Study:
+        """What has happened so far as a study of Optuna, which does not change when the search goes on.
+
+        Parameters
+        ----------
+        storage : str, path or optuna storage, optional
+            Where to write the study, as ``"sqlite:///study.db"`` or ``"study.db"``; in memory by default.
+        study_name : str, optional
+            Default: one that Optuna makes.
+        replace : bool, default False
+            Whether a study of that name in the storage is deleted first.
+
+        Returns
+        -------
+        optuna.Study
+            To be maximized, with a trial for each trial of the search.
+
+        Raises
+        ------
+        ExtraNotInstalled
+            If Optuna is missing: it is the extra ``optuna``.
+        ValueError
+            If the storage has a study of that name, and `replace` is False.
+        """
+        return study_of(
+            self.history, running=not self.done, storage=storage, study_name=study_name, replace=replace
         )
 
     def __repr__(self) -> str:

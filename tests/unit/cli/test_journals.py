@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -132,6 +133,27 @@ def test_export_writes_files_that_others_read(journal: Path, tmp_path: Path) -> 
         assert frame["param_layers"].tolist() == ["(64, 32)", "none"]
         assert frame["split0_test_score"].tolist()[0] == 0.75
     assert invoke("export", journal).exit_code == 1
+
+
+def test_export_writes_a_study_of_optuna(journal: Path, tmp_path: Path) -> None:
+    storage = tmp_path / "study.db"
+    exported = invoke("export", journal, "--optuna", storage)
+    assert (exported.exit_code, exported.stdout) == (0, "2 trials written\n")
+    study = optuna.load_study(study_name=str(journal), storage=f"sqlite:///{storage}")
+    assert study.best_params == {"alpha": 0.25, "layers": "(64, 32)"}
+    again = invoke("export", journal, "--optuna", storage)
+    assert again.exit_code == 1
+    assert "has a study" in again.stderr
+    assert "--replace" in again.stderr
+    assert invoke("export", journal, "--optuna", f"sqlite:///{storage}", "--replace").exit_code == 0
+    assert invoke("export", journal, "--optuna", storage, "--study", "other").exit_code == 0
+    assert optuna.get_all_study_names(f"sqlite:///{storage}") == [str(journal), "other"]
+
+
+def test_a_storage_that_cannot_be_written_to_is_an_error_in_one_line(journal: Path, tmp_path: Path) -> None:
+    failed = invoke("export", journal, "--optuna", tmp_path / "nowhere" / "study.db")
+    assert failed.exit_code == 1
+    assert f"dhpo: export: {tmp_path / 'nowhere' / 'study.db'} cannot be written to: " in failed.stderr
 
 
 @pytest.mark.parametrize("command", ["show", "watch", "stop", "compare", "export"])
