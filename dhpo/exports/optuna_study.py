@@ -130,7 +130,7 @@ def _trials(history: History, running: bool) -> list[FrozenTrial]:
     courses, rows = _courses(history), history.summary().to_dict("index")
     began, last = _began(history), history.events[-1].time if history.events else 0.0
     best = None if history.best is None else history.best.trial.number
-    made = []
+    made: list[FrozenTrial] = []
     for trial in history.trials:
         row: Mapping[Any, Any] = rows[trial.number]
         course = courses[trial.number]

@@ -46,6 +46,7 @@ from dhpo.search.one_at_a_time import RunsOnce
 from dhpo.search.prediction import PredictsWithBest
 from dhpo.search.representation import ShowsItself
 from dhpo.search.run import Run, Runs
+from dhpo.search.scikit_learn_callbacks import TakesCallbacks, callback_observers, draws_progress, without_callbacks
 from dhpo.seeds import entropy_of, seed_for
 from dhpo.space import Space
 from dhpo.wrappers import unwrap
@@ -53,7 +54,9 @@ from dhpo.wrappers import unwrap
 __all__ = ["BlockSearchCV"]
 
 
-class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixin, ShowsItself, metaclass=ABCMeta):
+class BlockSearchCV(
+    LeavesResults, PredictsWithBest, RunsOnce, TakesCallbacks, MetaEstimatorMixin, ShowsItself, metaclass=ABCMeta
+):
     """Base of the searches that train estimators with `partial_fit` over blocks of rows.
 
     A subclass says in `_schedule` how long trials are trained, and in `_sampler` which there are.
@@ -251,8 +254,8 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
         adopt: Callable[[Any, History], Any],
     ) -> Run:
         """Start an executor, on the current cluster or on one of our own, in place of what was learned before."""
-        display = make_display(self.verbose)
-        observers = checked_observers(self.callbacks)
+        display = make_display(0 if draws_progress(self) else self.verbose)
+        observers = [*checked_observers(self.callbacks), *callback_observers(self)]
         client, close = current_client()
         try:
             shown: list[Observer] = [DashboardPage()] if display is None else [display, DashboardPage()]
@@ -306,7 +309,9 @@ class BlockSearchCV(LeavesResults, PredictsWithBest, RunsOnce, MetaEstimatorMixi
         if classes is not None:
             fit_kwargs["classes"] = classes
         return Job(
-            estimator=clone(self.estimator, safe=False),  # what becomes of the user's is nothing to a run
+            estimator=without_callbacks(
+                clone(self.estimator, safe=False)
+            ),  # what becomes of the user's is nothing to a run
             schedule=schedule,
             sampler=self._sampler(space, entropy, schedule.plan().n_trials),
             metrics=metrics,

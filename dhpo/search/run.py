@@ -197,9 +197,7 @@ class Run:
         ValueError
             If the storage has a study of that name, and `replace` is False.
         """
-        return study_of(
-            self.history, running=not self.done, storage=storage, study_name=study_name, replace=replace
-        )
+        return study_of(self.history, running=not self.done, storage=storage, study_name=study_name, replace=replace)
 
     def __repr__(self) -> str:
         progress = self._progress_now()

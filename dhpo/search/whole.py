@@ -25,6 +25,7 @@ from dhpo.search.base import BlockSearchCV
 from dhpo.search.identity import identity_of_fits
 from dhpo.search.input_checks import checked_limits, refuse_lazy_estimator
 from dhpo.search.run import Run
+from dhpo.search.scikit_learn_callbacks import without_callbacks
 from dhpo.trial import Params, plain
 from dhpo.whole_fits.cv_results import warn_of_fits, warn_of_scores
 from dhpo.whole_fits.fit_executor import FitExecutor
@@ -187,7 +188,8 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             )
         candidates = [plain(candidate) for candidate in self._candidates()]
         self._warn_of_ranges()
-        scoring = self._whole_scoring()
+        sent = without_callbacks(clone(self.estimator))
+        scoring = self._whole_scoring(sent)  # which may hold the estimator
         if scoring.has_several:
             check_refit(self.refit, scoring.metrics or ())
         if not isinstance(self.refit, bool | str) and not callable(self.refit):
@@ -198,7 +200,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         if any(map(is_lazy, (X, y, *params.values()))):
             lazy = LazyInput(X, y, params)
         return FitJob(
-            estimator=clone(self.estimator),
+            estimator=sent,
             candidates=candidates,
             make_data=make,
             data=make(X, y, params) if lazy is None else None,
@@ -214,9 +216,9 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             ranges=self._ranges(),
         )
 
-    def _whole_scoring(self) -> WholeScoring:
-        scoring = wrapped_scoring(self.estimator) if self.scoring is None else self.scoring
-        return resolve_whole_scoring(unwrap(self.estimator), scoring, self.error_score)
+    def _whole_scoring(self, estimator: Any) -> WholeScoring:
+        scoring = wrapped_scoring(estimator) if self.scoring is None else self.scoring
+        return resolve_whole_scoring(unwrap(estimator), scoring, self.error_score)
 
     def _make_data(self, scoring: Any, X: Any, y: Any, params: dict[str, Any]) -> FitData:
         return make_fit_data(unwrap(self.estimator), X, y, self.cv, self._routed(scoring, params))
@@ -246,7 +248,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         router = MetadataRouter(owner=self)
         router.add(estimator=unwrap(self.estimator), method_mapping=MethodMapping().add(caller="fit", callee="fit"))
         router.add(
-            scorer=self._whole_scoring().scorer,
+            scorer=self._whole_scoring(self.estimator).scorer,
             method_mapping=MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score"),
         )
         router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))

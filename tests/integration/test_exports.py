@@ -7,13 +7,18 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 from scipy.stats import loguniform
-from sklearn.linear_model import SGDClassifier
+from sklearn.callback import ProgressBar
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import dhpo
+from dhpo.compose import make_partial_fit_pipeline
+from tests.unit.search.recording_callback import RecordingCallback
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((600, 5))
@@ -54,3 +59,30 @@ def test_whole_fits_are_a_study(client: Any) -> None:
     assert study.best_params == search.best_params_
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
     assert study.trials[0].distributions == {"C": CategoricalDistribution([0.1, 1.0])}
+
+
+def test_scikit_learns_callbacks_follow_a_search(client: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    callback = RecordingCallback()
+    search = dhpo.HyperbandSearchCV(SGDClassifier(), {"alpha": loguniform(1e-6, 1)}, max_iter=3, random_state=0)
+    search.set_callbacks(callback, ProgressBar()).fit(*LAZY, classes=[0, 1])
+    ended = [metadata for name, task, _, metadata in callback.calls if (name, task) == ("end", "trial")]
+    assert {told["trial"]: told["score"] for told in ended} == search.summary()["score"].to_dict()
+    assert callback.calls[-1][0] == "teardown"
+    printed = capsys.readouterr()
+    assert "HyperbandSearchCV - fit" in printed.out  # that of scikit-learn
+    assert "bracket" not in printed.err  # and not ours
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_callbacks_that_can_be_sent_nowhere_are_not_sent(client: Any, whole: bool) -> None:
+    estimator: Any = LogisticRegression()
+    if not whole:
+        scaler = StandardScaler().set_callbacks(RecordingCallback())
+        estimator = make_partial_fit_pipeline(scaler, SGDClassifier(random_state=0))
+    else:
+        estimator.set_callbacks(RecordingCallback())
+    space = {"C" if whole else "sgdclassifier__alpha": [0.01, 1.0]}
+    search = dhpo.GridSearchCV(estimator, space, verbose=0).set_callbacks(RecordingCallback())
+    with pytest.warns(UserWarning, match="callbacks of the estimator"):
+        search.fit(*((X, Y) if whole else LAZY))
+    assert search.best_score_ > 0.5

@@ -141,7 +141,10 @@ def test_whatever_was_drawn_has_a_sound_distribution(
     of_space: ParameterRange | None, values: list[Any], distribution: Any
 ) -> None:
     ranges = {} if of_space is None else {"a": of_space}
-    events = [Planned(TWO_BRACKETS, 0.0, "", scales_of(ranges), ranges), *(started(i, a=v) for i, v in enumerate(values))]
+    events = [
+        Planned(TWO_BRACKETS, 0.0, "", scales_of(ranges), ranges),
+        *(started(i, a=v) for i, v in enumerate(values)),
+    ]
     for trial in study(*events, Stopped("stopped", 1.0)).trials:
         assert trial.distributions == {"a": distribution}
         assert list(map(type, getattr(distribution, "choices", ()))) == list(
@@ -187,7 +190,12 @@ def test_the_best_trial_is_that_of_the_search() -> None:
 
 def test_several_metrics_are_attributes() -> None:
     splits = (SplitScores({"auc": 0.5, "f1": 0.25}), SplitScores({"auc": 1.0, "f1": NAN}))
-    events = [PLANNED, started(0, alpha=0.5), Reported(Report(0, 2, 0.75), 2.0, splits), Dropped(Drop(0, "finished"), 2.0)]
+    events = [
+        PLANNED,
+        started(0, alpha=0.5),
+        Reported(Report(0, 2, 0.75), 2.0, splits),
+        Dropped(Drop(0, "finished"), 2.0),
+    ]
     (trial,) = study(*events, Stopped("done", 3.0)).trials
     assert trial.user_attrs["test_auc"] == 0.75
     assert "test_f1" not in trial.user_attrs
