@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dhpo.history.history import Best, History
     from dhpo.journal import StoredSearch, load
     from dhpo.observers.base import ObservedSearch, Observer
+    from dhpo.observers.mlflow import MLflowObserver
     from dhpo.samplers.base import Sampler
     from dhpo.schedules.base import Schedule
     from dhpo.schedules.plan import BracketPlan, Plan, Rung
@@ -56,6 +57,7 @@ __all__ = [
     "IncrementalSearchCV",
     "InverseDecaySearchCV",
     "JournalError",
+    "MLflowObserver",
     "ObservedSearch",
     "Observer",
     "PartialFitColumnTransformer",
@@ -98,6 +100,7 @@ _HOMES = {
     "dhpo.history.history": {"Best", "History"},
     "dhpo.journal": {"StoredSearch", "load"},
     "dhpo.observers.base": {"ObservedSearch", "Observer"},
+    "dhpo.observers.mlflow": {"MLflowObserver"},
     "dhpo.samplers": {"Sampler"},
     "dhpo.schedules": {"BracketPlan", "Plan", "Rung", "Schedule"},
     "dhpo.space": {"Space"},

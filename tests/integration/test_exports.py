@@ -11,6 +11,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 from scipy.stats import loguniform
+from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.preprocessing import StandardScaler
@@ -86,3 +87,36 @@ def test_callbacks_that_can_be_sent_nowhere_are_not_sent(client: Any, whole: boo
     with pytest.warns(UserWarning, match="callbacks of the estimator"):
         search.fit(*((X, Y) if whole else LAZY))
     assert search.best_score_ > 0.5
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow warns of what it calls itself
+def test_mlflow_has_a_run_for_the_search_and_one_for_each_trial(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.tracking import MlflowClient
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    observer = dhpo.MLflowObserver(uri, experiment="digits", every=0.2)
+    search = dhpo.HyperbandSearchCV(
+        SGDClassifier(), {"alpha": loguniform(1e-6, 1)}, max_iter=3, callbacks=[observer], random_state=0, verbose=0
+    )
+    clone(search)
+    search.fit(*LAZY, classes=[0, 1])
+    assert observer.wait(60)
+    server = MlflowClient(uri)
+    experiment = server.get_experiment_by_name("digits")
+    runs = server.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    trials = [run for run in runs if run is not parent]
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert parent.data.params["best_alpha"] == str(search.best_params_["alpha"])
+    assert float(parent.data.metrics["partial_fit_calls"]) == search.metadata_["partial_fit_calls"]
+    scores = {int(run.data.tags["trial"]): run.data.metrics["score"] for run in trials}
+    assert scores == search.summary()["score"].to_dict()
+    best = next(run for run in trials if run.data.tags["trial"] == parent.data.tags["best_trial"])
+    steps = [metric.step for metric in server.get_metric_history(best.info.run_id, "score")]
+    assert steps == [
+        record["partial_fit_calls"] for record in search.history_ if record["params"] == search.best_params_
+    ]
