@@ -24,6 +24,8 @@ _EMPTY = types.CellType()
 
 _described = threading.local()
 _ADDRESS = re.compile(r"(?i) at 0x[0-9a-f]+")
+# scikit-learn's callbacks of an estimator: what a search finds does not depend on who watches it.
+_NO_MATTER = {"_skl_callbacks"}
 # What the functions of these do is told by the version of the package; those of users may be changed at any time.
 _PACKAGES = {"builtins", "dask", "dhpo", "numpy", "pandas", "scipy", "sklearn"}
 
@@ -70,7 +72,7 @@ def _of_object(value: Any) -> str:
     params = {}
     if hasattr(value, "get_params"):
         params = value.get_params(deep=False)
-    state = getattr(value, "__dict__", {})
+    state = {name: part for name, part in getattr(value, "__dict__", {}).items() if name not in _NO_MATTER}
     if not params and not state:
         text = repr(value)
         return f"{_class(type(value))}({_hash(value)})" if _ADDRESS.search(text) else text

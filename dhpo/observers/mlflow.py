@@ -35,11 +35,11 @@ class MLflowObserver(Observer):
     at its end, for a minute at most. Where MLflow cannot be written to, one line of the log says so, nothing more is
     written, and the search goes on.
 
-    The run of a trial has its parameters, the metric "score" with the resource as its step, other metrics as "test_..."
-    where there are several, and tags with the words of `summary`. It is "FAILED" where the trial failed, "KILLED" where
-    the search was stopped before the trial had ended, and else "FINISHED". The run of the search has the metric
-    "best_score", the parameters of the best trial as "best_...", and what the search has cost. A search that is resumed
-    from its journal makes new runs, with all that happened before.
+    The run of a trial has its parameters, the metric ``score`` with the resource as its step, other metrics as
+    ``test_...`` where there are several, and tags with the words of `summary`. It is "FAILED" where the trial failed,
+    "KILLED" where the search was stopped before the trial had ended, and else "FINISHED". The run of the search has the
+    metric ``best_score``, the parameters of the best trial as ``best_...``, and what the search has cost. A search that
+    is resumed from its journal makes new runs, with all that happened before.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """scikit-learn's callbacks on a search: `search.set_callbacks(ProgressBar())`.
 
-scikit-learn calls its callbacks experimental. Nothing else in dhpo touches them, and where they are gone, or have
-become others, a search runs without.
+scikit-learn calls its callbacks experimental. Nothing else in dhpo touches them, but for `dhpo.journal.description`,
+which leaves them out of what a search is; and where they are gone, or have become others, a search runs without.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import loguniform, uniform
+from sklearn.callback import ProgressBar
 from sklearn.linear_model import SGDClassifier
 from sklearn.preprocessing import StandardScaler
 
@@ -572,6 +573,10 @@ def test_a_class_that_was_corrected_is_another():
     again.state = 1
     assert describe(again) == describe(changed[0])
     assert "[" not in describe(SGDClassifier())
+
+
+def test_a_search_is_the_same_whoever_watches_it():
+    assert describe(StandardScaler().set_callbacks(ProgressBar())) == describe(StandardScaler())
 
 
 def test_rows_of_dicts_and_lists_have_a_fingerprint():
