@@ -64,7 +64,7 @@ def restarts_and_pauses(client):
     return sum(event.get("status") == "paused" or event.get("action") == "worker-restart" for event in events)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.benchmarks), 2])
 def test_room_for_two_blocks_is_enough(tmp_path, cluster, client, threads):
     """One worker whose limit x 0.8 is what it holds before, and two blocks; nothing is paused, nothing restarted."""
     X, y = on_disk(tmp_path, 8, 40 * MB)
