@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dhpo import plot
     from dhpo.compose import (
         PartialFitColumnTransformer,
         PartialFitPipeline,
@@ -84,6 +85,7 @@ __all__ = [
     "load",
     "make_partial_fit_column_transformer",
     "make_partial_fit_pipeline",
+    "plot",
     "simulate",
 ]
 
@@ -120,6 +122,8 @@ def __getattr__(name: str) -> Any:
     # scikit-learn, pandas and distributed take a second to import; `dhpo --help` does without.
     if name not in __all__:
         raise AttributeError(f"module 'dhpo' has no attribute {name!r}")
+    if name == "plot":
+        return import_module("dhpo.plot")
     home = next((module for module, names in _HOMES.items() if name in names), "dhpo.search")
     return getattr(import_module(home), name)
 

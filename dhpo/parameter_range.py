@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["MAX_CHOICES", "Choice", "ParameterRange", "readable_choice", "scales_of"]
+__all__ = ["MAX_CHOICES", "Choice", "ParameterRange", "are_far_apart", "readable_choice", "scales_of"]
 
 MAX_CHOICES = 1_000
 _LONGEST_TEXT = 200
+# Values that are so many times apart are drawn on a logarithmic scale.
+_FAR_APART = 100
 
 Choice = bool | int | float | str | None
 
@@ -47,6 +49,17 @@ class ParameterRange:
 def scales_of(ranges: Mapping[str, ParameterRange]) -> dict[str, str]:
     """How each parameter is best drawn: "log", "linear" or "category"."""
     return {name: of_parameter.kind for name, of_parameter in ranges.items()}
+
+
+def are_far_apart(values: Collection[float]) -> bool:
+    """Whether numbers that are listed are best drawn on a logarithmic scale: all positive, and far apart.
+
+    Parameters
+    ----------
+    values : collection of float
+        At least one.
+    """
+    return min(values) > 0 and max(values) / min(values) >= _FAR_APART
 
 
 def readable_choice(value: Any) -> Choice:

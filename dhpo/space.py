@@ -13,13 +13,10 @@ import numpy as np
 from scipy.stats import rv_discrete
 from sklearn.model_selection import ParameterSampler
 
-from dhpo.parameter_range import MAX_CHOICES, Choice, ParameterRange, readable_choice, scales_of
+from dhpo.parameter_range import MAX_CHOICES, Choice, ParameterRange, are_far_apart, readable_choice, scales_of
 from dhpo.wording import counted, did_you_mean
 
 __all__ = ["Grid", "Space"]
-
-# Values of a list that are so many times apart are drawn on a logarithmic scale.
-_DECADES = 100
 
 _ALLOWED = (
     "a dict, or a list of dicts, from parameter names to lists, tuples or one-dimensional arrays of values, or to "
@@ -206,7 +203,7 @@ def _scale(choices: list[Any]) -> str:
     values = [value for choice in choices if not _is_distribution(choice) for value in choice]
     if not all(isinstance(value, Real) and not isinstance(value, bool | np.bool) for value in values):
         return "category"
-    return "log" if min(values) > 0 and max(values) / min(values) >= _DECADES else "linear"
+    return "log" if are_far_apart(values) else "linear"
 
 
 def _range(choices: list[Any]) -> ParameterRange:

@@ -12,6 +12,7 @@ from typing import Any
 from bokeh.layouts import column, row
 from bokeh.models.widgets import Button, Div, Select
 
+from dhpo.dashboard.colours import colour_of
 from dhpo.dashboard.panels import (
     BestSoFar,
     Curves,
@@ -19,7 +20,6 @@ from dhpo.dashboard.panels import (
     ScoreByParameter,
     Timeline,
     TrialTable,
-    colour_of,
     short,
 )
 

@@ -14,6 +14,7 @@ from bokeh.models import ColumnDataSource, FactorRange, HoverTool
 from bokeh.models.widgets import DataTable, NumberFormatter, Select, TableColumn
 from bokeh.plotting import figure
 
+from dhpo.dashboard.colours import colour_of
 from dhpo.dashboard.search_data import MOST_SCORES, MOST_STEPS
 
 __all__ = [
@@ -24,22 +25,14 @@ __all__ = [
     "ScoreByParameter",
     "Timeline",
     "TrialTable",
-    "colour_of",
     "short",
 ]
 
-# Tol's bright colours, which people tell apart who do not see all colours.
-_COLOURS = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb"]
 _HEIGHT = 260
 # More than that is not drawn: the oldest go first.
 _MOST_DOTS, _MOST_ROWS = 2_000, 200
 # Of a bracket, so that the panel stays readable.
 _MOST_RUNGS = 8
-
-
-def colour_of(bracket: int) -> str:
-    """The colour of a bracket in all panels."""
-    return _COLOURS[bracket % len(_COLOURS)]
 
 
 class Panel(ABC):
@@ -104,8 +97,8 @@ class BestSoFar(Panel):
     def __init__(self) -> None:
         self._source = _empty("calls", "score")
         self.root = _figure("Best score so far")
-        self.root.step("calls", "score", mode="after", line_width=2, color=_COLOURS[0], source=self._source)
-        dots = self.root.scatter("calls", "score", size=6, color=_COLOURS[0], source=self._source)
+        self.root.step("calls", "score", mode="after", line_width=2, color=colour_of(0), source=self._source)
+        dots = self.root.scatter("calls", "score", size=6, color=colour_of(0), source=self._source)
         self.root.add_tools(HoverTool(renderers=[dots], tooltips=[("after", "@calls"), ("score", "@score")]))
         self._seen = 0
 

@@ -17,6 +17,7 @@ from distributed import Client
 import clusters
 import dhpo
 import dhpo.compose
+import dhpo.plot
 import dhpo.samplers
 import dhpo.schedules
 import dhpo.testing
@@ -24,7 +25,7 @@ from dhpo.search.sampled import SampledSearchCV
 from dhpo.search.whole import WholeOrBlockSearchCV
 
 ROOT = Path(__file__).parents[2]
-MODULES = [dhpo, dhpo.schedules, dhpo.samplers, dhpo.testing, dhpo.compose, clusters]
+MODULES = [dhpo, dhpo.schedules, dhpo.samplers, dhpo.testing, dhpo.compose, dhpo.plot, clusters]
 
 SECTIONS = (
     "Parameters",

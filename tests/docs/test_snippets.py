@@ -15,6 +15,7 @@ from distributed import Client
 import clusters
 import dhpo
 import dhpo.compose
+import dhpo.plot
 import dhpo.samplers
 import dhpo.schedules
 import dhpo.testing
@@ -106,7 +107,7 @@ def test_the_architecture_names_every_room() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [dhpo, dhpo.compose, dhpo.samplers, dhpo.schedules, dhpo.testing, clusters],
+    [dhpo, dhpo.compose, dhpo.plot, dhpo.samplers, dhpo.schedules, dhpo.testing, clusters],
     ids=lambda module: module.__name__,
 )
 def test_every_public_name_is_in_the_reference(module: Any) -> None:
