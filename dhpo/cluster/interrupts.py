@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from distributed import Client, Worker, WorkerPlugin
+from distributed import Client, Worker, WorkerPlugin, rpc
 
 __all__ = ["UninterruptedWorkers", "wait_for_idle_workers"]
 
@@ -68,12 +68,16 @@ class UninterruptedWorkers:
             # What was not registered yet would be to the scheduler's surprise when it is taken back.
             await asyncio.wait({self._installing}, timeout=_ANSWER_SECONDS)
             self._installing.cancel()
-        if self._registered and self._client.status == "running":
-            leaving: Any = self._client.unregister_worker_plugin(self._name)
+        if self._registered:
             try:
-                await asyncio.wait_for(leaving, _ANSWER_SECONDS)
+                await asyncio.wait_for(self._leave(), _ANSWER_SECONDS)
             except Exception:  # the cluster may be gone; and the scheduler tells those that answer late
                 logger.debug("workers could not be told that the search is over", exc_info=True)
+
+    async def _leave(self) -> None:
+        # Not by the client: where it was closed during the search, the workers live on, and shall heed Ctrl-C again.
+        async with rpc(self._address, connection_args=self._connection_args) as scheduler:
+            await scheduler.unregister_worker_plugin(name=self._name)
 
     async def _install(self) -> None:
         group = process_group()
@@ -84,6 +88,9 @@ class UninterruptedWorkers:
                 await asyncio.sleep(_LOOKS_SECONDS)
             # Only where it is of use: what a scheduler knows outlives a driver that is killed.
             if any(answers.values()):
+                scheduler: Any = self._client.scheduler
+                self._address = scheduler.address
+                self._connection_args = self._client.connection_args
                 self._registered = True
                 registering: Any = self._client.register_plugin(IgnoresInterrupts(group), name=self._name)
                 await registering

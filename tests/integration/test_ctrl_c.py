@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from distributed import Client, LocalCluster
 
 from dhpo.cluster import interrupts
 from dhpo.cluster.interrupts import UninterruptedWorkers
@@ -122,18 +123,42 @@ def test_ctrl_c_ends_a_search_and_not_its_workers(script):
     assert re.fullmatch(rf"KeyboardInterrupt: the search was stopped, {BEST}\. .* {goes_on}", lines[-1])
 
 
-def test_workers_of_other_groups_heed_an_interrupt(client, monkeypatch):
+@pytest.fixture
+def own_client() -> Iterator[Client]:
+    """Of a cluster that no other search uses."""
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+        yield client
+
+
+def test_a_client_that_is_closed_leaves_no_worker_that_ignores_an_interrupt(own_client: Client) -> None:
+    async def enter(client: Client) -> None:
+        async with UninterruptedWorkers(client) as workers:
+            assert workers._installing is not None
+            await workers._installing
+            assert workers._registered
+            await client.close()
+
+    async def plugins() -> list[str]:
+        async with Client(own_client.scheduler.address, asynchronous=True) as client:
+            await enter(client)
+        return await own_client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
+
+    left = asyncio.run_coroutine_threadsafe(plugins(), own_client.loop.asyncio_loop).result(DEADLINE)
+    assert not [name for name in left if "interrupts" in name]
+
+
+def test_workers_of_other_groups_heed_an_interrupt(own_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def entered_by(group: Any) -> tuple[list[str], set[str]]:
         async def enter() -> tuple[list[str], set[str]]:
-            async with UninterruptedWorkers(client) as workers:
+            async with UninterruptedWorkers(own_client) as workers:
                 assert workers._installing is not None
                 await workers._installing
-                plugins = await client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
-                handlers = await client.run(lambda: repr(signal.getsignal(signal.SIGINT)))
+                plugins = await own_client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
+                handlers = await own_client.run(lambda: repr(signal.getsignal(signal.SIGINT)))
                 return [name for name in plugins if "interrupts" in name], set(handlers.values())
 
         monkeypatch.setattr(interrupts, "process_group", lambda: group)
-        return asyncio.run_coroutine_threadsafe(enter(), client.loop.asyncio_loop).result(DEADLINE)
+        return asyncio.run_coroutine_threadsafe(enter(), own_client.loop.asyncio_loop).result(DEADLINE)
 
     ours = interrupts.process_group()
     for group in (None, ("elsewhere", ours[1]), (ours[0], ours[1] + 1)):
