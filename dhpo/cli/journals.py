@@ -1,4 +1,4 @@
-"""The commands on the journals of searches: `dhpo show|watch|stop|compare|export`."""
+"""The commands on the journals of searches: `dhpo show|watch|stop|compare|export|report`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (show, watch, stop, compare, export):
+    for command in (show, watch, stop, compare, export, report):
         app.command()(command)
 
 
@@ -152,6 +152,16 @@ def export(
         if parquet is not None:
             _with_plain_columns(frame).to_parquet(parquet)
         typer.echo(f"{len(frame)} trials written")
+
+
+def report(
+    journal: Journal,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("report.html"),
+) -> None:
+    """Write all that is known of a search as one page of HTML."""
+    with _errors_told():
+        _load(journal).report(output)
+        typer.echo(f"{output} written")
 
 
 def _write_study(stored: StoredSearch, storage: str, name: str, replace: bool) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "BestSoFar",
     "Curves",
     "Panel",
+    "ParameterFigure",
     "RungTable",
     "ScoreByParameter",
     "Timeline",
@@ -190,13 +191,16 @@ class Timeline(Panel):
         self.root.height = min(90 + 22 * len(self.root.y_range.factors), 500)
 
 
-class ScoreByParameter(Panel):
-    """The last score of each trial against one of its parameters, on the scale that its space has."""
+class ParameterFigure:
+    """The last score of each trial against a parameter, on the scale that its space has.
+
+    Attributes
+    ----------
+    root : bokeh model
+    """
 
     def __init__(self) -> None:
         self._source = _empty("x", "score", "colour", "trial", "resource")
-        self._choice = Select(options=[], width=240)
-        self._choice.on_change("value", lambda attr, old, new: self._chosen())
         self._figures = {
             "linear": _figure("Score by parameter", x_axis_type="linear"),
             "log": _figure("Score by parameter", x_axis_type="log"),
@@ -208,30 +212,21 @@ class ScoreByParameter(Panel):
             dots = plot.scatter("x", "score", color="colour", alpha=0.7, size=7, source=self._source)
             tips = [("trial", "@trial"), ("value", "@x"), ("score", "@score"), ("after", "@resource")]
             plot.add_tools(HoverTool(renderers=[dots], tooltips=tips))
-        self.root = column(self._choice, *self._figures.values(), sizing_mode="stretch_width")
-        self._data: Any = None
+        self.root = column(*self._figures.values(), sizing_mode="stretch_width")
 
     def clear(self) -> None:
-        """See `Panel`."""
+        """Show nothing."""
         _clear(self._source)
-        self._data = None
-        self._choice.options = []
 
-    def show(self, data: Any) -> None:
-        """See `Panel`."""
-        self._data = data
-        if data.scales and not self._choice.options:
-            self._choice.options = sorted(data.scales)
-            if self._choice.value not in self._choice.options:
-                self._choice.value = self._choice.options[0]  # which draws it
-                return
-        self._draw(data, self._choice.value)
+    def draw(self, data: Any, name: str) -> None:
+        """Show a search as it is now.
 
-    def _chosen(self) -> None:
-        if self._data is not None:
-            self._draw(self._data, self._choice.value)
-
-    def _draw(self, data: Any, name: str) -> None:
+        Parameters
+        ----------
+        data : dhpo.dashboard.search_data.SearchData
+        name : str
+            Of the parameter.
+        """
         trials = [t for t in data.ranked() if t["score"] is not None and name in t["params"]][:_MOST_DOTS]
         values = [t["params"][name] for t in trials]
         kind = data.scales.get(name, "linear")
@@ -249,6 +244,37 @@ class ScoreByParameter(Panel):
         _replace(self._source, [values, scores, colours, [t["trial"] for t in trials], [t["resource"] for t in trials]])
 
 
+class ScoreByParameter(Panel):
+    """The figure of one parameter, which the viewer chooses."""
+
+    def __init__(self) -> None:
+        self._choice = Select(options=[], width=240)
+        self._choice.on_change("value", lambda attr, old, new: self._chosen())
+        self._figure = ParameterFigure()
+        self.root = column(self._choice, self._figure.root, sizing_mode="stretch_width")
+        self._data: Any = None
+
+    def clear(self) -> None:
+        """See `Panel`."""
+        self._figure.clear()
+        self._data = None
+        self._choice.options = []
+
+    def show(self, data: Any) -> None:
+        """See `Panel`."""
+        self._data = data
+        if data.scales and not self._choice.options:
+            self._choice.options = sorted(data.scales)
+            if self._choice.value not in self._choice.options:
+                self._choice.value = self._choice.options[0]  # which draws it
+                return
+        self._figure.draw(data, self._choice.value)
+
+    def _chosen(self) -> None:
+        if self._data is not None:
+            self._figure.draw(self._data, self._choice.value)
+
+
 class TrialTable(Panel):
     """The best trials, and those that failed, in a table that is sorted by a click on its heads."""
 
@@ -264,7 +290,12 @@ class TrialTable(Panel):
                 table_column.formatter = formats[table_column.field]
         self._source = _empty(*widths)
         self.root = DataTable(
-            source=self._source, columns=columns, sizing_mode="stretch_width", height=320, index_position=None
+            source=self._source,
+            columns=columns,
+            sizing_mode="stretch_width",
+            height=320,
+            index_position=None,
+            reorderable=False,
         )
 
     def clear(self) -> None:

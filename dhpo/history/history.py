@@ -186,6 +186,11 @@ class History:
         """Trials whose last report is a failure."""
         return sum(row.last is not None and row.last.failed for row in list(self._rows.values()))
 
+    def errors(self) -> dict[int, str]:
+        """The traceback of each trial whose last report is a failure, by number; empty where it failed without."""
+        rows = self._sorted()
+        return {r.trial.number: r.last.error or "" for r in rows if r.last is not None and r.last.failed}
+
     @property
     def first_error(self) -> str | None:
         """The traceback of the first trial that failed with one."""

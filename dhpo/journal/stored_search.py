@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from dhpo.errors import JournalError
@@ -187,6 +188,23 @@ class StoredSearch:
         if not self._reader.in_use:
             raise JournalError(f"{self._journal} is not in use by any process, so there is no search to stop.")
         self._reader.stop_request.make(at_once)
+
+    def report(self, file: str | os.PathLike[str]) -> None:
+        """Write what the journal tells as one page of HTML, which needs no network and no other file.
+
+        Parameters
+        ----------
+        file : str or path
+            Overwritten where it exists.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        from dhpo.report import write_report
+
+        write_report(self.history, file, self.identity)
 
     def to_optuna(self, storage: Any = None, study_name: str | None = None, *, replace: bool = False) -> Study:
         """The search as a study of Optuna, as it was when the journal was read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -102,6 +103,33 @@ class LeavesResults:
         check_is_fitted(self, "_history")
         running = not self._history.over
         return study_of(self._history, running=running, storage=storage, study_name=study_name, replace=replace)
+
+    def report(self, file: str | os.PathLike[str], X: Any = None, y: Any = None) -> None:
+        """Write all that is known of the search as one page of HTML, which needs no network and no other file.
+
+        Parameters
+        ----------
+        file : str or path
+            Overwritten where it exists.
+        X : array-like, sparse matrix, dask array or dask dataframe of shape (n_samples, n_features), optional
+            Rows that the search has not seen, to judge the best model by: precision, recall, F1, a confusion matrix and
+            ROC curves of a classifier, errors and residuals of a regressor.
+        y : array-like, dask array or series of shape (n_samples,), optional
+            What is known of these rows.
+
+        Raises
+        ------
+        ValueError
+            If one of `X` and `y` is given without the other, they differ in length, or the best model is neither a
+            classifier nor a regressor with one output.
+        OSError
+            If the file cannot be written.
+        """
+        from dhpo.report import write_report
+        from dhpo.search.judgement import judged_best
+
+        check_is_fitted(self, "_history")
+        write_report(self._history, file, judged=judged_best(self, X, y))
 
     @property
     def best_(self) -> Best:

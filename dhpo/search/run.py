@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 import time
 import warnings
@@ -198,6 +199,23 @@ class Run:
             If the storage has a study of that name, and `replace` is False.
         """
         return study_of(self.history, running=not self.done, storage=storage, study_name=study_name, replace=replace)
+
+    def report(self, file: str | os.PathLike[str]) -> None:
+        """Write how the search stands as one page of HTML, which needs no network and no other file.
+
+        Parameters
+        ----------
+        file : str or path
+            Overwritten where it exists.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        from dhpo.report import write_report
+
+        write_report(self.history, file)
 
     def __repr__(self) -> str:
         progress = self._progress_now()

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -120,3 +121,38 @@ def test_mlflow_has_a_run_for_the_search_and_one_for_each_trial(
     assert steps == [
         record["partial_fit_calls"] for record in search.history_ if record["params"] == search.best_params_
     ]
+
+
+def test_a_report_judges_the_best_on_rows_that_are_given(client: Any, tmp_path: Path) -> None:
+    space = {"alpha": loguniform(1e-6, 1)}
+    search = dhpo.IncrementalSearchCV(SGDClassifier(), space, 3, max_iter=3, random_state=0, verbose=0)
+    run = search.start(*LAZY, classes=[0, 1], journal=tmp_path / "run")
+    run.result()
+    run.report(tmp_path / "run.html")
+    dhpo.load(tmp_path / "run").report(tmp_path / "stored.html")
+    search.report(tmp_path / "plain.html")
+    search.report(tmp_path / "lazy.html", *LAZY)
+    search.report(tmp_path / "memory.html", X, Y)
+    for page in tmp_path.glob("*.html"):
+        assert f"Best score <b>{search.best_score_:.4f}</b>" in page.read_text()
+    accuracy = f"accuracy {(search.predict(X) == Y).mean():.4f}"
+    judged = {page.stem for page in tmp_path.glob("*.html") if accuracy in page.read_text()}
+    assert judged == {"lazy", "memory"}
+    assert "IncrementalSearchCV" in (tmp_path / "stored.html").read_text()
+
+
+def test_a_report_refuses_rows_that_judge_nothing(client: Any, tmp_path: Path) -> None:
+    search = dhpo.GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, verbose=0).fit(X, Y)
+    file = tmp_path / "report.html"
+    with pytest.raises(ValueError, match="give both X and y"):
+        search.report(file, X)
+    with pytest.raises(ValueError, match="X has 600 rows, and y has 599"):
+        search.report(file, X, Y[1:])
+    with pytest.raises(ValueError, match=r"y has the shape \(600, 2\)"):
+        search.report(file, X, np.stack([Y, Y], axis=1))
+    assert not file.exists()
+    search.report(file, X, np.where(Y == 1, 2, 0))  # a class that was never learned
+    assert "ROC curves" not in file.read_text()
+    clusters = dhpo.IncrementalSearchCV(MiniBatchKMeans(n_init=1), {"n_clusters": [2, 3]}, 2, max_iter=2, verbose=0)
+    with pytest.raises(ValueError, match="MiniBatchKMeans is neither"):
+        clusters.fit(LAZY[0]).report(file, X, Y)

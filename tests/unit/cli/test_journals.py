@@ -135,6 +135,13 @@ def test_export_writes_files_that_others_read(journal: Path, tmp_path: Path) -> 
     assert invoke("export", journal).exit_code == 1
 
 
+def test_report_writes_a_page(journal: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert invoke("report", journal, "--output", page).stdout == f"{page} written\n"
+    assert "<h2>The best trials</h2>" in page.read_text()
+    assert invoke("report", tmp_path / "nothing").exit_code == 1
+
+
 def test_export_writes_a_study_of_optuna(journal: Path, tmp_path: Path) -> None:
     storage = tmp_path / "study.db"
     exported = invoke("export", journal, "--optuna", storage)

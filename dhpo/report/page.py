@@ -1,0 +1,231 @@
+"""A report as one page of HTML: what was searched, what was found, how it went, and what it cost."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bokeh.embed import components
+from bokeh.resources import Resources
+
+from dhpo.history.events import Planned
+from dhpo.history.history import History
+from dhpo.report.findings import failure_groups, findings
+from dhpo.report.pictures import pictures_of
+from dhpo.report.predictions import Judged
+from dhpo.views.progress import Progress
+from dhpo.views.text import duration, end_line, score, short_value
+from dhpo.wording import counted
+
+__all__ = ["report_html", "write_report"]
+
+_LEADERS = 20
+_PACKAGES = ("dhpo", "dask", "distributed", "scikit-learn", "numpy", "scipy", "pandas", "bokeh")
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2em auto; padding: 0 1.5em; color: #222; }
+h1 { font-size: 1.6em; margin-bottom: 0; } h2 { font-size: 1.2em; margin-top: 2em; }
+table { border-collapse: collapse; } td, th { padding: 3px 14px 3px 0; text-align: right; vertical-align: top; }
+th { font-weight: normal; color: #777; } td.words, th.words { text-align: left; }
+.best { font-size: 1.3em; } .note { border-left: 4px solid #ee6677; padding: 2px 12px; margin: 8px 0; }
+.side { display: flex; flex-wrap: wrap; gap: 1em; margin-top: 1em; }
+.pictures { display: grid; grid-template-columns: 1fr 1fr; gap: 1em; } .wide { grid-column: 1 / -1; }
+pre { background: #f4f4f4; padding: 10px; overflow-x: auto; font-size: 12px; } .quiet { color: #777; }
+"""
+
+
+def write_report(
+    history: History,
+    file: str | os.PathLike[str],
+    identity: Mapping[str, str] | None = None,
+    judged: Judged | None = None,
+) -> None:
+    """Write the report of a search.
+
+    Parameters
+    ----------
+    history : History
+    file : str or path
+        Overwritten where it exists.
+    identity : mapping of str to str, optional
+        What search it is, in words, where a journal tells.
+    judged : Judged, optional
+        How the best model did on rows that the user gave.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    Path(file).write_text(report_html(history, identity, judged), encoding="utf-8")
+
+
+def report_html(history: History, identity: Mapping[str, str] | None = None, judged: Judged | None = None) -> str:
+    """The report of a search, which needs no network and no other file.
+
+    Parameters
+    ----------
+    history : History
+        Of a search that has ended, or that runs: then it is how the search stands.
+    identity : mapping of str to str, optional
+    judged : Judged, optional
+    """
+    models = pictures_of(history)
+    names = [f"judged {number}" for number, _ in enumerate(judged.pictures if judged else [])]
+    models |= dict(zip(names, judged.pictures if judged else [], strict=True))
+    script, shown = components(models, wrap_script=True)
+    planned = next((event for event in list(history.events) if isinstance(event, Planned)), None)
+    title = (planned.title if planned is not None else "") or "Search"
+    sections = [
+        _head(history, title),
+        _section("What to know", "".join(f'<div class="note">{escape(said)}</div>' for said in findings(history))),
+        _section("The best trials", _leaders(history)),
+        _section("The best model on the rows that were given", _judged(judged, [shown[name] for name in names])),
+        _section("How it went", _figures(shown, ("curves", "best", "rungs", "parameters"), wide=("timeline",))),
+        _section("Plan, and what ran", _plan(history)),
+        _section("Failures", _failures(history)),
+        _section("Data, time and work", _costs(history)),
+        _section("The trials, to sort", shown["trials"] if history.trials else ""),
+        _section("The search", _pairs(identity or {})),
+        _section("Versions where this report was written", _pairs(_versions())),
+    ]
+    resources = Resources(mode="inline", components=["bokeh", "bokeh-widgets", "bokeh-tables"])
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<link rel="icon" href="data:,"><style>{_STYLE}</style>{resources.render()}</head>'
+        f"<body>{''.join(sections)}{script}</body></html>"
+    )
+
+
+def _section(title: str, content: str) -> str:
+    """Nothing where there is nothing to say."""
+    return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
+
+
+def _figures(shown: Mapping[str, str], names: Sequence[str], wide: Sequence[str]) -> str:
+    parts = [f"<div>{shown[name]}</div>" for name in names if name in shown]
+    parts += [f'<div class="wide">{shown[name]}</div>' for name in wide if name in shown]
+    return f'<div class="pictures">{"".join(parts)}</div>' if parts else ""
+
+
+def _judged(judged: Judged | None, pictures: Sequence[str]) -> str:
+    if judged is None:
+        return ""
+    table = _table(judged.header, judged.rows, words=judged.header[:1])
+    return f"<p>{counted(judged.n_rows, 'row')}</p>{table}<div class='side'>{''.join(pictures)}</div>"
+
+
+def _head(history: History, title: str) -> str:
+    progress, best = Progress(history), history.best
+    state = end_line(progress, progress.time) or f"{progress.status}, {duration(progress.time)} so far"
+    lines = [f"<h1>{escape(title)}</h1>", f'<div class="quiet">{escape(state)}</div>']
+    if best is None:
+        return "".join([*lines, "<p>No trial was scored.</p>"])
+    after = counted(best.report.resource, "fit" if history.by_fits else "call")
+    lines.append(
+        f'<p class="best">Best score <b>{score(best.report.score)}</b> by trial {best.trial.number} after {after}</p>'
+    )
+    return "".join([*lines, _pairs({name: repr(value) for name, value in best.trial.params.items()})])
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], words: Sequence[str] = ()) -> str:
+    kinds = [' class="words"' if name in words else "" for name in header]
+    heads = "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in zip(kinds, header, strict=True))
+    lines = "".join(
+        "<tr>" + "".join(f"<td{kind}>{escape(str(cell))}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{heads}</tr>{lines}</table>"
+
+
+def _pairs(pairs: Mapping[str, str]) -> str:
+    rows = "".join(
+        f'<tr><th class="words">{escape(name)}</th><td class="words">{escape(value)}</td></tr>'
+        for name, value in pairs.items()
+    )
+    return f"<table>{rows}</table>" if rows else ""
+
+
+def _leaders(history: History) -> str:
+    frame = history.summary()
+    frame = frame[frame["rank"].notna()].head(_LEADERS)
+    if not len(frame):
+        return ""
+    metrics = [name for name in frame.columns if name.startswith("test_")]
+    params = [name for name in frame.columns if name.startswith("param_")]
+    columns = ["rank", "score", *metrics, "status", *params, "resource", "bracket", "rung", "seconds"]
+    header = ["trial", *(name.removeprefix("param_") for name in columns)]
+    rows = [
+        [trial, *(score(row[c]) if c == "score" or c in metrics else short_value(row[c]) for c in columns)]
+        for trial, row in frame.iterrows()
+    ]
+    return _table(header, rows, words=["status"])
+
+
+def _plan(history: History) -> str:
+    plan, progress = history.plan, Progress(history)
+    if plan is None:
+        return ""
+    counted_as = "fits" if history.by_fits else "calls"
+    failed = {trial.number: trial.bracket for trial in history.trials if trial.number in progress.failed}
+    rows = []
+    for bracket in plan.brackets:
+        counts = progress.brackets[bracket.bracket]
+        rungs = ", ".join(map(str, bracket.rungs[:8])) + (", ..." if len(bracket.rungs) > 8 else "")
+        numbers = [bracket.n_trials, counts.trials, bracket.partial_fit_calls, counts.calls]
+        n_failed = sum(of_trial == bracket.bracket for of_trial in failed.values())
+        rows.append([bracket.bracket, *(f"{n:,}" for n in [*numbers, n_failed]), score(counts.best), rungs])
+    header = ["bracket", "trials planned", "begun", f"{counted_as} planned", "made", "failed", "best", "rungs"]
+    return _table(header, rows, words=["rungs"])
+
+
+def _failures(history: History) -> str:
+    parts = []
+    for group in failure_groups(history):
+        numbers = ", ".join(map(str, group.trials[:20])) + (", ..." if len(group.trials) > 20 else "")
+        parts.append(
+            f"<details><summary><b>{escape(group.error)}</b>: {counted(len(group.trials), 'trial')} ({numbers})"
+            f"</summary><pre>{escape(group.traceback or group.error)}</pre></details>"
+        )
+    return "".join(parts)
+
+
+def _costs(history: History) -> str:
+    costs, data, progress = history.costs(), history.prepared, Progress(history)
+    facts = {"time": duration(progress.time), "tasks": f"{costs['tasks']:,}"}
+    if data is not None:
+        facts["blocks"] = f"{data.n_blocks:,}"
+        facts["rows to train on"] = f"{data.n_training:,}"
+        facts["rows to score on"] = f"{data.n_validation:,}"
+        facts["training rows in memory"] = f"{data.nbytes / 1e6:,.1f} MB"
+    if history.by_fits:
+        facts["fits"] = f"{costs['fits']:,}"
+        seconds = {"fitting": costs["fit_seconds"], "scoring": costs["score_seconds"]}
+    else:
+        facts["partial_fit calls"] = f"{costs['partial_fit_calls']:,}"
+        facts["calls that were not used"] = f"{costs['wasted_calls']:,}"
+        facts["passes over the data"] = f"{costs['passes']:.1f}"
+        facts["blocks read"] = f"{costs['blocks_read']:,} ({costs['blocks_cached']:,} more from caches)"
+        facts["bytes read"] = f"{costs['bytes_read'] / 1e6:,.1f} MB"
+        seconds = {
+            "partial_fit": costs["partial_fit_seconds"],
+            "scoring": costs["score_seconds"],
+            "waiting for blocks": costs["load_seconds"],
+            "storing models": costs["store_seconds"],
+        }
+    facts |= {f"threads spent in {name}": duration(spent) for name, spent in seconds.items()}
+    return _pairs(facts)
+
+
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # it runs from a folder
+            continue
+    return found | {"system": platform.platform()}

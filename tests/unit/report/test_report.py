@@ -1,0 +1,194 @@
+"""What a report finds, and what is on its page."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dhpo.history.events import DataPrepared, Planned, Reported, Stopped
+from dhpo.history.history import History
+from dhpo.parameter_range import ParameterRange
+from dhpo.report import report_html, write_report
+from dhpo.report.findings import edge_of_range, failure_groups, findings
+from dhpo.report.predictions import judge_classes, judge_numbers
+from dhpo.trial import Report
+from tests.unit.views.events import TWO_BRACKETS, history_of, reported, started, stepped, training
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+LOG = ParameterRange("log", 1e-6, 1.0)
+LINEAR = ParameterRange("linear", 0, 100)
+LISTED = ParameterRange("log", 0.01, 1.0, choices=(0.01, 0.1, 1.0))
+
+
+def failed(trial: int, error: str) -> Reported:
+    return Reported(Report(trial, 1, float("nan"), error=error), 1.0)
+
+
+@pytest.fixture
+def history() -> History:
+    return history_of(
+        Planned(TWO_BRACKETS, 0.0, "HyperbandSearchCV(SGDClassifier)", {"alpha": "log"}, {"alpha": LOG}),
+        DataPrepared(n_blocks=9, n_training=630, n_validation=70, nbytes=1_000_000, materialised=0, time=0.1),
+        training(),
+        started(0, 1, alpha=1.2e-6),
+        started(1, 1, alpha=0.5),
+        started(2, 1, alpha=0.7),
+        stepped(1.0, t0=1, t1=1, t2=1),
+        reported(0, 1, 0.75),
+        failed(1, "Traceback\n  in <partial_fit>\nValueError: <no> 1"),
+        failed(2, "Traceback\n  in fit\nValueError: <no> 1"),
+        started(3, 0, alpha=0.1),
+        failed(3, ""),
+        started(4, 0, alpha=0.2),
+        failed(4, "Traceback\nTypeError: other"),
+        Stopped("done", 65.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "of_parameter", "expected"),
+    [
+        (1.2e-6, LOG, "The best p, 1.2e-06, lies at the lower end of its range, 1e-06 to 1: .* Extend p below 1e-06."),
+        (0.9, LOG, "at the upper end .* Extend p above 1."),
+        (1e-3, LOG, None),
+        (3, LINEAR, "lower end"),
+        (10, LINEAR, None),
+        (1.0, LISTED, "upper end"),
+        (0.1, LISTED, None),
+        (1.0, ParameterRange("log", 0.01, 1.0, choices=(0.01, 1.0)), None),
+        (0.5, ParameterRange("linear", 0, None), None),
+        ("l1", ParameterRange("category", choices=("l1", "l2", "l3")), None),
+        (None, LOG, None),
+        (True, ParameterRange("linear", 0, 1), None),
+        (5, ParameterRange("linear", 5, 5), None),
+    ],
+)
+def test_the_best_at_the_end_of_its_range_is_told(
+    value: Any, of_parameter: ParameterRange, expected: str | None
+) -> None:
+    found = edge_of_range("p", value, of_parameter)
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert re.search(expected, found)
+
+
+def test_few_rows_and_failures_are_told(history: History) -> None:
+    ends, rows, failures = findings(history)
+    assert "lower end" in ends
+    assert "Scores rest on 70 rows" in rows
+    assert "up to 0.06 there" in rows  # sqrt(0.25 / 70)
+    assert failures == "4 trials failed; see below."
+    assert findings(history_of()) == []
+
+
+def test_failures_are_grouped_by_their_last_line(history: History) -> None:
+    groups = failure_groups(history)
+    assert [(group.error, group.trials) for group in groups] == [
+        ("ValueError: <no> 1", (1, 2)),
+        ("the score is not a finite number", (3,)),
+        ("TypeError: other", (4,)),
+    ]
+    assert "in <partial_fit>" in groups[0].traceback
+
+
+def test_the_page_says_it_all_and_escapes_it(history: History, tmp_path: Path) -> None:
+    write_report(history, tmp_path / "report.html", {"max_iter": "<9>"})
+    page = (tmp_path / "report.html").read_text()
+    assert "Best score <b>0.7500</b> by trial 0 after 1 call" in page
+    assert "HyperbandSearchCV(SGDClassifier)" in page
+    assert "ValueError: &lt;no&gt; 1</b>: 2 trials (1, 2)" in page
+    assert "in &lt;partial_fit&gt;" in page
+    assert "&lt;9&gt;" in page
+    assert "done after 1 min 05 s" in page
+    assert "<td>1</td><td>3</td><td>3</td><td>5</td><td>" in page  # bracket 1: 3 of 3 trials, 5 calls planned
+
+
+@pytest.mark.parametrize("events", [[], [Planned(TWO_BRACKETS, 0.0)], [started(0, alpha=1.0), failed(0, "E: no")]])
+def test_a_search_that_came_to_nothing_has_a_page(events: list[Any]) -> None:
+    page = report_html(history_of(*events))
+    assert "No trial was scored." in page
+    assert ("E: no" in page) == (len(events) == 2)
+
+
+def test_classes_are_judged() -> None:
+    truth = np.array(["a", "a", "a", "b", "b", "c"])
+    predicted = np.array(["a", "a", "b", "b", "b", "b"])
+    scores = np.eye(3)[[0, 0, 1, 1, 1, 1]]
+    judged = judge_classes(truth, predicted, scores, np.array(["a", "b", "c"]))
+    assert judged.rows == [
+        ["a", "1.000", "0.667", "0.800", "0.833", "3"],
+        ["b", "0.500", "1.000", "0.667", "0.750", "2"],
+        ["c", "0.000", "0.000", "0.000", "0.500", "1"],
+        ["mean of the classes", "0.500", "0.556", "0.489", "", "6"],
+        ["accuracy 0.6667", "", "", "", "", ""],
+    ]
+    confusion, curves = judged.pictures
+    assert confusion.renderers[0].data_source.data["count"] == ["2", "1", "", "", "2", "", "", "1", ""]
+    # Of a: 2 of 3 are found before the first that is none; of b: both, after two others; of c: none is told apart.
+    labels = [item.label.value for item in curves.legend[0].items]
+    assert labels == ["a: area 0.833", "b: area 0.750", "c: area 0.500"]
+
+
+def test_of_many_classes_the_curves_of_the_worst_are_drawn() -> None:
+    truth = np.arange(10).repeat(2)
+    scores = np.eye(10)[truth]
+    scores[0, 0] = scores[19, 9] = -1.0  # one row of the first class, and one of the last, look like any other
+    judged = judge_classes(truth, truth, scores, np.arange(10))
+    labels = [item.label.value for item in judged.pictures[1].legend[0].items]
+    assert len(labels) == 7
+    assert labels[0].startswith("0: area 0.5")
+    assert labels[-1].startswith("9: area 0.5")
+    assert judged.pictures[1].title.text == "ROC curves of the 7 classes with the smallest areas"
+
+
+def test_two_classes_have_one_curve_and_scores_are_not_needed() -> None:
+    truth, predicted = np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])
+    judged = judge_classes(truth, predicted, np.array([-1.0, 2.0, 0.5, -0.5]), np.array([0, 1]))
+    assert [item.label.value for item in judged.pictures[1].legend[0].items] == ["1: area 1.000"]
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]])
+    assert len(judge_classes(truth, predicted, probabilities, np.array([0, 1])).pictures) == 2
+    assert len(judge_classes(truth, predicted, None, np.array([0, 1])).pictures) == 1
+    assert len(judge_classes(truth, predicted, np.full(4, np.nan), np.array([0, 1])).pictures) == 1
+
+
+def test_numbers_are_judged() -> None:
+    judged = judge_numbers(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0, 6.0]))
+    assert judged.rows == [
+        ["R²", "0.2"],
+        ["root mean squared error", "1"],
+        ["mean absolute error", "0.5"],
+        ["median absolute error", "0"],
+        ["mean residual", "-0.5"],
+    ]
+    assert len(judged.pictures) == 2
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_browser_opens_it_without_network_and_without_complaints(history: History, tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    truth, predicted, scores = np.array([[0, 1, 1, 0], [0, 1, 0, 0], [-1, 2, 0.5, -0.5]])
+    judged = judge_classes(truth, predicted, scores, np.array([0, 1]))
+    (tmp_path / "report.html").write_text(report_html(history, judged=judged))
+    said: list[str] = []
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        page = browser.new_context(offline=True).new_page()
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((tmp_path / "report.html").as_uri())
+        page.wait_for_selector(".bk-DataTable", state="attached")
+        # Curves, best so far, rungs, the one parameter, the timeline, the confusion matrix and the ROC curve.
+        page.locator(".bk-Figure").nth(6).wait_for(state="attached")
+        browser.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
