@@ -197,7 +197,7 @@ def test_a_parameter_has_the_axis_of_its_space(scale: str, values: list[Any], ki
     for number, value in enumerate(values):
         events += [started(number, 1, a=value), reported(number, 1, 0.5)]
     view, _ = page({"a": told(history_of(*events))})
-    figures = view._panels[3]._figures
+    figures = view._panels[3]._figure._figures
     assert [name for name, figure in figures.items() if figure.visible] == [kind]
 
 
