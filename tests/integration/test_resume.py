@@ -7,7 +7,6 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from pathlib import Path
@@ -334,20 +333,40 @@ def opened(folder, content):
     return journal.events
 
 
+class Held(SGDClassifier):
+    """Waits in its first, second and fourth call until there is a file of that number."""
+
+    def __init__(self, folder=""):
+        super().__init__(random_state=0)
+        self.folder = folder
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        self.calls_ = getattr(self, "calls_", 0) + 1
+        ends_at = time.monotonic() + 300  # where the test fails, nobody makes the file
+        Path(f"{self.folder}/waits-{self.calls_}").touch()
+        while self.calls_ in (1, 2, 4) and not os.path.exists(f"{self.folder}/{self.calls_}"):
+            if time.monotonic() > ends_at:
+                raise TimeoutError("nobody made the file")
+            time.sleep(0.01)
+        return super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
+
+
 def test_every_event_is_on_disk_when_others_hear_of_it(tmp_path):
-    """What the live summary shows survives: the journal is at most one turn behind."""
-    search = make_search(estimator=Slow(), random_state=0)
-    run = search.start(*LAZY, classes=[0, 1], journal=tmp_path)
-    seen = []
-    stop = threading.Event()
-    while not run.done and not stop.wait(0.05):
+    """What the live summary shows survives: the journal needs nothing more to happen than what has happened."""
+    search = make_search(estimator=Held(str(tmp_path)), parameters={"folder": [str(tmp_path)]}, random_state=0)
+    run = search.start(*LAZY, classes=[0, 1], journal=tmp_path / "run")
+    ends_at = time.monotonic() + 120
+    for call in (1, 2, 4):
+        while not (tmp_path / f"waits-{call}").exists():  # from here on the search cannot end
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
         n_shown = len(run.history.events)
-        time.sleep(0.3)
-        seen.append(len(dhpo.load(tmp_path).history.events) >= n_shown)
+        while len(dhpo.load(tmp_path / "run").history.events) < n_shown:
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+        (tmp_path / str(call)).touch()
     run.result()
-    assert seen
-    assert all(seen)
-    assert isinstance(dhpo.load(tmp_path).history.events[-1], Stopped)
+    assert isinstance(dhpo.load(tmp_path / "run").history.events[-1], Stopped)
 
 
 class Fitting(SGDClassifier):

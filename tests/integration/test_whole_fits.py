@@ -69,7 +69,8 @@ def workers(request):
             host="127.0.0.1",
             protocol="tcp://",
             dashboard_address="127.0.0.1:0",
-            memory_limit="1GB",
+            # Where it is a thread of this process, what all tests before have left here counts.
+            memory_limit="1GB" if request.param > 1 else "8GB",
         ) as cluster,
         Client(cluster) as client,
     ):
