@@ -8,7 +8,7 @@ from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["check_methods", "checked_factor", "checked_int"]
+__all__ = ["check_methods", "checked_factor", "checked_int", "checked_seconds"]
 
 _FACTOR_DENOMINATOR = 1000
 
@@ -33,6 +33,15 @@ def checked_factor(name: str, value: Any) -> int | Fraction:
         raise ValueError(f"{name}={value!r} is not allowed: give a number >= 2.")
     factor = Fraction(float(value)).limit_denominator(_FACTOR_DENOMINATOR)
     return int(factor) if factor.denominator == 1 else factor
+
+
+def checked_seconds(name: str, value: Any) -> float:
+    """Return a time in seconds that is above 0 and finite, or say what is wrong with the parameter `name`."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r} is of type {type(value).__name__}; give a number of seconds.")
+    if not 0 < float(value) < math.inf:
+        raise ValueError(f"{name}={value!r} is not allowed: give a positive, finite number of seconds.")
+    return float(value)
 
 
 def check_methods(what: str, value: Any, methods: Sequence[str], contract: str) -> None:

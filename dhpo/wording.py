@@ -1,11 +1,11 @@
-"""Numbers with their nouns, and the nearest of the names that are allowed: what many messages need."""
+"""What many messages need: numbers with their nouns, the nearest name that is allowed, the start of an error."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["counted", "did_you_mean", "percent", "were_done"]
+__all__ = ["counted", "did_you_mean", "first_line", "percent", "were_done"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -18,6 +18,16 @@ def counted(number: int, noun: str) -> str:
         In the singular; the plural is regular.
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first; nothing where it says nothing.
+
+    Parameters
+    ----------
+    error : BaseException
+    """
+    return str(error).partition("\n")[0]
 
 
 def percent(share: float) -> str:

@@ -120,7 +120,7 @@ class SearchView:
 
 
 def _title(data: Any) -> str:
-    return f"{data.title or 'search'} · {data.name[:4]}"
+    return f"{data.title or 'search'} · {data.name}"
 
 
 def _headline(data: Any) -> str:

@@ -16,6 +16,8 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.history import History
+from dhpo.history.row import failure_of
+from dhpo.history.rungs import Rungs
 from dhpo.trial import Params
 from dhpo.views.progress import Progress
 from dhpo.views.text import duration
@@ -45,16 +47,19 @@ class Messages:
         self._made = self._read = self._cached = 0
         self._n_blocks = 0
         self._none_ahead = history.by_fits  # nor with folds
-        self._rung_of: dict[int, tuple[int, int]] = {}  # the bracket and the rung of each trial
+        self._rungs = Rungs()
 
-    def new_rows(self, now: float) -> list[Row]:
+    def new_rows(self, now: float, alive: bool = True) -> list[Row]:
         """The rows of the events that are new, and one that says how the search stands.
 
         Parameters
         ----------
         now : float
             Seconds since the search began.
+        alive : bool, default True
+            False where it is known that no process runs the search.
         """
+        self._progress.alive = alive
         rows: list[Row] = []
         events = self._history.events
         while self._seen < len(events):  # by index: others are appended meanwhile
@@ -66,11 +71,12 @@ class Messages:
         progress = self._progress
         progress.update()
         counts = progress.everything
-        now = progress.time if progress.stopped is not None else max(now, progress.time)
+        over = progress.stopped is not None or not progress.alive
+        now = progress.time if over else max(now, progress.time)
         left = progress.seconds_left(now)
         state = {
-            "status": progress.status,
-            "over": progress.stopped is not None,
+            "status": progress.status if progress.stopped or progress.alive else "its process has died",
+            "over": over,
             "seconds": round(now, 1),
             "time": duration(now) + (f", about {duration(left)} left" if left else ""),
             "calls": counts.calls,
@@ -87,6 +93,7 @@ class Messages:
         return ["state", state]
 
     def _rows_of(self, event: Event) -> list[Row]:
+        self._rungs.take(event)
         match event:
             case Planned(plan, title=title, scales=scales):
                 self._scales = dict(scales)
@@ -94,16 +101,14 @@ class Messages:
                 return [["plan", title, "fits" if self._history.by_fits else "calls", brackets, self._scales]]
             case DataPrepared(n_blocks=n_blocks):
                 self._n_blocks = n_blocks
-            case TrialStarted(trial, train=train):
-                self._rung_of[trial.number] = trial.bracket, 0 if train is None else train.rung
+            case TrialStarted(trial):
                 return [["trial", trial.number, trial.bracket, self._values(trial.params)]]
             case Promoted(train):
-                self._rung_of[train.trial] = self._rung_of[train.trial][0], train.rung
                 return [["rung", train.trial, train.rung]]
             case Reported(report, splits=splits):
                 self._none_ahead |= len(splits) > 1
                 score = None if report.failed else float(report.score)
-                error = (report.error or "").strip().rpartition("\n")[2][:_LONGEST_ERROR]
+                error = (failure_of(report) or "")[:_LONGEST_ERROR]
                 seconds = report.fit_time + report.score_time
                 return [["report", report.trial, report.resource, score, event.time, seconds, error]]
             case Dropped(drop):
@@ -117,12 +122,10 @@ class Messages:
         self._made += stats.calls
         self._read += stats.blocks_read
         self._cached += stats.blocks_cached
-        seconds = stats.seconds or stats.fit_seconds + stats.score_seconds  # of whole fits only these are known
-        first = next(iter(event.progress), None)
-        bracket, rung = self._rung_of.get(-1 if first is None else first, (0, 0))
-        begun, worker = max(event.time - seconds, 0.0), event.worker
+        task = self._rungs.task(event)
+        times = round(task.begin, 3), round(task.end, 3)
         progress = [[trial, calls] for trial, calls in event.progress.items()]
-        return ["step", round(begun, 3), round(event.time, 3), worker, bracket, rung, stats.calls, progress]
+        return ["step", *times, task.worker, task.bracket, task.rung, task.calls, progress]
 
     def _values(self, params: Params) -> dict[str, Any]:
         return {name: self._value(name, value) for name, value in params.items()}

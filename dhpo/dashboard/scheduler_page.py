@@ -53,7 +53,7 @@ class SearchOnDashboard(SchedulerPlugin):
             page = scheduler.extensions.get(_PAGE)
             if page is None:
                 page = scheduler.extensions[_PAGE] = _Page(scheduler)
-            self._data = page.searches.setdefault(self._search, SearchData(self._search))
+            self._data = page.searches.setdefault(self._search, SearchData(self._search[:4]))
         except Exception as error:  # a page is never worth a search
             scheduler.extensions.pop(_PAGE, None)
             why = f"{type(error).__name__}: {error}"

@@ -48,7 +48,7 @@ class SearchData:
     Parameters
     ----------
     name : str
-        Of the search.
+        That tells it from other searches of the same title.
 
     Attributes
     ----------

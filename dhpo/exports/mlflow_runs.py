@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dhpo.history.events import Dropped, Planned, Reported, Stopped, TrialStarted
+from dhpo.exports.known import is_known
+from dhpo.history.events import Dropped, Reported, Stopped, TrialStarted
 from dhpo.history.history import History
+from dhpo.history.tables import other_metrics
 from dhpo.parameter_range import readable_choice
 
 __all__ = ["MLflowRuns"]
@@ -105,7 +107,7 @@ class MLflowRuns:
         return self._whole | {number for number, new in news.items() if new.ended is not None}
 
     def _begin(self) -> None:
-        planned = next((event for event in self._history.events if isinstance(event, Planned)), None)
+        planned = self._history.planned
         title = "" if planned is None else planned.title
         self._parent = self._new_run(self._run_name or title or "search", 0.0)
         params = {} if planned is None else {"planned_trials": planned.plan.n_trials}
@@ -132,7 +134,7 @@ class MLflowRuns:
             params, tags = started.trial.params, {"trial": number, "bracket": started.trial.bracket}
         metrics = [metric for time, event in new.scores for metric in _metrics(time, event)]
         if new.ended is not None:
-            tags |= {name: row[name] for name in ("status", "rung", "worker", "error") if _is_known(row[name])}
+            tags |= {name: row[name] for name in ("status", "rung", "worker", "error") if is_known(row[name])}
             metrics += [(name, float(row[name]), new.ended, 0) for name in ("resource", "seconds")]
         self._log(run, metrics, params, tags)
         if new.ended is not None:
@@ -177,11 +179,6 @@ def _metrics(time: float, event: Reported) -> Iterator[tuple[str, float, float, 
     """The score that decides, and the means over the splits of others."""
     step = event.report.resource
     yield "score", float(event.report.score), time, step
-    for name in event.splits[0].test if event.splits else ():
-        mean = sum(split.test.get(name, math.nan) for split in event.splits) / len(event.splits)
-        if name != "score" and math.isfinite(mean):
-            yield f"test_{name}", mean, time, step
-
-
-def _is_known(value: Any) -> bool:
-    return isinstance(value, str) or math.isfinite(value)
+    for name, mean in other_metrics(event).items():
+        if is_known(mean):
+            yield name, mean, time, step

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dhpo.history.events import Planned
 from dhpo.history.history import History
 from dhpo.parameter_range import Choice, ParameterRange, readable_choice
 from dhpo.trial import Trial
@@ -32,7 +31,7 @@ class TrialParameters:
     """
 
     def __init__(self, history: History) -> None:
-        planned = next((event for event in history.events if isinstance(event, Planned)), None)
+        planned = history.planned
         drawn: dict[str, list[Any]] = {}
         for trial in history.trials:
             for name, value in trial.params.items():
@@ -68,10 +67,11 @@ def _distribution(known: ParameterRange, drawn: Sequence[Any]) -> BaseDistributi
 
 
 def _choices(listed: Sequence[Choice], drawn: Sequence[Any]) -> list[Choice]:
-    """All values, each once; as texts where Optuna would take two of them for one, as it does 1, 1.0 and True."""
+    """All values, each once; those are texts that Optuna would take for another one, as it does 1, 1.0 and True."""
     values = {(type(value), value): value for value in [*listed, *map(readable_choice, drawn)]}
     choices = list(values.values())
-    return choices if len(set(choices)) == len(choices) else list(dict.fromkeys(map(str, choices)))
+    told = [str(choice) if choices.count(choice) > 1 else choice for choice in choices]
+    return list({(type(choice), choice): choice for choice in told}.values())
 
 
 def _value(value: Any, distribution: BaseDistribution) -> Any:

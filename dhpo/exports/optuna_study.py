@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dhpo.errors import ExtraNotInstalled
+from dhpo.exports.known import is_known
 from dhpo.exports.optuna_distributions import TrialParameters
-from dhpo.history.events import Dropped, Planned, Reported, Stopped, TrialStarted
+from dhpo.history.events import Dropped, Reported, Stopped, TrialStarted
 from dhpo.history.history import History
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _study_attributes(history: History, running: bool) -> dict[str, Any]:
     last = history.events[-1] if history.events else None
     unfinished = "running" if running else "unfinished"
     return {
-        "title": next((event.title for event in history.events if isinstance(event, Planned)), ""),
+        "title": "" if history.planned is None else history.planned.title,
         "status": last.reason if isinstance(last, Stopped) else unfinished,
         "resource": "fits" if history.by_fits else "calls of partial_fit",
         "costs": history.costs(),
@@ -170,12 +170,11 @@ def _state(status: str, running: bool, is_best: bool) -> TrialState:
 def _trial_attributes(row: Mapping[Any, Any]) -> dict[str, Any]:
     """What the summary says of a trial, but for what it does not know."""
     names = [*_ATTRIBUTES, *(name for name in row if name.startswith("test_"))]
-    return {name: row[name] for name in names if isinstance(row[name], str) or math.isfinite(row[name])}
+    return {name: row[name] for name in names if is_known(row[name])}
 
 
 def _began(history: History) -> float:
     """When the search began, in seconds since 1970; as if it had ended now, where nothing tells."""
-    for event in history.events:
-        if isinstance(event, Planned) and event.began is not None:
-            return event.began
+    if history.planned is not None and history.planned.began is not None:
+        return history.planned.began
     return datetime.now().timestamp() - (history.events[-1].time if history.events else 0.0)

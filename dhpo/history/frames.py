@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dhpo.history.events import Event, Promoted, Reported, SplitScores, StepDone, TrialStarted
+from dhpo.history.events import Reported, SplitScores, StepDone
 from dhpo.history.history import History
+from dhpo.history.rungs import Rungs
 
 __all__ = ["report_frame", "task_frame", "trial_frame"]
 
@@ -24,7 +25,7 @@ def report_frame(history: History) -> pd.DataFrame:
         `trial`, `bracket`, `rung`, `resource`, `score`, `std` over the splits (not a number for a single one), `time`
         in seconds since the search began, `calls` of all trials until then, and the `best` score until then.
     """
-    rungs, metric = _Rungs(), _deciding_metric(history)
+    rungs, metric = Rungs(), _deciding_metric(history)
     calls_of: dict[int, int] = {}
     calls, best = 0, -np.inf
     rows = []
@@ -60,16 +61,14 @@ def task_frame(history: History) -> pd.DataFrame:
         Name of the `worker`; `begin` and `end` in seconds since the search began; `bracket` and `rung` of its trials;
         the number of these `trials`, and the `calls` (or fits) that were made.
     """
-    rungs = _Rungs()
+    rungs = Rungs()
     rows = []
     for event in list(history.events):
         rungs.take(event)
         if isinstance(event, StepDone):
-            stats = event.stats
-            seconds = stats.seconds or stats.fit_seconds + stats.score_seconds  # of whole fits only these are known
-            bracket, rung = rungs.of(next(iter(event.progress), -1))
-            begin = max(event.time - seconds, 0.0)
-            rows.append((event.worker or "?", begin, event.time, bracket, rung, len(event.progress), stats.calls))
+            task = rungs.task(event)
+            place = task.bracket, task.rung, len(event.progress)
+            rows.append((task.worker or "?", task.begin, task.end, *place, task.calls))
     return pd.DataFrame(rows, columns=["worker", "begin", "end", "bracket", "rung", "trials", "calls"])
 
 
@@ -88,8 +87,8 @@ def trial_frame(history: History) -> pd.DataFrame:
         not a number where there is one split, or where training scores were not asked for.
     """
     metric = _deciding_metric(history)
-    rows = {}
-    for trial in history.trials:
+    rows, trials = {}, history.trials
+    for trial in trials:
         splits = history.splits_of(trial)
         test, train = _scores(splits, "test", metric), _scores(splits, "train", metric)
         rows[trial.number] = _std(test), np.mean(train) if train else np.nan, _std(train)
@@ -97,26 +96,9 @@ def trial_frame(history: History) -> pd.DataFrame:
     frame = history.summary().join(spread)
     for column in [name for name in frame.columns if name.startswith("param_")]:
         name = column.removeprefix("param_")
-        values = {trial.number: trial.params.get(name, np.nan) for trial in history.trials}
+        values = {trial.number: trial.params.get(name, np.nan) for trial in trials}
         frame[column] = pd.Series([values[number] for number in frame.index], index=frame.index, dtype=object)
     return frame
-
-
-class _Rungs:
-    """The bracket and the rung of each trial, as the events come."""
-
-    def __init__(self) -> None:
-        self._of: dict[int, tuple[int, int]] = {}
-
-    def take(self, event: Event) -> None:
-        match event:
-            case TrialStarted(trial, train=train):
-                self._of[trial.number] = trial.bracket, 0 if train is None else train.rung
-            case Promoted(train):
-                self._of[train.trial] = self._of[train.trial][0], train.rung
-
-    def of(self, trial: int) -> tuple[int, int]:
-        return self._of.get(trial, (0, 0))
 
 
 def _deciding_metric(history: History) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from dhpo.history.events import SplitScores
+from dhpo.history.events import Reported, SplitScores
 from dhpo.trial import Params
 
-__all__ = ["objects", "param_columns", "ranks", "score_columns", "time_columns"]
+__all__ = ["objects", "other_metrics", "param_columns", "ranks", "score_columns", "time_columns"]
 
 
 def param_columns(params: Sequence[Params]) -> dict[str, np.ma.MaskedArray[Any, Any]]:
@@ -80,6 +80,17 @@ def _of_kind(split: SplitScores, kind: str) -> Mapping[str, float]:
     return split.test if kind == "test" else split.train or {}
 
 
+def other_metrics(event: Reported) -> dict[str, float]:
+    """The means over the splits of one report's scores; of several metrics only, and each as `test_...`.
+
+    Parameters
+    ----------
+    event : Reported
+    """
+    names = [name for name in (event.splits[0].test if event.splits else ()) if name != "score"]
+    return {f"test_{name}": float(np.mean([split.test.get(name, np.nan) for split in event.splits])) for name in names}
+
+
 def time_columns(splits: Sequence[Sequence[SplitScores]]) -> dict[str, np.ndarray]:
     """Mean and deviation over the splits of the seconds of fitting and scoring."""
     fit = np.array([[split.fit_time for split in of_trial] for of_trial in splits], dtype=float)
@@ -95,7 +106,7 @@ def _mean_and_std(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
 def ranks(means: np.ndarray) -> np.ndarray:
     """1 for the highest; ties share the lower rank, and what is not a number ties for the last."""
     known = means[~np.isnan(means)]
-    worst = known.min() - 1 if len(known) else 0.0
+    worst = np.nextafter(known.min(), -np.inf) if len(known) else 0.0
     ranked: np.ndarray = rankdata(-np.where(np.isnan(means), worst, means), method="min").astype(np.int32)
     return ranked
 

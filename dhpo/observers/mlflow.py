@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from dhpo.checks import checked_seconds
 from dhpo.errors import ExtraNotInstalled
 from dhpo.exports.mlflow_runs import MLflowRuns
 from dhpo.history.events import Event
 from dhpo.history.history import History
 from dhpo.observers.base import ObservedSearch, Observer
-from dhpo.wording import counted
+from dhpo.wording import counted, first_line
 
 __all__ = ["MLflowObserver"]
 
@@ -78,14 +78,10 @@ class MLflowObserver(Observer):
     ) -> None:
         if find_spec("mlflow") is None:
             raise ExtraNotInstalled('MLflowObserver needs mlflow-skinny: pip install "dhpo[mlflow]"')
-        if isinstance(every, bool) or not isinstance(every, int | float):
-            raise TypeError(f"every={every!r} is of type {type(every).__name__}; give a number of seconds.")
-        if not 0 < every < math.inf:
-            raise ValueError(f"every={every!r} is not allowed: give a positive number of seconds.")
         self.tracking_uri = tracking_uri
         self.experiment = experiment
         self.run_name = run_name
-        self.every = every
+        self.every = checked_seconds("every", every)
         self._writing: _Writing | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -154,8 +150,7 @@ class _Writing(threading.Thread):
                 self._runs.write()
             self.succeeded = True
         except Exception as error:
-            first, *_ = str(error).splitlines() or [""]
-            self._warn(f"{type(error).__name__}: {first}")
+            self._warn(f"{type(error).__name__}: {first_line(error)}")
         finally:
             atexit.unregister(self._finish)
 

@@ -13,6 +13,7 @@ from dhpo.plot.display import Display, axes_to_draw_on
 from dhpo.plot.parameter_axis import ParameterAxis, parameter_axis
 from dhpo.plot.plotted_search import PARAM, PlottedSearch, plotted_search
 from dhpo.plot.scores import BEST, colour_bar, colour_scale
+from dhpo.wording import counted
 
 __all__ = ["importance", "parallel_coordinates"]
 
@@ -57,11 +58,9 @@ def parallel_coordinates(
     2    0.9         0.01   log_loss
     1    0.8         0.10      hinge
     """
-    if top is not None and top < 1:
-        raise ValueError(f"top={top!r}: give the number of trials to draw, 1 or more, or None for all.")
     search = plotted_search(source)
     names = search.checked_parameters("parameters", parameters)
-    trials = search.scored[:top]
+    trials = search.leaders(top)
     (ax,) = axes_to_draw_on(ax, width=max(6.4, 1.5 * (len(names) + 1)))
     norm, cmap = colour_scale(trials["score"])
     heights = []
@@ -157,7 +156,7 @@ def importance(
     trials = search.scored
     if len(trials) < _FEWEST_TRIALS:
         raise ValueError(
-            f"{search.name} has {len(trials)} trials with a score, too few to tell which parameters decide: "
+            f"{search.name} has {counted(len(trials), 'trial')} with a score, too few to tell which parameters decide: "
             f"dhpo.plot.importance needs {_FEWEST_TRIALS}."
         )
     features = _features(search, trials, names)

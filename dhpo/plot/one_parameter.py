@@ -63,7 +63,6 @@ def slice(source: Any, parameters: str | Sequence[str] | None = None, *, ax: Any
         one.scatter(places, trials["score"], c=cmap(norm(trials["resource"])), s=22, alpha=0.8, linewidths=0)
         mark_best(one, places[0], trials["score"].iloc[0])
         axis.set_up(one.xaxis)
-        _turn_long_labels(one, axis.categories)
         limit_axis(one, trials["score"])
     axes[0].set_ylabel("score")
     if trials["resource"].nunique() > 1:
@@ -112,14 +111,15 @@ def validation_curve(source: Any, parameter: str, *, ax: Any = None) -> Display:
     trials, axis = search.scored, parameter_axis(search, name)
     places = axis.places(trials[PARAM + name])
     trials = trials.assign(place=places)[np.isfinite(places)]
-    best = trials[~_intervals(axis.even(trials["place"].to_numpy())).duplicated().to_numpy()].sort_values("place")
+    places = axis.even(trials["place"].to_numpy())
+    groups = pd.Series(places) if axis.scale == "category" else _intervals(places)
+    best = trials[~groups.duplicated().to_numpy()].sort_values("place")
     (ax,) = axes_to_draw_on(ax)
     _curve(ax, best, "score", "std", colour_of(0), "validation")
     if best["train_score"].notna().any():
         _curve(ax, best, "train_score", "train_std", colour_of(1), "training")
         ax.legend()
     axis.set_up(ax.xaxis)
-    _turn_long_labels(ax, axis.categories)
     limit_axis(ax, pd.concat([best["score"], best["train_score"]]))
     ax.set_ylabel("best score")
     columns = [PARAM + name, "score", "std", "train_score", "train_std"]
@@ -140,8 +140,3 @@ def _curve(ax: Any, best: pd.DataFrame, score: str, std: str, colour: str, label
     if best[std].notna().any():
         low, high = best[score] - best[std], best[score] + best[std]
         ax.fill_between(best["place"], low, high, color=colour, alpha=0.2, linewidth=0)
-
-
-def _turn_long_labels(ax: Any, labels: list[str]) -> None:
-    if sum(map(len, labels)) > 30:
-        ax.tick_params(axis="x", labelrotation=45)

@@ -119,9 +119,7 @@ def best_so_far(source: Any, *, against: str = "calls", ax: Any = None) -> Displ
     if against not in _AGAINST:
         raise ValueError(f"against={against!r}: allowed are {', '.join(map(repr, _AGAINST))}.")
     column, label = _AGAINST[against]
-    searches = plotted_searches(source)
-    for search in searches:
-        search.history_for("best_so_far")
+    searches = plotted_searches(source, needs_history_for="best_so_far")
     (ax,) = axes_to_draw_on(ax)
     drawn = []
     for position, search in enumerate(searches):
@@ -176,8 +174,7 @@ def timeline(source: Any, *, ax: Any = None) -> Display:
     >>> bool((tasks["end"] > tasks["begin"]).all()), int(tasks["calls"].sum())
     (True, 12)
     """
-    search = plotted_search(source)
-    search.history_for("timeline")
+    search = plotted_search(source, needs_history_for="timeline")
     tasks = search.tasks
     if not len(tasks):
         raise ValueError(f"{search.name} has trained nothing yet, so there is nothing to draw.")

@@ -13,6 +13,9 @@ from dhpo.views.text import short_value
 
 __all__ = ["ParameterAxis", "parameter_axis"]
 
+# Letters of all labels that have room beside each other; and labels that have room if they are turned by half.
+_LONGEST_LABELS, _MOST_TURNED = 30, 15
+
 
 @dataclass
 class ParameterAxis:
@@ -50,6 +53,8 @@ class ParameterAxis:
             axis.axes.set_xscale("log") if axis.axis_name == "x" else axis.axes.set_yscale("log")
         elif self.scale == "category":
             axis.set_ticks(range(len(self.categories)), self.categories)
+            if axis.axis_name == "x" and sum(map(len, self.categories)) > _LONGEST_LABELS:
+                axis.axes.tick_params(axis="x", labelrotation=45 if len(self.categories) <= _MOST_TURNED else 90)
 
 
 def parameter_axis(search: PlottedSearch, name: str) -> ParameterAxis:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dhpo.history.events import Planned
 from dhpo.history.frames import report_frame, task_frame, trial_frame
 from dhpo.history.history import History
 from dhpo.parameter_range import are_far_apart
@@ -36,48 +35,28 @@ class PlottedSearch:
     name : str
     summary : pandas.DataFrame
         One row for each trial.
-    events : History, optional
-        None where only a frame was given.
+    history : History, optional
+        Empty where only a frame was given.
     """
 
     name: str
     summary: pd.DataFrame
-    events: History | None = None
-
-    def history_for(self, picture: str) -> History:
-        """All events.
-
-        Parameters
-        ----------
-        picture : str
-            That needs them.
-
-        Raises
-        ------
-        ValueError
-            If only a frame was given.
-        """
-        if self.events is None:
-            raise ValueError(
-                f"dhpo.plot.{picture} needs all that happened in the search, and a frame holds only how its trials "
-                "ended. Give the search, its Run, or its journal."
-            )
-        return self.events
+    history: History = field(default_factory=History)
 
     @cached_property
     def reports(self) -> pd.DataFrame:
         """See `dhpo.history.frames.report_frame`."""
-        return report_frame(self.history_for("history"))
+        return report_frame(self.history)
 
     @cached_property
     def tasks(self) -> pd.DataFrame:
         """See `dhpo.history.frames.task_frame`."""
-        return task_frame(self.history_for("timeline"))
+        return task_frame(self.history)
 
     @property
     def counted(self) -> str:
         """What trials are trained for: "calls" of partial_fit, or "fits"."""
-        return "fits" if self.events is not None and self.events.by_fits else "calls"
+        return "fits" if self.history.by_fits else "calls"
 
     @property
     def scored(self) -> pd.DataFrame:
@@ -122,12 +101,24 @@ class PlottedSearch:
                 raise ValueError(f"{argument}={name!r} is not a parameter of this search.{hint}")
         return [names] if isinstance(names, str) else list(names)
 
+    def leaders(self, top: int | None) -> pd.DataFrame:
+        """The trials with the highest scores, the best first; all without a number.
+
+        Raises
+        ------
+        ValueError
+            If the number is below 1, or no trial has a score.
+        """
+        if top is not None and top < 1:
+            raise ValueError(f"top={top!r}: give the number of trials to draw, 1 or more, or None for all.")
+        return self.scored[:top]
+
     def scale_of(self, parameter: str) -> str:
         """How a parameter is drawn: "log", "linear" or "category"."""
         values = [v for v in self.summary[PARAM + parameter].tolist() if not (isinstance(v, float) and np.isnan(v))]
         if not all(isinstance(v, int | float | np.number) and not isinstance(v, bool | np.bool) for v in values):
             return "category"
-        planned = next((e for e in self.events.events if isinstance(e, Planned)), None) if self.events else None
+        planned = self.history.planned
         scale = planned.scales.get(parameter) if planned is not None else None
         if scale == "category":
             return scale
@@ -137,13 +128,15 @@ class PlottedSearch:
         return scale or ("log" if are_far_apart(finite) else "linear")
 
 
-def plotted_search(source: Any, name: str = "the search") -> PlottedSearch:
+def plotted_search(source: Any, name: str = "the search", *, needs_history_for: str | None = None) -> PlottedSearch:
     """A search, wherever it is kept.
 
     Parameters
     ----------
     source : search, Run, StoredSearch, History, DataFrame, str or path
     name : str, optional
+    needs_history_for : str, optional
+        The picture that cannot be drawn of a frame.
 
     Raises
     ------
@@ -151,8 +144,15 @@ def plotted_search(source: Any, name: str = "the search") -> PlottedSearch:
         If it is anything else.
     NotFittedError
         If the search was not fitted.
+    ValueError
+        If a frame was given, and the picture needs more.
     """
     if isinstance(source, pd.DataFrame):
+        if needs_history_for is not None:
+            raise ValueError(
+                f"dhpo.plot.{needs_history_for} needs all that happened in the search, and a frame holds only how its "
+                "trials ended. Give the search, its Run, or its journal."
+            )
         return PlottedSearch(name, _summary_of(source))
     if isinstance(source, str | os.PathLike):
         from dhpo.journal import load
@@ -162,13 +162,16 @@ def plotted_search(source: Any, name: str = "the search") -> PlottedSearch:
     return PlottedSearch(name, trial_frame(history), history)
 
 
-def plotted_searches(sources: Any) -> list[PlottedSearch]:
+def plotted_searches(sources: Any, *, needs_history_for: str | None = None) -> list[PlottedSearch]:
     """One search, or several to compare.
 
     Parameters
     ----------
     sources : search or the like, sequence of them, or mapping of names to them
+    needs_history_for : str, optional
+        See `plotted_search`.
     """
+    plotted = partial(plotted_search, needs_history_for=needs_history_for)
     if isinstance(sources, Mapping):
         named = dict(sources)
     elif isinstance(sources, list | tuple):
@@ -176,10 +179,10 @@ def plotted_searches(sources: Any) -> list[PlottedSearch]:
         if len(named) < len(sources):  # two journals of one name
             named = {f"{_name_of(source, i)} ({i})": source for i, source in enumerate(sources)}
     else:
-        return [plotted_search(sources)]
+        return [plotted(sources)]
     if not named:
         raise ValueError("No search was given. Give one, or several.")
-    return [plotted_search(source, str(name)) for name, source in named.items()]
+    return [plotted(source, str(name)) for name, source in named.items()]
 
 
 def _name_of(source: Any, index: int) -> str:

@@ -57,11 +57,8 @@ def learning_curves(source: Any, *, top: int | None = None, ax: Any = None) -> D
     >>> plot.learning_curves(search, top=1).data_["resource"].tolist()
     [1, 2, 3, 4]
     """
-    if top is not None and top < 1:
-        raise ValueError(f"top={top!r}: give the number of trials to draw, 1 or more, or None for all.")
-    search = plotted_search(source)
-    search.history_for("learning_curves")
-    shown = search.scored.index[:top]
+    search = plotted_search(source, needs_history_for="learning_curves")
+    shown = search.leaders(top).index
     reports = search.reports[search.reports["trial"].isin(shown)]
     (ax,) = axes_to_draw_on(ax)
     named: set[int] = set()
@@ -122,8 +119,8 @@ def rungs(source: Any, *, ax: Any = None) -> Display:
     1        0         3        3       3
     2        0         9        1       1
     """
-    search = plotted_search(source)
-    plan = search.history_for("rungs").plan
+    search = plotted_search(source, needs_history_for="rungs")
+    plan = search.history.plan
     if plan is None:
         raise ValueError(f"{search.name} has no plan yet, so there are no rungs to draw.")
     scored = search.reports.groupby(["bracket", "resource"])["trial"].nunique()

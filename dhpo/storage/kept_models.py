@@ -37,9 +37,9 @@ class KeptModels:
         """Where a model lies as it was last; None for one that was never trained."""
         return self._latest.get(number)
 
-    def scored(self, number: int) -> Checkpoint:
-        """Where a model lies as it was when it was scored last."""
-        return self._scored[number]
+    def scored(self, number: int) -> Checkpoint | None:
+        """Where a model lies as it was when it was scored last; None for one that was not, and for one that is gone."""
+        return self._scored.get(number)
 
     def read(self, checkpoint: Checkpoint) -> bytes:
         """The bytes of a model."""

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pandas as pd
 
+from dhpo.checks import checked_seconds
+
 __all__ = ["SummaryStream"]
 
 # Between two looks whether the search is over.
@@ -50,13 +52,9 @@ class SummaryStream:
     def __init__(
         self, summary: Callable[[], pd.DataFrame], over: Callable[[], bool], every: float, blocking: bool = True
     ) -> None:
-        if isinstance(every, bool) or not isinstance(every, int | float):
-            raise TypeError(f"every={every!r} is of type {type(every).__name__}; give a number of seconds.")
-        if not every > 0:
-            raise ValueError(f"every={every!r} is not allowed; give a positive number of seconds.")
         self._summary = summary
         self._over = over
-        self._every = every
+        self._every = checked_seconds("every", every)
         self._blocking = blocking
 
     def __iter__(self) -> Iterator[pd.DataFrame]:

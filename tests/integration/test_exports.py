@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
+from distributed import Client
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.cluster import MiniBatchKMeans
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
+from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import dhpo
 from dhpo.compose import make_partial_fit_pipeline
+from dhpo.history.judgement import BestJudged, ClassJudgement
+from tests.conftest import two_workers
 from tests.unit.search.recording_callback import RecordingCallback
 
 RNG = np.random.default_rng(0)
@@ -139,6 +146,142 @@ def test_a_report_judges_the_best_on_rows_that_are_given(client: Any, tmp_path: 
     judged = {page.stem for page in tmp_path.glob("*.html") if accuracy in page.read_text()}
     assert judged == {"lazy", "memory"}
     assert "IncrementalSearchCV" in (tmp_path / "stored.html").read_text()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("own", [False, True])
+def test_the_best_is_judged_by_all_rows_held_out(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool, own: bool
+) -> None:
+    monkeypatch.setattr("dhpo.driver.judgement._LEAST_SECONDS", 60.0)
+    if not shared:
+        monkeypatch.setattr("dhpo.cluster.workers.holds_token", lambda *args: False)
+    space = {"alpha": loguniform(1e-6, 1)}
+    search = dhpo.IncrementalSearchCV(SGDClassifier(), space, 3, max_iter=3, random_state=0, verbose=0, test_size=0.3)
+    validation = LAZY if own else None
+    for _ in range(2):  # the second time from its journal, where it is told already
+        run = search.start(*LAZY, classes=[0, 1], journal=tmp_path / "run", validation_data=validation)
+        run.result()
+        judgement = run.history.judgement
+        assert judgement.n_rows == (600 if own else 180)
+        right = sum(count for true, predicted, count in judgement.counts if true == predicted)
+        assert right / judgement.n_rows == search.best_score_
+        assert set(judgement.areas) == {1}
+        assert sum(isinstance(event, BestJudged) for event in run.history.events) == 1
+    assert dhpo.load(tmp_path / "run").history.judgement == judgement
+    dhpo.load(tmp_path / "run").report(tmp_path / "stored.html")
+    page = (tmp_path / "stored.html").read_text()
+    assert f"held out</h2><p>{judgement.n_rows} rows</p>" in page
+    assert f"accuracy {search.best_score_:.4f}" in page
+
+
+def test_of_many_rows_held_out_some_are_drawn(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dhpo.driver.judgement._LEAST_SECONDS", 60.0)
+    monkeypatch.setattr("dhpo.driver.judgement._MOST_ROWS", 90)
+    search = dhpo.IncrementalSearchCV(
+        SGDRegressor(), {"alpha": [1e-4]}, 1, max_iter=3, random_state=0, verbose=0, test_size=0.3
+    )
+    run = search.start(LAZY[0], LAZY[0][:, 0])
+    run.result()
+    assert 85 <= run.history.judgement.n_rows <= 95
+    assert run.history.judgement.metrics["R²"] == pytest.approx(search.best_score_, abs=0.1)
+
+
+class Odd(SGDClassifier):
+    """Can be trained and scored; what it does where it is judged is a parameter."""
+
+    def __init__(self, alpha: float = 1e-4, deed: str = "") -> None:
+        super().__init__(alpha=alpha, random_state=0)
+        self.deed = deed
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        return float((super().predict(X) == y).mean())
+
+    def predict(self, X: Any) -> Any:
+        match self.deed:
+            case "raises":
+                raise RuntimeError("no predictions")
+            case "waits":
+                time.sleep(10)
+            case "kills":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "writes":
+                X *= -1
+                return super().predict(-X)
+            case "rejects":
+                return np.where(np.abs(self.decision_function(X)) < 0.5, -1, super().predict(X))
+        return super().predict(X)
+
+
+def judged(deed: str, folder: Path, **options: Any) -> dhpo.Run:
+    search = dhpo.GridSearchCV(Odd(deed=deed), {"alpha": [1e-4, 1e-3]}, max_iter=2, random_state=0, verbose=0)
+    run = search.set_params(**options).start(*LAZY, classes=[0, 1], journal=folder)
+    run.result(timeout=120)
+    return run
+
+
+@pytest.mark.parametrize("deed", ["raises", "waits", "kills"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_search_is_whole_without_being_judged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    monkeypatch.setattr("dhpo.driver.judgement._LEAST_SECONDS", 0.5 if deed == "waits" else 60.0)
+    with two_workers() as cluster, Client(cluster):
+        caplog.set_level("INFO", "dhpo.driver.judgement")  # Dask makes its handler silent where a cluster starts
+        run = judged(deed, tmp_path / "run")
+    assert run.best is not None
+    assert run.status == "done"
+    assert run.history.judgement is None
+    why = {
+        "raises": "RuntimeError: no predictions",
+        "waits": "TimeoutError",
+        "kills": "dhpo.errors.SearchFailed: judging the best: the workers that do it die",
+    }
+    assert f"was not judged by the rows held out: {why[deed]}" in caplog.text
+
+
+def test_who_stops_a_search_does_not_wait_for_it_to_be_judged(client: Any, tmp_path: Path) -> None:
+    search = dhpo.GridSearchCV(Odd(deed="waits"), {"alpha": [1e-4, 1e-3]}, max_iter=2, random_state=0, verbose=0)
+    run = search.start(*LAZY, classes=[0, 1], journal=tmp_path / "run")
+    while run.status != "judging the best":
+        assert not run.done
+        time.sleep(0.01)
+    assert dhpo.load(tmp_path / "run").best == run.best  # what was paid for is safe before
+    run.stop()
+    run.result(timeout=60)
+    assert run.status == "done"  # nothing was left to train
+    assert run.history.judgement is None
+
+
+@pytest.mark.parametrize(("deed", "classes"), [("writes", ("0", "1")), ("rejects", ("-1", "0", "1"))])
+def test_odd_classifiers_are_judged_by_what_they_predict(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, classes: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("dhpo.driver.judgement._LEAST_SECONDS", 60.0)
+    judgement = judged(deed, tmp_path / "run", test_size=0.5).history.judgement
+    assert isinstance(judgement, ClassJudgement)
+    assert judgement.classes == classes
+    assert judgement.n_rows == 300
+    if deed == "writes":
+        right = sum(count for true, predicted, count in judgement.counts if true == predicted)
+        assert right / 300 == dhpo.load(tmp_path / "run").best.report.score
+    dhpo.load(tmp_path / "run").report(tmp_path / "report.html")
+
+
+def test_what_has_no_classes_and_no_numbers_is_not_judged(client: Any) -> None:
+    options: dict[str, Any] = {"n_initial_parameters": 2, "max_iter": 3, "random_state": 0, "verbose": 0}
+    run = dhpo.IncrementalSearchCV(MiniBatchKMeans(), {"n_clusters": [2, 3]}, **options).start(LAZY[0])
+    run.result()
+    assert run.history.judgement is None
+    folds = dhpo.IncrementalSearchCV(SGDClassifier(), {"alpha": loguniform(1e-6, 1)}, **options, cv=2)
+    run = folds.start(*LAZY, classes=[0, 1])
+    run.result()
+    assert run.history.judgement is None
+    two = da.stack([LAZY[0][:, 0], LAZY[0][:, 1]], axis=1)
+    several = dhpo.IncrementalSearchCV(MLPRegressor(hidden_layer_sizes=(5,)), {"alpha": loguniform(1e-6, 1)}, **options)
+    run = several.start(LAZY[0], two)
+    run.result()
+    assert run.history.judgement is None
 
 
 def test_a_report_refuses_rows_that_judge_nothing(client: Any, tmp_path: Path) -> None:

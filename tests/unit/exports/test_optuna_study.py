@@ -134,6 +134,7 @@ def test_parameters_have_the_distributions_of_the_space() -> None:
         (None, [NAN], CategoricalDistribution(("nan",))),
         # Optuna takes these for one.
         (ParameterRange("category", choices=(1, 1.0, True)), [1.0], CategoricalDistribution(("1", "1.0", "True"))),
+        (ParameterRange("category", choices=(1, True, None)), [None], CategoricalDistribution(("1", "True", None))),
         (ParameterRange("linear", 0, 9, integers=True), [2**80], FloatDistribution(0.0, 2.0**80)),
     ],
 )

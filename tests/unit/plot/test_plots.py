@@ -149,6 +149,12 @@ def test_a_validation_curve_of_a_range_has_the_best_of_each_interval(frame: pd.D
     assert data["param_alpha"].is_monotonic_increasing
 
 
+def test_a_validation_curve_has_all_categories() -> None:
+    names = [f"v{number:02}" for number in range(15)]
+    data = plot.validation_curve(pd.DataFrame({"param_p": names, "score": np.linspace(0, 1, 15)}), "p").data_
+    assert data["param_p"].tolist() == names
+
+
 def test_training_scores_are_beside_where_there_are_some() -> None:
     results = pd.DataFrame({"param_C": [1, 10], "mean_test_score": [0.7, 0.8], "mean_train_score": [0.9, 1.0]})
     display = plot.validation_curve(results, "C")
