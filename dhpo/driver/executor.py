@@ -2,32 +2,34 @@
 
 The only loop over futures. Everything that happens is appended to the history, and to the journal where there is one;
 everything that is decided is decided by the schedule (what to train), the sampler (with which parameters) and
-`dhpo.driver.step_planning` (where, and with whom).
+`dhpo.driver.step_submission` (where, and with whom).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from dhpo.cluster.stopping import Stopping, from_any_thread
+from dhpo.cluster.tasks import AnyWorkerClient
 from dhpo.cluster.watchdog import REFRESH_SECONDS, Watch
 from dhpo.cluster.workers import Workers
 from dhpo.driver.best_model import BestModel
 from dhpo.driver.folds import Folds, is_refit
 from dhpo.driver.in_flight import InFlight
 from dhpo.driver.job import Job
+from dhpo.driver.judgement import judge_best
 from dhpo.driver.ledger import Ledger
 from dhpo.driver.replay import replay
 from dhpo.driver.sent_step import SentStep, StepLost
 from dhpo.driver.startup import Opened, open_search
 from dhpo.driver.step_length import Pace
-from dhpo.driver.step_planning import Assignment, Ready, plan_steps
-from dhpo.errors import SearchFailed
-from dhpo.history.events import Refitted, StepDone, Stopped
+from dhpo.driver.step_submission import StepSubmission
+from dhpo.errors import SearchFailed, WorkersLost
+from dhpo.history.events import BestJudged, Refitted, StepDone, Stopped
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.journal.description import check_same_data
@@ -45,14 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["Executor"]
 
 logger = logging.getLogger(__name__)
-
-# Trials of an asynchronous schedule that wait for a thread to share the reads of blocks.
-_MOST_TOGETHER = 8
-# For each thread: trials that are trained before they are promoted, and how long such a step lasts.
-_MOST_AHEAD = 8
-_AHEAD_SECONDS = 0.5
-# Seconds without a sign of life of a worker, after which what it does goes before the work of others.
-_SILENT_TOO_LONG = 20.0
 
 
 class Executor:
@@ -156,19 +150,29 @@ class Executor:
                 await self._until(lambda: self.job.schedule.done, soon)
                 await self._refit(at_once)
                 reason = self._stopping.reason
+                if reason == "done":
+                    await self._judge(soon)
             except asyncio.CancelledError:
                 if not self._stopping.requested:
                     raise
-                reason = self._stopping.reason
+                # What only is to be judged yet is done.
+                reason = reason if reason == "done" else self._stopping.reason
             finally:
-                await self._end(reason)
-        if self._history.best is None and reason == "time budget":
-            raise SearchFailed(f"no trial was scored before time_budget={self.job.limits.time_budget:g} s was over.")
-        if self._history.best is None and reason == "done":
-            error = self._history.first_error or "every score was nan or infinite"
-            n_trials = len(self._history.trials)
-            none = "the only trial was not scored" if n_trials == 1 else f"none of {n_trials} trials was scored"
-            raise SearchFailed(f"{none}. The first failure:\n{error}")
+                failure = self._nothing_scored(reason)
+                await self._end(reason if failure is None else "failed")
+        if failure is not None:
+            raise failure
+
+    def _nothing_scored(self, reason: str) -> SearchFailed | None:
+        """Why a search that has come to its end has failed all the same."""
+        if self._history.best is not None or reason not in ("done", "time budget"):
+            return None
+        if reason == "time budget":
+            return SearchFailed(f"no trial was scored before time_budget={self.job.limits.time_budget:g} s was over.")
+        error = self._history.first_error or "every score was nan or infinite"
+        n_trials = len(self._history.trials)
+        none = "the only trial was not scored" if n_trials == 1 else f"none of {n_trials} trials was scored"
+        return SearchFailed(f"{none}. The first failure:\n{error}")
 
     async def _end(self, reason: str) -> None:
         self._workers.close()
@@ -212,7 +216,6 @@ class Executor:
         )
         opened = await self._recorder.during(opening)
         self._opened: Opened = opened
-        self._reads_again = not self._workers.cache_holds(opened.data.nbytes)
         before = self._history.prepared
         now = opened.event(self._recorder.now())
         if before is None:
@@ -221,6 +224,9 @@ class Executor:
             check_same_data(before, now)
         self._recorder.reached("training")
         self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
+        self._submission = StepSubmission(
+            self.job, opened, self._workspace, self._workers, self._ledger, self._steps, self._pace
+        )
         self._woken = self._recorder.now()
 
     async def _refit(self, stopping: asyncio.Task[Any]) -> None:
@@ -248,6 +254,29 @@ class Executor:
         if event is not None:
             self._recorder.append(event)
 
+    async def _judge(self, stopping: asyncio.Task[Any]) -> None:
+        """Have the best model predict the rows held out, for the report; nobody waits for that who wants an end."""
+        best, watch = self._history.best, self._watch
+        if best is None or watch is None or self._history.judgement is not None or not self._best.read(best):
+            return
+        stored = self._best.checkpoint(best)
+        if stored is None:
+            return
+        for sent in self._in_flight.give_up_all():  # what is trained ahead
+            self._ledger.step_vanished(sent.assignment)
+        self._recorder.reached("judging the best")
+        client, run = AnyWorkerClient(self._client, self._workers), self._workspace.run
+        judging = judge_best(
+            client, run, self._opened, self._models, self._best.model, stored, search_seconds=self._recorder.now()
+        )
+        try:
+            judgement = await self._recorder.during(watch.during(judging, stopping, "judging the best"))
+        except WorkersLost as error:
+            logger.info("the best model was not judged by the rows held out: %s", error)
+            return
+        if judgement is not None:
+            self._recorder.append(BestJudged(best.trial.number, best.report.resource, judgement, self._recorder.now()))
+
     async def _until(self, over: Callable[[], bool], signal: asyncio.Task[Any]) -> None:
         """The loop: decide, submit, wait, take in what came back."""
         steps, watch = self._in_flight, self._watch
@@ -255,11 +284,11 @@ class Executor:
             raise RuntimeError("the data was not looked at yet")
         while True:
             if not self._refitting:
-                self._ledger.take_decisions(len(self._workers.free), self._together)
+                self._ledger.take_decisions(len(self._workers.free), self._submission.together)
             if over() or signal.done():
                 return
             if self._client.status == "running":
-                self._submit_steps()
+                self._submission.submit(self._woken, self._refitting)
             await self._commit()
             before = self._recorder.now()
             await steps.wait(signal, REFRESH_SECONDS)
@@ -271,70 +300,10 @@ class Executor:
             await self._look_after_steps()
             self.job.limits.check_failures(self._history, "trials")
 
-    @property
-    def _gather(self) -> bool:
-        """Whether it is worth more to share the reads of blocks than to train the most promising first."""
-        return self._reads_again and not self._ledger.costs.reading_is_cheap
-
-    @property
-    def _together(self) -> float:
-        """How long a step of trials should last that could be trained one after the other."""
-        if not self._gather:
-            soon = self.job.schedule.asynchronous or self._ledger.waits_for_reports
-            return self._pace.together(self._workers.n_threads, soon)
-        return min(self._pace.step_seconds, _MOST_TOGETHER * (self._ledger.costs.mean_call or self._pace.step_seconds))
-
     async def _commit(self) -> None:
         """What was paid for is safe from here on, and what it replaces can go."""
         await self._recorder.commit()
         self._models.tidy()
-
-    def _submit_steps(self) -> None:
-        # Before all others where the schedule never runs out of work; else by threads that would idle.
-        self._in_flight.copy_silent(_SILENT_TOO_LONG, self._crumb)
-        if self._workers.free:
-            ready = [
-                waiting for waiting in self._ledger.trials.ready() if is_refit(waiting.model) or not self._refitting
-            ]
-            # An asynchronous schedule was asked for what the free threads can do; else the busy ones have a share.
-            for_all = self._gather or not self.job.schedule.asynchronous
-            self._submit_some(ready, self._pace.step_seconds, for_all)
-        self._in_flight.copy_silent(0.0, self._crumb)
-        # Not where the data is read again and again: those promoted later would not share the reads of these.
-        ahead = self.job.speculate and not self._gather and not self._refitting
-        if ahead and self._workers.free and not any(True for _ in self._ledger.trials.ready()):
-            # In short steps: what is decided meanwhile goes before.
-            self._ledger.look_ahead(_MOST_AHEAD * self._workers.n_threads)
-            seconds = min(self._pace.step_seconds, _AHEAD_SECONDS)
-            self._submit_some(list(self._ledger.trials.ready(ahead=True)), seconds, for_all=False)
-
-    def _submit_some(self, ready: Sequence[Ready], seconds: float, for_all: bool) -> None:
-        free = self._workers.free
-        if not free or not ready:
-            return
-        n_threads, under_way = self._workers.n_threads, self._in_flight.under_way
-        if not for_all:
-            n_threads, under_way = len(free), []
-        together = min(self._together, seconds)
-        costs, gather = self._ledger.costs, self._gather
-        for assignment in plan_steps(
-            ready, free, n_threads, under_way, costs, seconds=seconds, together=together, gather=gather
-        ):
-            self._submit(assignment, seconds)
-
-    def _submit(self, assignment: Assignment, seconds: float) -> None:
-        opened = self._opened
-        self._ledger.begin(assignment.models)
-        works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.models]
-        memory_limit = self._workers.memory_limit(assignment.worker)
-        step, futures = opened.data.step(
-            works, assignment.until, seconds, memory_limit, self._crumb(self._in_flight.n_sent)
-        )
-        self._in_flight.submit(assignment, step, futures, idle_since=self._woken)
-        self._ledger.trials.sent(assignment)
-
-    def _crumb(self, number: int) -> str:
-        return self._workspace.crumb(number, self._opened.shared)
 
     @property
     def _in_flight(self) -> InFlight:

@@ -67,11 +67,15 @@ class InFlight:
         steps = {sent.number: sent for sent in self._steps.values()}
         return [UnderWay(s.start, len(s.assignment.models), s.assignment.run_end) for s in steps.values()]
 
-    def submit(self, assignment: Assignment, step: Step, futures: Mapping[Key, Any], idle_since: float) -> None:
+    def submit(
+        self, name: str, assignment: Assignment, step: Step, futures: Mapping[Key, Any], idle_since: float
+    ) -> None:
         """Send a step on its way.
 
         Parameters
         ----------
+        name : str
+            See `dhpo.driver.step_name`.
         assignment : Assignment
         step : Step
         futures : mapping of key to Future
@@ -79,12 +83,11 @@ class InFlight:
         idle_since : float
             Since when the thread may have had nothing to do, by the clock of the search.
         """
-        self._send(assignment, step, futures, self.n_sent, idle_since)
+        self._send(name, assignment, step, futures, self.n_sent, idle_since)
 
     def _send(
-        self, assignment: Assignment, step: Step, futures: Mapping[Key, Any], number: int, idle_since: float
+        self, name: str, assignment: Assignment, step: Step, futures: Mapping[Key, Any], number: int, idle_since: float
     ) -> None:
-        kind = "train" if step.blocks else "score"
         future = self._client.submit(
             run_quarantined if assignment.quarantined else run_step,
             self._run,
@@ -92,7 +95,7 @@ class InFlight:
             step,
             list(futures),
             list(futures.values()),
-            key=f"{kind}-{self._run}-{self.n_sent}",
+            key=f"{name}-{self._run}-{self.n_sent}",
             # Where the worker dies, we say what is run again, and where: Dask would run the same step, and with it the
             # model that has ended the worker.
             workers=[assignment.worker],
@@ -104,7 +107,7 @@ class InFlight:
         self._workers.occupy(assignment.worker)
         task = asyncio.create_task(self._result_of(future))
         now = asyncio.get_running_loop().time()
-        self._steps[task] = SentStep(assignment, step, future, None, now, number, dict(futures), idle_since)
+        self._steps[task] = SentStep(name, assignment, step, future, None, now, number, dict(futures), idle_since)
 
     def copy_silent(self, seconds: float, crumb: Callable[[int], str]) -> None:
         """Send the steps of workers that give no sign of life to free ones, too: what comes back first counts.
@@ -135,7 +138,7 @@ class InFlight:
                 )
                 step = replace(sent.step, crumb=crumb(self.n_sent), memory_limit=self._workers.memory_limit(free[0]))
                 again = replace(sent.assignment, worker=free[0])
-                self._send(again, step, sent.futures, sent.number, sent.idle_since)
+                self._send(sent.name, again, step, sent.futures, sent.number, sent.idle_since)
 
     def _others(self, sent: SentStep) -> list[asyncio.Task[StepResult]]:
         """The copies of a step, which may be what it is a copy of."""

@@ -36,6 +36,7 @@ class SentStep:
 
     Parameters
     ----------
+    name : str
     assignment : Assignment
     step : Step
     future : distributed.Future
@@ -57,6 +58,7 @@ class SentStep:
         Asks the worker what it does, where the driver does not see it.
     """
 
+    name: str
     assignment: Assignment
     step: Step
     future: Any

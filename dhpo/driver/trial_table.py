@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from dhpo.driver.folds import Folds
 from dhpo.driver.promise import Promise
@@ -64,6 +64,10 @@ class TrialTable:
     def of_model(self, model: int) -> tuple[TrialProgress, ModelProgress]:
         """A model, and the trial that it is of."""
         return self._of_model[model]
+
+    def brackets(self, models: Iterable[int]) -> set[int]:
+        """The brackets that some models are of."""
+        return {self._of_model[model][0].trial.bracket for model in models}
 
     def models(self) -> list[ModelProgress]:
         """All models."""

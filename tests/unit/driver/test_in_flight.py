@@ -79,7 +79,7 @@ class Scene:
     async def begin(self, crumb: str = "") -> None:
         await self.workers.refresh()
         step = Step([Work(ModelState(0), {}, 1)], 1, {}, [], 1.0, 10**9, crumb)
-        self.steps.submit(Assignment("a", (0,), 1, 1, 1), step, {}, idle_since=0.0)
+        self.steps.submit("train-b0-r1-1x1", Assignment("a", (0,), 1, 1, 1), step, {}, idle_since=0.0)
 
     async def pass_time(self, *alive: str, seconds: float = 30.0, crumb: str = "crumb") -> None:
         loop = asyncio.get_running_loop()
