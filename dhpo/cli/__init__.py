@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dhpo.cli import cluster, journals, submission
+from dhpo.cli.tables import trials_table
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -103,7 +104,7 @@ def _show_result(
     from dhpo.views.text import short_value
 
     console.print()
-    console.print(journals.table_of(summary.head(_ROWS_OF_SUMMARY), len(summary)))
+    console.print(trials_table(summary.head(_ROWS_OF_SUMMARY), len(summary), console))
     console.print("\nbest parameters")
     for name, value in best_params.items():
         console.print(f"  {name} = {short_value(value)}")

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dhpo.cli.tables import table_of, trials_table
+from dhpo.wording import first_line
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
-    from rich.table import Table
 
     from dhpo.journal import StoredSearch
     from dhpo.journal.followed_search import FollowedSearch
 
-__all__ = ["add_to", "table_of"]
+__all__ = ["add_to"]
 
 _ROWS = 10
 # Seconds that `dhpo stop` waits for the driver before it takes it for hung.
@@ -63,15 +65,27 @@ def show(
         summary = stored.summary()
         if len(summary):
             console.print()
-            console.print(table_of(summary.head(rows), len(summary)))
+            console.print(trials_table(summary.head(rows), len(summary), console))
 
 
 def watch(
-    journal: Journal,
+    journals: Annotated[list[str], typer.Argument(metavar="JOURNAL...", help="The journal; in a browser, or several.")],
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks into the journal.")] = 1.0,
+    browser: Annotated[bool, typer.Option("--browser", help="Show it in a browser, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Of the page; 0 for any that is free.")] = 0,
 ) -> None:
-    """Show the progress of a search that another process runs, until it ends; Ctrl-C ends the watching alone."""
+    """Show the progress of a search that another process runs, until it ends; Ctrl-C ends the watching alone.
+
+    With --browser, the page that Dask's dashboard has of a search while it runs is shown on this machine, also after
+    the search has ended, and for several searches.
+    """
     with _errors_told(), contextlib.suppress(KeyboardInterrupt):
+        if browser:
+            _watch_in_browser(journals, every, port)
+            return
+        if len(journals) > 1:
+            raise ValueError(f"watch: {len(journals)} journals were given; a terminal shows one. Use --browser.")
+        (journal,) = journals
         from rich.console import Console
 
         from dhpo.journal.followed_search import FollowedSearch
@@ -121,7 +135,8 @@ def compare(
         if as_json:
             _print_json(_records(frame.reset_index()))
             return
-        Console().print(_table(frame.reset_index(), left=("search", "status", "best_params")))
+        console = Console()
+        console.print(table_of(frame.reset_index(), ("search", "status", "best_params"), console))
 
 
 def export(
@@ -172,8 +187,8 @@ def _write_study(stored: StoredSearch, storage: str, name: str, replace: bool) -
     except (DhpoError, ValueError):
         raise
     except Exception as error:  # of the database, or of what connects to it
-        first, *_ = str(error).splitlines() or [""]
-        raise ValueError(f"export: {storage} cannot be written to: {type(error).__name__}: {first}") from error
+        why = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"export: {storage} cannot be written to: {why}") from error
 
 
 def _load(journal: str) -> StoredSearch:
@@ -192,6 +207,18 @@ def _errors_told() -> Iterator[None]:
     except (DhpoError, OSError, ValueError) as error:
         typer.echo(f"dhpo: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _watch_in_browser(journals: list[str], every: float, port: int) -> None:
+    import asyncio
+
+    from dhpo.cli.browser_page import serve
+
+    def ready(address: str) -> None:
+        typer.echo(f"{address} (until Ctrl-C)")
+        sys.stdout.flush()
+
+    asyncio.run(serve(journals, port, every, ready))
 
 
 def _draw(console: Console, followed: FollowedSearch, every: float) -> None:
@@ -260,43 +287,3 @@ def _with_plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """The same, with words for the values of columns that hold several types, which Parquet does not take."""
     mixed = [name for name in frame.columns if frame[name].dtype == object]
     return frame.assign(**{name: frame[name].map(str) for name in mixed})
-
-
-def table_of(frame: pd.DataFrame, n_trials: int) -> Table:
-    """The best trials of a summary, for a terminal.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        The first rows of a summary.
-    n_trials : int
-        Of the whole summary.
-    """
-    names = ["rank", "score", *(name for name in frame.columns if name.startswith("test_")), "status"]
-    names += [name for name in frame.columns if name.startswith("param_")] + ["resource"]
-    names += ["error"] if frame["error"].notna().any() else []
-    said = "the only trial" if n_trials == 1 else f"the best {len(frame)} of {n_trials:,} trials"
-    return _table(frame[names].reset_index(), left=("status", "error"), title=said)
-
-
-def _table(frame: pd.DataFrame, left: tuple[str, ...], title: str | None = None) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
-    for name in frame.columns:
-        # Spaces let a long heading break over lines.
-        heading = name.removeprefix("param_").replace("__", " ").replace("_", " ")
-        table.add_column(heading, justify="left" if name in left else "right", overflow="fold")
-    for record in _records(frame):
-        table.add_row(*(Text(_short(value)) for value in record.values()))
-    return table
-
-
-def _short(value: Any) -> str:
-    import pandas as pd
-
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

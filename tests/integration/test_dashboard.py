@@ -304,3 +304,61 @@ def test_a_browser_sees_two_searches_with_failures_and_a_worker_that_is_killed(
         wait_until(lambda: get(f"{base}/dhpo") is None)
         assert said == []
         browser.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_journal_has_the_same_page(threads: Client, tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    waits = tmp_path / "waits"
+    journals = [tmp_path / "ended", tmp_path / "running"]
+    search, arrays = shown.make(0)
+    ended = search.start(*arrays, classes=[0, 1], journal=journals[0])
+    ended.result()
+    search, arrays = shown.make(1, seconds=0.1, held_by=str(waits))
+    run = search.start(*arrays, classes=[0, 1], journal=journals[1])
+    command = [
+        sys.executable,
+        "-c",
+        "from dhpo.cli import app; app()",
+        "watch",
+        "--browser",
+        "--every",
+        "0.2",
+        *map(str, journals),
+    ]
+    said: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=HERE.parents[1]) as watching:
+        try:
+            assert watching.stdout is not None
+            address = watching.stdout.readline().split()[0]
+            assert address.startswith("http://localhost:")
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+                )
+                page = browser.new_page(viewport={"width": 1200, "height": 1300})
+                page.on("pageerror", lambda error: said.append(str(error)))
+                page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+                page.goto(address, wait_until="load")
+                page.wait_for_selector(".bk-DataTable", state="attached", timeout=TIMEOUT * 1_000)
+                wait_until(lambda: run.best is not None)
+                waits.touch()
+                wait_until(lambda: page.evaluate(COLUMNS)["trial"] == run.summary().index.tolist())
+                page.get_by_text("Stop the search", exact=True).click()
+                page.get_by_text("Really stop it?", exact=True).click()
+                wait_until(lambda: run.status == "stopped")
+                waits.unlink()
+                run.result(timeout=TIMEOUT)
+                wait_until(lambda: page.get_by_text("stopped", exact=True).first.is_visible())
+                wait_until(lambda: page.evaluate(COLUMNS)["trial"] == run.summary().index.tolist())
+                page.locator("select").first.select_option(index=0)
+                wait_until(lambda: page.evaluate(COLUMNS)["trial"] == ended.summary().index.tolist())
+                shots = os.environ.get("DHPO_SCREENSHOTS")
+                if shots:
+                    page.screenshot(path=f"{shots}/watched.png", full_page=True)
+                assert said == []
+                browser.close()
+        finally:
+            watching.send_signal(signal.SIGINT)
+    assert watching.returncode == 0

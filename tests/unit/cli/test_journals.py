@@ -58,8 +58,9 @@ def test_show_tells_how_a_search_ended(journal: Path) -> None:
     assert lines[1] == "best 0.7500 by trial 0 after 3 calls: alpha=0.25, layers=(64, 32)"
     assert lines[2] == "done after 1 min 01 s: 2 trials, 4 calls, 1 failed"
     first, second = (next(line.split() for line in lines if line.split()[:1] == [number]) for number in "01")
-    assert first == ["0", "1", "0.75", "finished", "0.25", "(64,", "32)", "3"]
-    assert second == ["1", "-", "-", "failed", "0.5", "none", "1"]
+    assert first == ["0", "1", "0.75", "finished", "0.25", "(64,", "32)", "3", "-"]
+    assert second[:7] == ["1", "-", "-", "failed", "0.5", "none", "1"]
+    assert " ".join(second[7:]) == "the score is not a finite number"
     assert "1 trials" not in invoke("show", journal, "--rows", 1).stdout
 
 
