@@ -52,6 +52,11 @@ class BestModel:
         self.refitted(event)
         return event
 
+    def checkpoint(self, best: Best) -> Checkpoint | None:
+        """Where the model of the best lies; None where there is none."""
+        refitted = self._refitted.get((best.trial.number, best.report.resource))
+        return refitted if refitted is not None or self._trained_on_folds else self._models.scored(best.trial.number)
+
     def read(self, best: Best | None) -> bool:
         """Read the model of the best, if there is one; whether there is.
 
@@ -62,13 +67,14 @@ class BestModel:
         """
         if best is None or self.model is not None:
             return self.model is not None
-        number = best.trial.number
-        refitted = self._refitted.get((number, best.report.resource))
-        if refitted is None and self._trained_on_folds:
+        number, where = best.trial.number, self.checkpoint(best)
+        if where is None and self._trained_on_folds:
             return False
         try:
-            data = self._models.read(self._models.scored(number) if refitted is None else refitted)
-        except (ModelLost, KeyError):
+            if where is None:
+                raise ModelLost("nobody knows where it was")
+            data = self._models.read(where)
+        except ModelLost:
             logger.warning("the model of trial %d, the best, is lost", number, exc_info=True)
             return False
         try:

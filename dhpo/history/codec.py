@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dhpo.history.events import (
+    BestJudged,
     Checkpoint,
     DataPrepared,
     Dropped,
@@ -25,6 +26,7 @@ from dhpo.history.events import (
     Stopped,
     TrialStarted,
 )
+from dhpo.history.judgement import ClassJudgement, Judgement, NumberJudgement
 from dhpo.history.values import decode_value, encode_value
 from dhpo.parameter_range import ParameterRange
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
@@ -65,6 +67,10 @@ def encode_event(event: Event) -> Record:
             return {"event": "fit", **asdict(event), "scores": _encode_split(scores)}
         case Refitted():
             return {"event": "refit", **asdict(event)}
+        case BestJudged(trial, resource, judgement, time):
+            kind = "classes" if isinstance(judgement, ClassJudgement) else "numbers"
+            place = {"event": "judged", "trial": trial, "resource": resource, "time": time}
+            return {**place, kind: _encode_judgement(judgement)}
         case Stopped(reason, time):
             return {"event": "stop", "reason": reason, "time": time}
 
@@ -121,6 +127,31 @@ def _refit(record: Record) -> Event:
     return Refitted(**{**record, "checkpoint": Checkpoint(**record["checkpoint"])})
 
 
+def _judged(record: Record) -> Event:
+    judgement: Judgement
+    if "classes" in record:
+        known = record["classes"]
+        judgement = ClassJudgement(
+            tuple(known["classes"]),
+            tuple(tuple(cell) for cell in known["counts"]),
+            dict(known["areas"]),
+            {position: (tuple(false), tuple(true)) for position, (false, true) in known["curves"]},
+        )
+    else:
+        known = {name: tuple(v) if isinstance(v, list) else v for name, v in record["numbers"].items()}
+        metrics = {name: float(value) for name, value in known["metrics"].items()}
+        judgement = NumberJudgement(**{**known, "metrics": metrics})
+    return BestJudged(record["trial"], record["resource"], judgement, record["time"])
+
+
+def _encode_judgement(judgement: Judgement) -> Record:
+    if isinstance(judgement, NumberJudgement):
+        metrics = {name: _number(value) for name, value in judgement.metrics.items()}
+        return {**asdict(judgement), "metrics": metrics}
+    # JSON has no mappings of numbers.
+    return {**asdict(judgement), "areas": list(judgement.areas.items()), "curves": list(judgement.curves.items())}
+
+
 def _fit(record: Record) -> Event:
     return FitDone(**{**record, "scores": _decode_split(record["scores"]), "failures": tuple(record["failures"])})
 
@@ -136,6 +167,7 @@ _DECODERS: dict[str, Callable[[Record], Event]] = {
     "step": _step,
     "fit": _fit,
     "refit": _refit,
+    "judged": _judged,
     "stop": lambda record: Stopped(**record),
 }
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dhpo.history.judgement import BestJudged
 from dhpo.parameter_range import ParameterRange
 from dhpo.schedules.plan import Plan
 from dhpo.trial import Drop, Report, Train, Trial
 
 __all__ = [
+    "BestJudged",
     "Checkpoint",
     "DataPrepared",
     "Dropped",
@@ -65,7 +67,7 @@ class PhaseReached:
     ----------
     phase : str
         "starting workers"; "first pass" over the data, or "collecting the data" where trials are fitted whole;
-        "training" of the trials; or "last training" of the best, on all rows.
+        "training" of the trials; "last training" of the best, on all rows; or "judging the best" by the rows held out.
     time : float
     done, total : int
         Blocks that were looked at in the first pass, and all of them; 0 where there is nothing to count.
@@ -354,5 +356,6 @@ Event = (
     | StepDone
     | FitDone
     | Refitted
+    | BestJudged
     | Stopped
 )

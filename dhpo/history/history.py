@@ -11,6 +11,7 @@ import pandas as pd
 
 from dhpo.history.costs import costs_of, fit_costs_of
 from dhpo.history.events import (
+    BestJudged,
     DataPrepared,
     Dropped,
     Event,
@@ -22,9 +23,10 @@ from dhpo.history.events import (
     Stopped,
     TrialStarted,
 )
+from dhpo.history.judgement import Judgement
 from dhpo.history.row import Row
 from dhpo.history.summary import summary_of
-from dhpo.history.tables import objects, param_columns, score_columns
+from dhpo.history.tables import objects, other_metrics, param_columns, score_columns
 from dhpo.schedules.plan import Plan
 from dhpo.trial import Report, Trial
 
@@ -144,9 +146,25 @@ class History:
         return next((event for event in list(self.events) if isinstance(event, DataPrepared)), None)
 
     @property
+    def planned(self) -> Planned | None:
+        """What was known before the first task: the plan, the title, the parameters; None before that."""
+        return next((event for event in list(self.events) if isinstance(event, Planned)), None)
+
+    @property
     def plan(self) -> Plan | None:
         """What the search will run; None before it is known."""
-        return next((event.plan for event in list(self.events) if isinstance(event, Planned)), None)
+        planned = self.planned
+        return None if planned is None else planned.plan
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """How the model of the best trial does on the rows that were held out; None where that is not known."""
+        best = self.best
+        judged = next((event for event in reversed(list(self.events)) if isinstance(event, BestJudged)), None)
+        if best is None or judged is None:
+            return None
+        of_best = (judged.trial, judged.resource) == (best.trial.number, best.report.resource)
+        return judged.judgement if of_best else None
 
     @property
     def over(self) -> bool:
@@ -266,14 +284,7 @@ class History:
             "score_time": report.score_time,
             "elapsed_wall_time": event.time,
             "error": report.error,
-            **self._other_metrics(event),
-        }
-
-    def _other_metrics(self, event: Reported) -> dict[str, float]:
-        """Means over the splits, where there are several metrics."""
-        names = [name for name in (event.splits[0].test if event.splits else ()) if name != "score"]
-        return {
-            f"test_{name}": float(np.mean([split.test.get(name, np.nan) for split in event.splits])) for name in names
+            **other_metrics(event),
         }
 
     def cv_results(self) -> dict[str, Any]:

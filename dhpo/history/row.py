@@ -7,7 +7,23 @@ from dataclasses import dataclass, field
 from dhpo.history.events import Reported
 from dhpo.trial import Drop, Report, Trial
 
-__all__ = ["Row"]
+__all__ = ["NOT_FINITE", "Row", "failure_of"]
+
+NOT_FINITE = "the score is not a finite number"
+"""Why a trial has failed that raised nothing."""
+
+
+def failure_of(report: Report) -> str | None:
+    """Why a report is a failure: the last line of the traceback, or a score that is not finite; None where it is none.
+
+    Parameters
+    ----------
+    report : Report
+    """
+    if not report.failed:
+        return None
+    lines = (report.error or "").strip().splitlines()
+    return lines[-1] if lines else NOT_FINITE
 
 
 @dataclass
@@ -48,10 +64,8 @@ class Row:
 
     @property
     def error(self) -> str | None:
-        """The last line of the traceback of its last report; None where that did not fail by an error."""
-        if self.last is None or not self.last.error:
-            return None
-        return self.last.error.strip().splitlines()[-1]
+        """Why its last report is a failure; None where it is none."""
+        return None if self.last is None else failure_of(self.last)
 
     def status(self, over: bool) -> str:
         """Why it ended, or how it stands; "stopped" where the search is over and the trial was not."""

@@ -65,6 +65,8 @@ def describe(value: Any) -> str:
         return f"{describe(value.__func__)} of {describe(value.__self__)}"
     if isinstance(value, types.FunctionType):
         return _name(value) if value.__module__.split(".")[0] in _PACKAGES else f"{_name(value)}({_code(value)})"
+    if callable(value) and hasattr(value, "__qualname__") and str(value.__module__).split(".")[0] in _PACKAGES:
+        return _name(value)  # numpy.mean, for instance, which is no function of Python
     return _of_object(value)
 
 

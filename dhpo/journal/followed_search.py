@@ -34,7 +34,7 @@ class FollowedSearch:
         self._reader = reader
         self.history = History(reader.header.first_of_bracket, reader.header.by_fits)
         self._take(reader.new_events())
-        self._picture = Picture(None, self.history, None, clock=self._now)
+        self._picture = Picture(None, self.history, None, clock=self.now)
         last = self.history.events[-1].time if self.history.events else 0.0
         self._began = time.monotonic() - last - reader.idle_seconds
         self._set_running(reader.in_use)
@@ -48,7 +48,8 @@ class FollowedSearch:
     def _set_running(self, running: bool) -> None:
         self.running = self._picture.progress.alive = running
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """Seconds since the search began."""
         return time.monotonic() - self._began
 
     def render(self) -> RenderableType:

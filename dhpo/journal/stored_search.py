@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from dhpo.errors import JournalError
-from dhpo.exports.optuna_study import study_of
+from dhpo.exports.to_optuna import ToOptuna
 from dhpo.history.events import Checkpoint, Refitted
 from dhpo.history.history import Best, History
 from dhpo.journal.followed_search import FollowedSearch
@@ -20,7 +20,6 @@ from dhpo.views.text import outcome_lines, progress_line
 
 if TYPE_CHECKING:
     import pandas as pd
-    from optuna import Study
 
 __all__ = ["StoredSearch", "load"]
 
@@ -68,7 +67,7 @@ def load(journal: Any) -> StoredSearch:
     return StoredSearch(journal)
 
 
-class StoredSearch:
+class StoredSearch(ToOptuna):
     """What `dhpo.load` returns.
 
     Attributes
@@ -206,32 +205,8 @@ class StoredSearch:
 
         write_report(self.history, file, self.identity)
 
-    def to_optuna(self, storage: Any = None, study_name: str | None = None, *, replace: bool = False) -> Study:
-        """The search as a study of Optuna, as it was when the journal was read.
-
-        Parameters
-        ----------
-        storage : str, path or optuna storage, optional
-            Where to write the study, as ``"sqlite:///study.db"`` or ``"study.db"``; in memory by default.
-        study_name : str, optional
-            Default: one that Optuna makes.
-        replace : bool, default False
-            Whether a study of that name in the storage is deleted first.
-
-        Returns
-        -------
-        optuna.Study
-            To be maximized, with a trial for each trial of the search.
-
-        Raises
-        ------
-        ExtraNotInstalled
-            If Optuna is missing: it is the extra ``optuna``.
-        ValueError
-            If the storage has a study of that name, and `replace` is False.
-        """
-        running = self.status == "running"
-        return study_of(self.history, running=running, storage=storage, study_name=study_name, replace=replace)
+    def _happened(self) -> tuple[History, bool]:
+        return self.history, self.status == "running"
 
     @property
     def best(self) -> Best | None:

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from dhpo.history.events import Planned
 from dhpo.history.history import History
+from dhpo.history.row import NOT_FINITE
 from dhpo.parameter_range import ParameterRange
 from dhpo.views.text import short_value
 from dhpo.wording import counted
@@ -74,8 +74,7 @@ def ranges_of(history: History) -> dict[str, ParameterRange]:
     ----------
     history : History
     """
-    planned = next((event for event in list(history.events) if isinstance(event, Planned)), None)
-    return dict(planned.ranges) if planned is not None else {}
+    return {} if history.planned is None else dict(history.planned.ranges)
 
 
 def edge_of_range(name: str, value: Any, of_parameter: ParameterRange) -> str | None:
@@ -121,7 +120,7 @@ def failure_groups(history: History) -> list[FailureGroup]:
     """
     groups: dict[str, list[tuple[int, str]]] = {}
     for trial, error in history.errors().items():
-        last = error.strip().rpartition("\n")[2] or "the score is not a finite number"
+        last = error.strip().rpartition("\n")[2] or NOT_FINITE
         groups.setdefault(last, []).append((trial, error))
     found = [FailureGroup(last, tuple(t for t, _ in group), group[0][1]) for last, group in groups.items()]
     return sorted(found, key=lambda group: (-len(group.trials), group.trials))

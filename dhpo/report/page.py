@@ -13,11 +13,11 @@ from typing import Any
 from bokeh.embed import components
 from bokeh.resources import Resources
 
-from dhpo.history.events import Planned
 from dhpo.history.history import History
+from dhpo.history.judgement import Judgement
 from dhpo.report.findings import failure_groups, findings
 from dhpo.report.pictures import pictures_of
-from dhpo.report.predictions import Judged
+from dhpo.report.predictions import metrics_table, pictures
 from dhpo.views.progress import Progress
 from dhpo.views.text import duration, end_line, score, short_value
 from dhpo.wording import counted
@@ -25,6 +25,9 @@ from dhpo.wording import counted
 __all__ = ["report_html", "write_report"]
 
 _LEADERS = 20
+_LONGEST_TEXT = 1_000
+_ON_GIVEN = "The best model on the rows that were given"
+_ON_HELD_OUT = "The best model on the rows that were held out"
 _PACKAGES = ("dhpo", "dask", "distributed", "scikit-learn", "numpy", "scipy", "pandas", "bokeh")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2em auto; padding: 0 1.5em; color: #222; }
@@ -34,6 +37,7 @@ th { font-weight: normal; color: #777; } td.words, th.words { text-align: left; 
 .best { font-size: 1.3em; } .note { border-left: 4px solid #ee6677; padding: 2px 12px; margin: 8px 0; }
 .side { display: flex; flex-wrap: wrap; gap: 1em; margin-top: 1em; }
 .pictures { display: grid; grid-template-columns: 1fr 1fr; gap: 1em; } .wide { grid-column: 1 / -1; }
+td { max-width: 60em; overflow-wrap: anywhere; }
 pre { background: #f4f4f4; padding: 10px; overflow-x: auto; font-size: 12px; } .quiet { color: #777; }
 """
 
@@ -42,7 +46,7 @@ def write_report(
     history: History,
     file: str | os.PathLike[str],
     identity: Mapping[str, str] | None = None,
-    judged: Judged | None = None,
+    given: Judgement | None = None,
 ) -> None:
     """Write the report of a search.
 
@@ -53,18 +57,18 @@ def write_report(
         Overwritten where it exists.
     identity : mapping of str to str, optional
         What search it is, in words, where a journal tells.
-    judged : Judged, optional
-        How the best model did on rows that the user gave.
+    given : Judgement, optional
+        How the best model does on rows that the user gave.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     """
-    Path(file).write_text(report_html(history, identity, judged), encoding="utf-8")
+    Path(file).write_text(report_html(history, identity, given), encoding="utf-8")
 
 
-def report_html(history: History, identity: Mapping[str, str] | None = None, judged: Judged | None = None) -> str:
+def report_html(history: History, identity: Mapping[str, str] | None = None, given: Judgement | None = None) -> str:
     """The report of a search, which needs no network and no other file.
 
     Parameters
@@ -72,25 +76,26 @@ def report_html(history: History, identity: Mapping[str, str] | None = None, jud
     history : History
         Of a search that has ended, or that runs: then it is how the search stands.
     identity : mapping of str to str, optional
-    judged : Judged, optional
+    given : Judgement, optional
     """
+    judgements = {_ON_GIVEN: given, _ON_HELD_OUT: history.judgement}
     models = pictures_of(history)
-    names = [f"judged {number}" for number, _ in enumerate(judged.pictures if judged else [])]
-    models |= dict(zip(names, judged.pictures if judged else [], strict=True))
+    for title, judgement in judgements.items():
+        models |= {f"{title} {n}": picture for n, picture in enumerate(pictures(judgement) if judgement else [])}
     script, shown = components(models, wrap_script=True)
-    planned = next((event for event in list(history.events) if isinstance(event, Planned)), None)
-    title = (planned.title if planned is not None else "") or "Search"
+    title = (history.planned.title if history.planned is not None else "") or "Search"
+    progress = Progress(history)
     sections = [
-        _head(history, title),
+        _head(history, progress, title),
         _section("What to know", "".join(f'<div class="note">{escape(said)}</div>' for said in findings(history))),
         _section("The best trials", _leaders(history)),
-        _section("The best model on the rows that were given", _judged(judged, [shown[name] for name in names])),
+        *(_section(title, _judged(judgement, title, shown, history)) for title, judgement in judgements.items()),
         _section("How it went", _figures(shown, ("curves", "best", "rungs", "parameters"), wide=("timeline",))),
-        _section("Plan, and what ran", _plan(history)),
+        _section("Plan, and what ran", _plan(history, progress)),
         _section("Failures", _failures(history)),
-        _section("Data, time and work", _costs(history)),
+        _section("Data, time and work", _costs(history, progress)),
         _section("The trials, to sort", shown["trials"] if history.trials else ""),
-        _section("The search", _pairs(identity or {})),
+        _section("The search", _pairs({name: _shortened(value) for name, value in (identity or {}).items()})),
         _section("Versions where this report was written", _pairs(_versions())),
     ]
     resources = Resources(mode="inline", components=["bokeh", "bokeh-widgets", "bokeh-tables"])
@@ -112,15 +117,20 @@ def _figures(shown: Mapping[str, str], names: Sequence[str], wide: Sequence[str]
     return f'<div class="pictures">{"".join(parts)}</div>' if parts else ""
 
 
-def _judged(judged: Judged | None, pictures: Sequence[str]) -> str:
-    if judged is None:
+def _judged(judgement: Judgement | None, title: str, shown: Mapping[str, str], history: History) -> str:
+    if judgement is None:
         return ""
-    table = _table(judged.header, judged.rows, words=judged.header[:1])
-    return f"<p>{counted(judged.n_rows, 'row')}</p>{table}<div class='side'>{''.join(pictures)}</div>"
+    rows = counted(judgement.n_rows, "row")
+    prepared = history.prepared
+    if title == _ON_HELD_OUT and prepared is not None and judgement.n_rows < prepared.n_validation:
+        rows += f" of {prepared.n_validation:,}, drawn at random"
+    header, lines = metrics_table(judgement)
+    figures = "".join(figure for name, figure in shown.items() if name.startswith(title))
+    return f"<p>{rows}</p>{_table(header, lines, words=header[:1])}<div class='side'>{figures}</div>"
 
 
-def _head(history: History, title: str) -> str:
-    progress, best = Progress(history), history.best
+def _head(history: History, progress: Progress, title: str) -> str:
+    best = history.best
     state = end_line(progress, progress.time) or f"{progress.status}, {duration(progress.time)} so far"
     lines = [f"<h1>{escape(title)}</h1>", f'<div class="quiet">{escape(state)}</div>']
     if best is None:
@@ -150,6 +160,10 @@ def _pairs(pairs: Mapping[str, str]) -> str:
     return f"<table>{rows}</table>" if rows else ""
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+
 def _leaders(history: History) -> str:
     frame = history.summary()
     frame = frame[frame["rank"].notna()].head(_LEADERS)
@@ -166,8 +180,8 @@ def _leaders(history: History) -> str:
     return _table(header, rows, words=["status"])
 
 
-def _plan(history: History) -> str:
-    plan, progress = history.plan, Progress(history)
+def _plan(history: History, progress: Progress) -> str:
+    plan = history.plan
     if plan is None:
         return ""
     counted_as = "fits" if history.by_fits else "calls"
@@ -194,8 +208,8 @@ def _failures(history: History) -> str:
     return "".join(parts)
 
 
-def _costs(history: History) -> str:
-    costs, data, progress = history.costs(), history.prepared, Progress(history)
+def _costs(history: History, progress: Progress) -> str:
+    costs, data = history.costs(), history.prepared
     facts = {"time": duration(progress.time), "tasks": f"{costs['tasks']:,}"}
     if data is not None:
         facts["blocks"] = f"{data.n_blocks:,}"

@@ -1,84 +1,78 @@
-"""How good the predictions of the best model are on rows that are known, by the metrics of scikit-learn."""
+"""A judgement of the best model as a table and pictures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from bokeh.models import FactorRange, LinearColorMapper
 from bokeh.plotting import figure
-from sklearn.metrics import (
-    confusion_matrix,
-    mean_absolute_error,
-    median_absolute_error,
-    precision_recall_fscore_support,
-    r2_score,
-    roc_auc_score,
-    roc_curve,
-    root_mean_squared_error,
-)
+from sklearn.metrics import precision_recall_fscore_support
 
 from dhpo.dashboard.colours import COLOURS, colour_of
+from dhpo.history.judgement import ClassJudgement, Judgement, NumberJudgement
 
-__all__ = ["Judged", "judge_classes", "judge_numbers"]
+__all__ = ["metrics_table", "pictures"]
 
-# More classes than that have no place in a picture.
-_MOST_CLASSES, _MOST_CURVES = 25, 7
-_MOST_POINTS = 2_000
+# More classes than that have no place in a table, or in a picture.
+_MOST_CLASSES = 25
 _SIDE = 380
 
 
-@dataclass
-class Judged:
-    """What came of it.
+def metrics_table(judgement: Judgement) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of a table: precision, recall and F1 by class, or errors.
 
     Parameters
     ----------
-    header : list of str
-    rows : list of list of str
-        Of a table of metrics.
-    pictures : list of bokeh model
-    n_rows : int
+    judgement : ClassJudgement or NumberJudgement
     """
-
-    header: list[str]
-    rows: list[list[str]]
-    n_rows: int
-    pictures: list[Any] = field(default_factory=list)
-
-
-def judge_classes(y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray | None, classes: np.ndarray) -> Judged:
-    """Judge a classifier: precision, recall and F1 by class, the confusion matrix, and ROC curves.
-
-    Parameters
-    ----------
-    y_true, y_pred : ndarray of shape (n_rows,)
-    y_score : ndarray of shape (n_rows,) or (n_rows, n_classes), or None
-        Decision values or probabilities; of two classes those of the second. Without them there are no ROC curves.
-    classes : ndarray of shape (n_classes,)
-        Sorted, as in `classes_`.
-    """
-    precision, recall, f1, support = precision_recall_fscore_support(y_true, y_pred, labels=classes, zero_division=0.0)
-    scores = _scores_by_class(y_true, y_score, classes)
-    areas = {position: float(roc_auc_score(*pair)) for position, pair in scores.items()}
+    if isinstance(judgement, NumberJudgement):
+        return ["metric", "value"], [[name, f"{value:.4g}"] for name, value in judgement.metrics.items()]
+    true, predicted, counts = np.array(judgement.counts).reshape(-1, 3).T
+    weighted: dict[str, Any] = {"labels": np.arange(len(judgement.classes)), "sample_weight": counts}
+    precision, recall, f1, _ = precision_recall_fscore_support(true, predicted, zero_division=0.0, **weighted)
+    mean = precision_recall_fscore_support(true, predicted, average="macro", zero_division=0.0, **weighted)
     rows = []
-    for position, label in enumerate(classes):
+    worst = np.sort(np.argsort(f1, kind="stable")[:_MOST_CLASSES])
+    for position in worst.tolist():
+        label = judgement.classes[position]
         shares = [f"{values[position]:.3f}" for values in (precision, recall, f1)]
-        area = f"{areas[position]:.3f}" if position in areas else ""
-        rows.append([str(label), *shares, area, f"{int(support[position]):,}"])
-    mean = precision_recall_fscore_support(y_true, y_pred, labels=classes, average="macro", zero_division=0.0)
-    rows.append(["mean of the classes", *(f"{value:.3f}" for value in mean[:3]), "", f"{len(y_true):,}"])
-    rows.append([f"accuracy {float(np.mean(y_true == y_pred)):.4f}", "", "", "", "", ""])
-    judged = Judged(["class", "precision", "recall", "F1", "ROC area", "rows"], rows, len(y_true))
-    if len(classes) <= _MOST_CLASSES:
-        judged.pictures.append(_confusion(confusion_matrix(y_true, y_pred, labels=classes), [str(c) for c in classes]))
-    if areas:
-        judged.pictures.append(_roc_curves(scores, areas, classes))
-    return judged
+        area = f"{judgement.areas[position]:.3f}" if position in judgement.areas else ""
+        rows.append([label, *shares, area, f"{int(counts[true == position].sum()):,}"])
+    if others := len(judgement.classes) - len(worst):
+        rows.append([f"{others:,} other classes, none with a lower F1", "", "", "", "", ""])
+    rows.append(["mean of the classes", *(f"{value:.3f}" for value in mean[:3]), "", f"{judgement.n_rows:,}"])
+    right = counts[true == predicted].sum() / max(judgement.n_rows, 1)
+    rows.append([f"accuracy {right:.4f}", "", "", "", "", ""])
+    return ["class", "precision", "recall", "F1", "ROC area", "rows"], rows
 
 
-def _confusion(counts: np.ndarray, names: list[str]) -> Any:
+def pictures(judgement: Judgement) -> list[Any]:
+    """The confusion matrix and the ROC curves of a classifier; what a regressor predicts, and its residuals.
+
+    Parameters
+    ----------
+    judgement : ClassJudgement or NumberJudgement
+
+    Returns
+    -------
+    list of bokeh figure
+    """
+    if isinstance(judgement, NumberJudgement):
+        plots = [_against_the_truth(judgement), _residuals(judgement)]
+    else:
+        plots = [_confusion(judgement)] if len(judgement.classes) <= _MOST_CLASSES else []
+        plots += [_roc_curves(judgement)] if judgement.curves else []
+    for plot in plots:
+        plot.toolbar.autohide = True
+    return plots
+
+
+def _confusion(judgement: ClassJudgement) -> Any:
+    names = list(judgement.classes)
+    counts = np.zeros((len(names), len(names)), dtype=int)
+    for true_class, predicted_class, count in judgement.counts:
+        counts[true_class, predicted_class] = count
     title = "Confusion matrix: rows by true class"
     ranges: Any = {"x_range": FactorRange(factors=names), "y_range": FactorRange(factors=names[::-1])}
     plot = figure(title=title, width=_SIDE + 60, height=_SIDE, **ranges)
@@ -98,7 +92,6 @@ def _confusion(counts: np.ndarray, names: list[str]) -> Any:
     plot.rect("x", "y", 1, 1, source=data, fill_color={"field": "share", "transform": mapper}, line_color=None)
     if len(names) <= 12:
         plot.text("x", "y", "count", source=data, text_color="ink", text_align="center", text_baseline="middle")
-    plot.toolbar.autohide = True
     return plot
 
 
@@ -108,70 +101,32 @@ def _blues() -> list[str]:
     return ["#" + "".join(f"{round(255 + (c - 255) * step / 63):02x}" for c in end) for step in range(64)]
 
 
-def _scores_by_class(
-    y_true: np.ndarray, y_score: np.ndarray | None, classes: np.ndarray
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """By position of the class: which rows are of it, and their scores; of two classes the second alone."""
-    if y_score is None:
-        return {}
-    if len(classes) == 2:
-        columns = {1: y_score if y_score.ndim == 1 else y_score[:, -1]}
-    elif y_score.ndim == 2 and y_score.shape[1] == len(classes):
-        columns = dict(enumerate(y_score.T))
-    else:
-        return {}
-    pairs = {position: (y_true == classes[position], scores) for position, scores in columns.items()}
-    return {
-        position: (of_class, scores)
-        for position, (of_class, scores) in pairs.items()
-        if of_class.any() and not of_class.all() and np.isfinite(scores).all()
-    }
-
-
-def _roc_curves(scores: dict[int, tuple[np.ndarray, np.ndarray]], areas: dict[int, float], classes: np.ndarray) -> Any:
-    shown = sorted(sorted(areas, key=lambda position: areas[position])[:_MOST_CURVES])
-    few = len(shown) == len(areas)
-    title = "ROC curves" if few else f"ROC curves of the {len(shown)} classes with the smallest areas"
+def _roc_curves(judgement: ClassJudgement) -> Any:
+    all_shown = len(judgement.curves) == len(judgement.areas)
+    title = "ROC curves" if all_shown else f"ROC curves of the {len(judgement.curves)} classes with the smallest areas"
     plot = figure(title=title, width=_SIDE + 200, height=_SIDE)
     plot.xaxis.axis_label, plot.yaxis.axis_label = "false positive rate", "true positive rate"
     plot.line([0, 1], [0, 1], color="grey", line_dash="dashed")
-    for number, position in enumerate(shown):
-        false, true, _ = roc_curve(*scores[position])
-        every = max(len(false) // _MOST_POINTS, 1)
-        kept = np.unique(np.append(np.arange(0, len(false), every), len(false) - 1))
-        name = f"{classes[position]}: area {areas[position]:.3f}"
-        plot.line(false[kept], true[kept], color=colour_of(number), line_width=2, legend_label=name)
+    for number, (position, (false, true)) in enumerate(judgement.curves.items()):
+        name = f"{judgement.classes[position]}: area {judgement.areas[position]:.3f}"
+        plot.line(list(false), list(true), color=colour_of(number), line_width=2, legend_label=name)
     plot.add_layout(plot.legend[0], "right")
-    plot.toolbar.autohide = True
     return plot
 
 
-def judge_numbers(y_true: np.ndarray, y_pred: np.ndarray) -> Judged:
-    """Judge a regressor: R², errors, predictions against the truth, and the residuals.
+def _against_the_truth(judgement: NumberJudgement) -> Any:
+    plot = figure(title="Predictions against the truth", width=_SIDE + 120, height=_SIDE)
+    plot.scatter(list(judgement.true), list(judgement.predicted), size=4, alpha=0.5, color=colour_of(0))
+    ends = [min(judgement.true), max(judgement.true)]
+    plot.line(ends, ends, color="grey", line_dash="dashed")
+    plot.xaxis.axis_label, plot.yaxis.axis_label = "true", "predicted"
+    return plot
 
-    Parameters
-    ----------
-    y_true, y_pred : ndarray of shape (n_rows,)
-        Pictures draw 2,000 rows of them at most.
-    """
-    residuals = y_true - y_pred
-    metrics = {
-        "R²": r2_score(y_true, y_pred),
-        "root mean squared error": root_mean_squared_error(y_true, y_pred),
-        "mean absolute error": mean_absolute_error(y_true, y_pred),
-        "median absolute error": median_absolute_error(y_true, y_pred),
-        "mean residual": float(residuals.mean()),
-    }
-    shown = np.random.default_rng(0).permutation(len(y_true))[:_MOST_POINTS]
-    against = figure(title="Predictions against the truth", width=_SIDE + 120, height=_SIDE)
-    against.scatter(y_true[shown], y_pred[shown], size=4, alpha=0.5, color=colour_of(0))
-    ends = [float(y_true.min()), float(y_true.max())]
-    against.line(ends, ends, color="grey", line_dash="dashed")
-    against.xaxis.axis_label, against.yaxis.axis_label = "true", "predicted"
-    counts, edges = np.histogram(residuals, bins=40)
-    spread = figure(title="Residuals: true less predicted", width=_SIDE + 120, height=_SIDE)
-    spread.quad(top=counts, bottom=0, left=edges[:-1], right=edges[1:], color=colour_of(0), alpha=0.8)
-    spread.xaxis.axis_label, spread.yaxis.axis_label = "residual", "rows"
-    for plot in (against, spread):
-        plot.toolbar.autohide = True
-    return Judged(["metric", "value"], [[n, f"{v:.4g}"] for n, v in metrics.items()], len(y_true), [against, spread])
+
+def _residuals(judgement: NumberJudgement) -> Any:
+    edges = list(judgement.residual_edges)
+    plot = figure(title="Residuals: true less predicted", width=_SIDE + 120, height=_SIDE)
+    quads: dict[str, Any] = {"top": list(judgement.residual_counts), "left": edges[:-1], "right": edges[1:]}
+    plot.quad(bottom=0, color=colour_of(0), alpha=0.8, **quads)
+    plot.xaxis.axis_label, plot.yaxis.axis_label = "residual", "rows"
+    return plot

@@ -309,9 +309,8 @@ class BlockSearchCV(
         if classes is not None:
             fit_kwargs["classes"] = classes
         return Job(
-            estimator=without_callbacks(
-                clone(self.estimator, safe=False)
-            ),  # what becomes of the user's is nothing to a run
+            # A copy: what the user does to theirs while the search runs is nothing to it.
+            estimator=without_callbacks(clone(self.estimator, safe=False)),
             schedule=schedule,
             sampler=self._sampler(space, entropy, schedule.plan().n_trials),
             metrics=metrics,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import dask
-import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
-from dhpo.report.predictions import Judged, judge_classes, judge_numbers
+from dhpo.history.judgement import Judgement
+from dhpo.scoring.judgement import judge, scores_of
 
 __all__ = ["judged_best"]
 
 
-def judged_best(search: Any, X: Any, y: Any) -> Judged | None:
+def judged_best(search: Any, X: Any, y: Any) -> Judgement | None:
     """How the best model does on some rows; None where none are given.
 
     Parameters
@@ -38,26 +38,14 @@ def judged_best(search: Any, X: Any, y: Any) -> Judged | None:
         raise ValueError(
             f"report: X and y judge classifiers and regressors, and {type(model).__name__} is neither. Leave them out."
         )
-    scores = _scores(search, X) if is_classifier(model) else None
-    predicted, scores, known = dask.compute(search.predict(X), scores, y)
-    y_pred, y_true = np.asarray(predicted), np.asarray(known)
-    if y_true.ndim == 2 and y_true.shape[1] == 1:
-        y_true = y_true[:, 0]
-    if y_true.ndim != 1:
-        raise ValueError(f"report: y has the shape {y_true.shape}; predictions of several outputs are not judged.")
-    if len(y_true) != len(y_pred):
-        raise ValueError(f"report: X has {len(y_pred):,} rows, and y has {len(y_true):,}.")
-    if not is_classifier(model):
-        return judge_numbers(y_true.astype(float), y_pred.reshape(-1).astype(float))
-    learned = np.asarray(model.classes_)
-    classes = np.unique(np.concatenate([learned, np.unique(y_true)]))
-    # A class that was never learned has no score.
-    has_scores = scores is not None and len(classes) == len(learned)
-    return judge_classes(y_true, y_pred, np.asarray(scores) if has_scores else None, classes)
-
-
-def _scores(search: Any, X: Any) -> Any:
-    for method in ("decision_function", "predict_proba"):
-        if hasattr(search, method):
-            return getattr(search, method)(X)
-    return None
+    predicted, scores = search.predict(X), scores_of(search, X)
+    try:
+        y_pred, y_true, y_score = dask.compute(predicted, y, scores)
+    except Exception:
+        if scores is None:
+            raise
+        (y_pred, y_true), y_score = dask.compute(predicted, y), None
+    try:
+        return judge(y_true, y_pred, y_score, model.classes_ if is_classifier(model) else None)
+    except ValueError as error:
+        raise ValueError(f"report: {error}") from error

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from dhpo.driver.executor import Executor
-from dhpo.exports.optuna_study import study_of
+from dhpo.exports.to_optuna import ToOptuna
 from dhpo.history.history import Best, History
 from dhpo.scoring import resolve_scoring
 from dhpo.search.precision_warning import precision_of, warn_of_chance
 from dhpo.wrappers import unwrap
 
-if TYPE_CHECKING:
-    from optuna import Study
-
 __all__ = ["LeavesResults"]
 
 
-class LeavesResults:
+class LeavesResults(ToOptuna):
     """The part of a search that takes over what its run has found."""
 
     estimator: Any
@@ -75,34 +72,9 @@ class LeavesResults:
         check_is_fitted(self, "_history")
         return self._history.summary(splits)
 
-    def to_optuna(self, storage: Any = None, study_name: str | None = None, *, replace: bool = False) -> Study:
-        """The search as a study of Optuna, for its plots, its dashboard and its samplers; also while it runs.
-
-        Parameters
-        ----------
-        storage : str, path or optuna storage, optional
-            Where to write the study, as ``"sqlite:///study.db"`` or ``"study.db"``; in memory by default.
-        study_name : str, optional
-            Default: one that Optuna makes.
-        replace : bool, default False
-            Whether a study of that name in the storage is deleted first.
-
-        Returns
-        -------
-        optuna.Study
-            To be maximized, with a trial for each trial of the search. The how-to guide "Hand a search to other
-            programs" says what becomes of states, resources and parameters.
-
-        Raises
-        ------
-        ExtraNotInstalled
-            If Optuna is missing: it is the extra ``optuna``.
-        ValueError
-            If the storage has a study of that name, and `replace` is False.
-        """
+    def _happened(self) -> tuple[History, bool]:
         check_is_fitted(self, "_history")
-        running = not self._history.over
-        return study_of(self._history, running=running, storage=storage, study_name=study_name, replace=replace)
+        return self._history, not self._history.over
 
     def report(self, file: str | os.PathLike[str], X: Any = None, y: Any = None) -> None:
         """Write all that is known of the search as one page of HTML, which needs no network and no other file.
@@ -129,7 +101,7 @@ class LeavesResults:
         from dhpo.search.judgement import judged_best
 
         check_is_fitted(self, "_history")
-        write_report(self._history, file, judged=judged_best(self, X, y))
+        write_report(self._history, file, given=judged_best(self, X, y))
 
     @property
     def best_(self) -> Best:

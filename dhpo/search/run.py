@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dhpo.cluster.interrupts import UninterruptedWorkers, wait_for_idle_workers
 from dhpo.cluster.stopping import event_loop, from_any_thread
 from dhpo.errors import ImpreciseScoresWarning, SearchFailed, WorkersLost
-from dhpo.exports.optuna_study import study_of
+from dhpo.exports.to_optuna import ToOptuna
 from dhpo.history.history import Best, History
 from dhpo.user_code import is_harmless, said
 from dhpo.views.html import progress_html
@@ -25,7 +25,6 @@ from dhpo.views.text import best_line, progress_line
 if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
-    from optuna import Study
 
 __all__ = ["Run", "Runs"]
 
@@ -56,7 +55,7 @@ class Runs(Protocol):
         """Run the search to its end."""
 
 
-class Run:
+class Run(ToOptuna):
     """A search while it runs: what `start` of a search returns.
 
     Attributes
@@ -141,8 +140,8 @@ class Run:
         """What the search is doing.
 
         One of "starting workers", "first pass 3/20" (blocks), "training 31 %" ("fitting" where trials are fitted whole,
-        after "collecting the data"), "last training" of the best on all rows; in the end "done", "stopped", "time
-        budget" where that was over, or "failed".
+        after "collecting the data"), "last training" of the best on all rows, "judging the best" by the rows held out;
+        in the end "done", "stopped", "time budget" where that was over, or "failed".
         """
         return self._progress_now().status
 
@@ -174,31 +173,8 @@ class Run:
             self.summary, lambda: self.done or not self._loop.is_running(), every, blocking=not self.asynchronous
         )
 
-    def to_optuna(self, storage: Any = None, study_name: str | None = None, *, replace: bool = False) -> Study:
-        """What has happened so far as a study of Optuna, which does not change when the search goes on.
-
-        Parameters
-        ----------
-        storage : str, path or optuna storage, optional
-            Where to write the study, as ``"sqlite:///study.db"`` or ``"study.db"``; in memory by default.
-        study_name : str, optional
-            Default: one that Optuna makes.
-        replace : bool, default False
-            Whether a study of that name in the storage is deleted first.
-
-        Returns
-        -------
-        optuna.Study
-            To be maximized, with a trial for each trial of the search.
-
-        Raises
-        ------
-        ExtraNotInstalled
-            If Optuna is missing: it is the extra ``optuna``.
-        ValueError
-            If the storage has a study of that name, and `replace` is False.
-        """
-        return study_of(self.history, running=not self.done, storage=storage, study_name=study_name, replace=replace)
+    def _happened(self) -> tuple[History, bool]:
+        return self.history, not self.done
 
     def report(self, file: str | os.PathLike[str]) -> None:
         """Write how the search stands as one page of HTML, which needs no network and no other file.

@@ -152,8 +152,9 @@ class FitExecutor:
                     raise
                 reason = self._stopping.reason
             finally:
-                await self._end(reason)
-        if self._history.best is None and reason == "time budget":
+                too_late = self._history.best is None and reason == "time budget"
+                await self._end("failed" if too_late else reason)
+        if too_late:
             raise SearchFailed(
                 f"no candidate was scored before time_budget={self._search.limits.time_budget:g} s was over."
             )

@@ -7,13 +7,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 from dhpo.data.cache import Lookup
-from dhpo.data.reader import BlockSpec, load_fold, load_validation
+from dhpo.data.reader import BlockSpec
 from dhpo.data.row_protection import is_refused_write, sample
-from dhpo.data.rows import Rows, concatenate
 from dhpo.scoring import SeveralTallies
 from dhpo.worker.breadcrumbs import Deed
 from dhpo.worker.model_in_step import ModelInStep
 from dhpo.worker.step_run import StepRun
+from dhpo.worker.validation_rows import validation_rows
 
 __all__ = ["StepScoring"]
 
@@ -87,23 +87,9 @@ class StepScoring:
         self._run.check_deadline(model)
 
     def _validation_rows(self, number: int, group: Sequence[BlockSpec], fold: int | None) -> tuple[Hashable, Lookup]:
-        split = self._run.context.split
-
-        def load() -> Rows:
-            if fold is None:
-                return _together(load_validation(group, split, self._run.supplied))
-            return _together(load_fold(group, split, fold, self._run.supplied))
-
-        # Needed by every score: kept before any training block.
-        key = ("valid", number, fold)
-        found = self._run.state.cache.get(key, load, needed_at=-1.0)
+        run = self._run
+        key, found = validation_rows(run.state, run.context.split, run.supplied, number, group, fold)
         if found.read:
             self._run.meter.validation_blocks_read += 1
             self._run.meter.bytes_read += found.nbytes
         return key, found
-
-
-def _together(parts: Sequence[Rows]) -> Rows:
-    parts = [rows for rows in parts if len(rows)] or list(parts[:1])
-    columns = zip(*parts, strict=True)
-    return Rows(*(None if column[0] is None else concatenate(column) for column in columns))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -35,6 +36,13 @@ def run(name: str, *arguments: str) -> Any:
             last = line
     assert process.returncode == 0
     return json.loads(last)
+
+
+def test_dashboard_page() -> None:
+    viewer = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+    found = run("dashboard_page.py", "--rounds", "1", "--viewer", viewer)
+    assert found["reports"] == [10_000]
+    assert found["largest"] < 200_000  # bytes; that of the whole page when somebody opens it is the largest
 
 
 def test_hyperband() -> None:

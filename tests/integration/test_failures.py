@@ -146,8 +146,8 @@ def with_one(deed: str, calls: Path, n: int = 27, **params: Any) -> GridSearchCV
     ("deed", "message"),
     [
         ("raise", "RuntimeError: I will not learn this"),
-        ("nan", None),
-        ("inf", None),
+        ("nan", "the score is not a finite number"),
+        ("inf", "the score is not a finite number"),
         ("unpicklable", "TypeError: cannot pickle '_thread.lock' object"),
     ],
 )
@@ -155,8 +155,19 @@ def test_a_trial_that_fails_costs_that_trial_alone(client, deed, message, tmp_pa
     search = with_one(deed, tmp_path / "calls").fit(*LAZY, classes=[0, 1])
     frame = search.summary()
     assert frame["status"].tolist() == ["finished"] * 26 + ["failed"]
-    assert frame["error"].dropna().tolist() == ([] if message is None else [message])
+    assert frame["error"].dropna().tolist() == [message]
     assert search.best_params_["number"] != 99
+
+
+@pytest.mark.parametrize("deed", ["raise", "nan"])
+def test_a_search_of_which_all_trials_fail_has_failed_wherever_it_is_asked(client, deed, tmp_path):
+    grid = {"deed": [deed], "number": [1, 2]}
+    search = GridSearchCV(Wicked(calls=str(tmp_path / "calls")), grid, max_iter=6, **SEED)
+    run = search.start(*LAZY, classes=[0, 1], journal=tmp_path / "run")
+    with pytest.raises(SearchFailed, match="none of 2 trials was scored"):
+        run.result()
+    assert run.status == "failed"
+    assert dhpo.load(tmp_path / "run").status == "failed"
 
 
 @pytest.mark.parametrize("shared", [True, pytest.param(False, marks=pytest.mark.benchmarks)])
@@ -442,7 +453,7 @@ def test_a_step_that_waits_for_a_paused_worker_goes_elsewhere(three, tmp_path):
     address, end = sorted(three.nthreads())[0], tmp_path / "end"
     blocked = three.submit(_until, str(end), workers=[address], key="blocks")
     run = make_chaotic("", 9, 0.02).start(*LAZY, classes=[0, 1])
-    while not any(str(key).startswith("train-") for key in three.processing()[address]):
+    while not any(str(key).startswith("train-b2-r0-") for key in three.processing()[address]):
         assert not run.done
         time.sleep(0.02)
     three.run(_pause, workers=[address])
@@ -453,7 +464,8 @@ def test_a_step_that_waits_for_a_paused_worker_goes_elsewhere(three, tmp_path):
 
 
 def _until(path: str) -> None:
-    while not Path(path).exists():
+    deadline = time.monotonic() + 300  # where the test fails, nobody makes the file
+    while not Path(path).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
 
 

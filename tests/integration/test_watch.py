@@ -117,7 +117,12 @@ def test_the_phases_are_told_in_their_order_and_another_process_reads_them(clien
     assert frames[-1]["status"].tolist() == ["finished"] * 2
     run.result(timeout=TIMEOUT)
     phases = [e for e in run.history.events if type(e).__name__ == "PhaseReached"]
-    assert list(dict.fromkeys(e.phase for e in phases)) == ["starting workers", "first pass", "training"]
+    assert list(dict.fromkeys(e.phase for e in phases)) == [
+        "starting workers",
+        "first pass",
+        "training",
+        "judging the best",
+    ]
     looked = [(e.done, e.total) for e in phases if e.phase == "first pass"]
     assert looked[0] == (0, 0)
     assert looked[-1] == (6, 6)

@@ -20,6 +20,8 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.history import History
+from dhpo.history.row import failure_of
+from dhpo.history.tables import ranks
 from dhpo.trial import Drop, Report, Train, Trial
 
 NAN = float("nan")
@@ -330,3 +332,19 @@ def test_costs_add_up():
 def test_an_event_of_a_trial_that_never_started_is_refused():
     with pytest.raises(KeyError):
         History().append(Reported(Report(0, 1, 0.5), 0.0))
+
+
+def test_what_failed_is_ranked_behind_the_lowest_score() -> None:
+    assert ranks(np.array([-1e300, NAN, 0.5, -1e300, NAN])).tolist() == [2, 4, 1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("report", "why"),
+    [
+        (Report(0, 1, 0.5), None),
+        (Report(0, 1, NAN), "the score is not a finite number"),
+        (Report(0, 1, NAN, error="Traceback\nValueError: no\n"), "ValueError: no"),
+    ],
+)
+def test_a_failure_says_why(report: Report, why: str | None) -> None:
+    assert failure_of(report) == why

@@ -50,6 +50,7 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.history import History
+from dhpo.history.judgement import BestJudged, ClassJudgement, NumberJudgement
 from dhpo.history.values import decode_value, encode_value
 from dhpo.journal import Header, Journal, describe
 from dhpo.journal.description import differences
@@ -70,6 +71,7 @@ RANGES = {
     "n": ParameterRange("linear", 1, 9, integers=True, choices=(1, 9)),
     "penalty": ParameterRange("category", choices=("l1", None, True)),
 }
+CLASSES = ClassJudgement(("a", "b"), ((0, 0, 7), (1, 0, 2)), {1: 0.5}, {1: ((0.0, 1.0), (0.0, 1.0))})
 EVENTS = [
     Planned(Plan((BracketPlan(1, (Rung(3, 1), Rung(1, 3))),)), 0.25, "a search", {"alpha": "log"}, RANGES, 1.7e9),
     DataPrepared(20, 1800, 200, 5_000_000, 20, 0.5, "d1ge57"),
@@ -83,6 +85,8 @@ EVENTS = [
     Dropped(Drop(3, "not promoted"), 1.3),
     FitDone(3, 1, SplitScores({"a": 0.5}, {"a": math.nan}, 0.1, 0.2), 1.3, True, ("Traceback",)),
     Refitted(3, CHECKPOINT, 1.4, 0.5),
+    BestJudged(3, 9, CLASSES, 1.4),
+    BestJudged(3, 9, NumberJudgement(2, {"R²": math.inf}, (1.0, 2.0), (1.5, 2.0), (-0.5, 0.0), (2,)), 1.4),
     Stopped("done", 1.5),
 ]
 
@@ -467,6 +471,12 @@ SAME = [
 def test_equal_values_are_described_alike(make):
     assert describe(make()) == describe(make())
     assert "0x" not in describe(make())
+
+
+def test_functions_of_packages_are_described_by_name():
+    assert describe(np.mean) == "numpy.mean"
+    assert describe(np.exp) == "exp"
+    assert describe(SGDClassifier) == "SGDClassifier"
 
 
 def test_descriptions_differ_where_values_do():

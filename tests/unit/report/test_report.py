@@ -12,10 +12,12 @@ import pytest
 
 from dhpo.history.events import DataPrepared, Planned, Reported, Stopped
 from dhpo.history.history import History
+from dhpo.history.judgement import BestJudged
 from dhpo.parameter_range import ParameterRange
 from dhpo.report import report_html, write_report
 from dhpo.report.findings import edge_of_range, failure_groups, findings
-from dhpo.report.predictions import judge_classes, judge_numbers
+from dhpo.report.predictions import metrics_table, pictures
+from dhpo.scoring.judgement import judge_classes, judge_numbers
 from dhpo.trial import Report
 from tests.unit.views.events import TWO_BRACKETS, history_of, reported, started, stepped, training
 
@@ -99,13 +101,15 @@ def test_failures_are_grouped_by_their_last_line(history: History) -> None:
 
 
 def test_the_page_says_it_all_and_escapes_it(history: History, tmp_path: Path) -> None:
-    write_report(history, tmp_path / "report.html", {"max_iter": "<9>"})
+    write_report(history, tmp_path / "report.html", {"max_iter": "<9>", "text": 5_000 * "x"})
     page = (tmp_path / "report.html").read_text()
     assert "Best score <b>0.7500</b> by trial 0 after 1 call" in page
     assert "HyperbandSearchCV(SGDClassifier)" in page
     assert "ValueError: &lt;no&gt; 1</b>: 2 trials (1, 2)" in page
     assert "in &lt;partial_fit&gt;" in page
     assert "&lt;9&gt;" in page
+    assert "xxx…" in page
+    assert 1_000 * "x" not in page
     assert "done after 1 min 05 s" in page
     assert "<td>1</td><td>3</td><td>3</td><td>5</td><td>" in page  # bracket 1: 3 of 3 trials, 5 calls planned
 
@@ -120,54 +124,66 @@ def test_a_search_that_came_to_nothing_has_a_page(events: list[Any]) -> None:
 def test_classes_are_judged() -> None:
     truth = np.array(["a", "a", "a", "b", "b", "c"])
     predicted = np.array(["a", "a", "b", "b", "b", "b"])
-    scores = np.eye(3)[[0, 0, 1, 1, 1, 1]]
-    judged = judge_classes(truth, predicted, scores, np.array(["a", "b", "c"]))
-    assert judged.rows == [
+    judged = judge_classes(truth, predicted, np.eye(3)[[0, 0, 1, 1, 1, 1]], np.array(["a", "b", "c"]))
+    assert metrics_table(judged)[1] == [
         ["a", "1.000", "0.667", "0.800", "0.833", "3"],
         ["b", "0.500", "1.000", "0.667", "0.750", "2"],
         ["c", "0.000", "0.000", "0.000", "0.500", "1"],
         ["mean of the classes", "0.500", "0.556", "0.489", "", "6"],
         ["accuracy 0.6667", "", "", "", "", ""],
     ]
-    confusion, curves = judged.pictures
+    confusion, curves = pictures(judged)
     assert confusion.renderers[0].data_source.data["count"] == ["2", "1", "", "", "2", "", "", "1", ""]
-    # Of a: 2 of 3 are found before the first that is none; of b: both, after two others; of c: none is told apart.
     labels = [item.label.value for item in curves.legend[0].items]
     assert labels == ["a: area 0.833", "b: area 0.750", "c: area 0.500"]
+    assert curves.title.text == "ROC curves"
 
 
 def test_of_many_classes_the_curves_of_the_worst_are_drawn() -> None:
-    truth = np.arange(10).repeat(2)
-    scores = np.eye(10)[truth]
-    scores[0, 0] = scores[19, 9] = -1.0  # one row of the first class, and one of the last, look like any other
-    judged = judge_classes(truth, truth, scores, np.arange(10))
-    labels = [item.label.value for item in judged.pictures[1].legend[0].items]
-    assert len(labels) == 7
-    assert labels[0].startswith("0: area 0.5")
-    assert labels[-1].startswith("9: area 0.5")
-    assert judged.pictures[1].title.text == "ROC curves of the 7 classes with the smallest areas"
-
-
-def test_two_classes_have_one_curve_and_scores_are_not_needed() -> None:
-    truth, predicted = np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])
-    judged = judge_classes(truth, predicted, np.array([-1.0, 2.0, 0.5, -0.5]), np.array([0, 1]))
-    assert [item.label.value for item in judged.pictures[1].legend[0].items] == ["1: area 1.000"]
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]])
-    assert len(judge_classes(truth, predicted, probabilities, np.array([0, 1])).pictures) == 2
-    assert len(judge_classes(truth, predicted, None, np.array([0, 1])).pictures) == 1
-    assert len(judge_classes(truth, predicted, np.full(4, np.nan), np.array([0, 1])).pictures) == 1
+    truth = np.arange(30).repeat(2)
+    predicted = np.where(truth == 29, 28, truth)
+    judged = judge_classes(truth, predicted, np.eye(30)[predicted], np.arange(30))
+    rows = metrics_table(judged)[1]
+    assert [row[0] for row in rows[22:]] == [
+        "22",
+        "28",
+        "29",
+        "5 other classes, none with a lower F1",
+        "mean of the classes",
+        "accuracy 0.9667",
+    ]
+    (curves,) = pictures(judged)  # a confusion matrix of 30 classes has no place
+    assert len(curves.legend[0].items) == 7
+    assert curves.title.text == "ROC curves of the 7 classes with the smallest areas"
 
 
 def test_numbers_are_judged() -> None:
     judged = judge_numbers(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0, 6.0]))
-    assert judged.rows == [
-        ["R²", "0.2"],
-        ["root mean squared error", "1"],
-        ["mean absolute error", "0.5"],
-        ["median absolute error", "0"],
-        ["mean residual", "-0.5"],
-    ]
-    assert len(judged.pictures) == 2
+    header, rows = metrics_table(judged)
+    assert header == ["metric", "value"]
+    assert rows[0] == ["R²", "0.2"]
+    assert rows[-1] == ["mean residual", "-0.5"]
+    assert len(pictures(judged)) == 2
+
+
+def test_rows_held_out_judge_the_best_beside_rows_that_are_given(history: History) -> None:
+    held_out = judge_classes(np.array([0, 1] * 20), np.array([0, 1] * 20), None, np.array([0, 1]))
+    given = judge_classes(np.array([0, 1, 1]), np.array([0, 1, 0]), None, np.array([0, 1]))
+    history.append(BestJudged(0, 1, held_out, 66.0))
+    page = report_html(history, given=given)
+    assert page.index("on the rows that were given</h2><p>3 rows</p>") < page.index(
+        "on the rows that were held out</h2>"
+    )
+    assert "held out</h2><p>40 rows of 70, drawn at random</p>" in page
+    assert "accuracy 1.0000" in page
+    assert "accuracy 0.6667" in page
+
+
+def test_another_model_than_the_best_is_not_told_of(history: History) -> None:
+    judged = judge_classes(np.array([0, 1]), np.array([0, 1]), None, np.array([0, 1]))
+    history.append(BestJudged(4, 1, judged, 66.0))
+    assert history.judgement is None
+    assert "held out</h2>" not in report_html(history)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -176,7 +192,7 @@ def test_a_browser_opens_it_without_network_and_without_complaints(history: Hist
 
     truth, predicted, scores = np.array([[0, 1, 1, 0], [0, 1, 0, 0], [-1, 2, 0.5, -0.5]])
     judged = judge_classes(truth, predicted, scores, np.array([0, 1]))
-    (tmp_path / "report.html").write_text(report_html(history, judged=judged))
+    (tmp_path / "report.html").write_text(report_html(history, given=judged))
     said: list[str] = []
     asked: list[str] = []
     with sync_playwright() as playwright:

@@ -17,15 +17,18 @@ from dhpo.search.run import Run
 
 
 class Executor:
-    """Runs a search that ends when it is told to, or raises at once."""
+    """Runs a search that ends when it is told to, unless it is deaf, or raises at once."""
 
-    def __init__(self, error: BaseException | None = None, error_at_end: BaseException | None = None) -> None:
+    def __init__(
+        self, error: BaseException | None = None, error_at_end: BaseException | None = None, deaf: bool = False
+    ) -> None:
         self.error = error
         self.error_at_end = error_at_end
+        self.deaf = deaf
         self.stopped = False
 
     def stop(self, at_once: bool = False) -> None:
-        self.stopped = True
+        self.stopped = not self.deaf
 
     async def run(self) -> None:
         if self.error is not None:
@@ -55,12 +58,15 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def start(
-    loop: asyncio.AbstractEventLoop, error: BaseException | None = None, error_at_end: BaseException | None = None
+    loop: asyncio.AbstractEventLoop,
+    error: BaseException | None = None,
+    error_at_end: BaseException | None = None,
+    deaf: bool = False,
 ) -> Run:
     client: Any = SimpleNamespace(
         asynchronous=False, dashboard_link=None, status="closed", loop=SimpleNamespace(asyncio_loop=loop)
     )
-    return Run(client, Executor(error, error_at_end), History(), lambda executor, history: "the search", None)
+    return Run(client, Executor(error, error_at_end, deaf), History(), lambda executor, history: "the search", None)
 
 
 def test_a_search_that_is_stopped_ends(loop):
@@ -120,7 +126,7 @@ def test_an_interrupt_ends_the_search_and_says_what_stands(loop, monkeypatch):
 
 def test_a_second_interrupt_is_not_held_up(loop, monkeypatch):
     Interrupted(monkeypatch, times=2)
-    run = start(loop)
+    run = start(loop, deaf=True)  # else it may be over before the second one
     with pytest.raises(KeyboardInterrupt, match="given up while it was being stopped") as caught:
         run.result()
     assert caught.value.__context__ is None
