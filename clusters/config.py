@@ -53,7 +53,7 @@ class ClusterConfig(Section):
     kind: str = Field(description="the kind of cluster")
     workers: Workers | None = Field(default=None, description="number of workers, or (fewest, most) to adapt between")
     threads: Count = Field(default=1, description="threads of each worker")
-    memory: Bytes | None = Field(default=None, description="memory limit of each worker, as '4GiB'")
+    memory: Bytes | None = Field(default=None, description="memory limit of each worker, such as '4GiB'")
     python: Name | None = Field(default=None, description="the Python that runs scheduler and workers")
     image: Name | None = Field(default=None, description="the container image that runs scheduler and workers")
     env: Environment = Field(

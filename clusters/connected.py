@@ -82,12 +82,12 @@ def connect(address: str, security: TlsChoice = None, timeout: str | float = 10)
     Parameters
     ----------
     address : str
-        Address of its scheduler, as "tls://10.0.0.1:8786".
+        Address of its scheduler, such as "tls://10.0.0.1:8786".
     security : distributed.Security or mapping, optional
         What the scheduler asks for: a `Security`, as gateways hand out, or the files {ca_file, cert, key}. Default:
         what Dask's own configuration says (`distributed.comm.tls`).
     timeout : str or float, default 10
-        The time until which it has to answer, as "1 minute" or in seconds.
+        The time until which it has to answer, such as "1 minute", or in seconds.
 
     Returns
     -------

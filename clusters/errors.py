@@ -27,8 +27,8 @@ class Problem:
     ----------
     cause : str
         What is wrong, and where.
-    setting : str
-        What to change.
+    setting : str, default=""
+        What to change; empty where the cause alone tells.
 
     Examples
     --------
@@ -38,10 +38,10 @@ class Problem:
     """
 
     cause: str
-    setting: str
+    setting: str = ""
 
     def __str__(self) -> str:
-        return f"{self.cause}: {self.setting}"
+        return f"{self.cause}: {self.setting}" if self.setting else self.cause
 
 
 class _Explained(ClusterError, RuntimeError):
@@ -51,8 +51,8 @@ class _Explained(ClusterError, RuntimeError):
     ----------
     cause : str
         What went wrong, and where.
-    setting : str
-        What to change.
+    setting : str, default=""
+        What to change; empty where the cause alone tells.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class _Explained(ClusterError, RuntimeError):
         The same two.
     """
 
-    def __init__(self, cause: str, setting: str) -> None:
+    def __init__(self, cause: str, setting: str = "") -> None:
         self.problem = Problem(cause, setting)
         super().__init__(cause, setting)
 

@@ -49,7 +49,7 @@ def local(
         Threads of each worker. One is right for code that holds the GIL, as many `partial_fit` methods do; more threads
         share the memory of one process.
     memory : str or int, optional
-        Memory limit of one worker, as "2GB" or in bytes; the limits of all workers together are `workers * memory`, and
+        Memory limit of one worker, such as "2GB", or in bytes; all workers together have `workers * memory`, and
         must fit this machine. Default: the memory of the machine (or of its container), shared out evenly.
     dashboard : str or None, default "127.0.0.1:0"
         Host and port of the dashboard; port 0 takes a free one, None starts none. All else listens on loopback whatever

@@ -27,7 +27,7 @@ def configure(kind: str, /, **options: Any) -> ClusterConfig:
     Parameters
     ----------
     kind : str
-        The kind of cluster, as "local" or "ssh".
+        The kind of cluster, such as "local" or "ssh".
     **options
         The keys that all kinds share and those of the kind's own block, side by side. What is not said here comes from
         `dhpo.clusters.defaults.<kind>` of Dask's configuration, and else from the kind.

@@ -29,7 +29,7 @@ def start(kind: str | ClusterConfig, /, **options: Any) -> Cluster:
     Parameters
     ----------
     kind : str or ClusterConfig
-        The kind of cluster, as "local" or "ssh"; or a configuration, of `configure` or `load`.
+        The kind of cluster, such as "local" or "ssh"; or a configuration, from `configure` or `load`.
     **options
         The keys that all kinds share and those of the kind's own block, side by side: `clusters.configure` tells more.
         Where `workers` is a pair, the number of workers follows the work between the two.

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, PlainValidator, SecretStr
 __all__ = ["Bytes", "Count", "Environment", "HostAndPort", "Name", "Port", "Seconds", "Workers"]
 
 
-# Less than this is a slip, as 4 for "4GiB"; a worker would be killed and started again for ever.
+# Less than this is a slip, such as 4 for "4GiB"; a worker would be killed and started again for ever.
 _IDLE_WORKER = 100 * 2**20
 
 

@@ -19,7 +19,7 @@ _DISK = 2**30
 class HtcondorOptions(JobOptions):
     """The block of HTCondor, which knows no queues, and no walltime after which it would end a job."""
 
-    disk: Bytes | None = Field(default=None, description="disk of each job, as '4GiB'; by default 1 GiB")
+    disk: Bytes | None = Field(default=None, description="disk of each job, such as '4GiB'; by default 1 GiB")
     directives: dict[str, str] | None = Field(
         default=None, description="more of the submit description, as {'Requirements': 'OpSysMajorVer == 9'}"
     )

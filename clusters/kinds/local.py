@@ -86,7 +86,7 @@ def _start(config: LocalConfig, deadline: Deadline) -> LocalCluster:
     except UnguardedScript as error:
         raise StartError(*str(error).rsplit(": ", 1)) from None
     except (OSError, RuntimeError) as error:
-        raise StartError(f"the cluster on this machine did not start: {error}", "see the cause") from error
+        raise StartError(f"the cluster on this machine did not start: {error}") from error
     try:
         wait_for_workers(cluster, arguments["n_workers"], deadline)
     except BaseException:

@@ -79,7 +79,7 @@ class Package:
         except OSError as error:
             file.close()
             where = f"{error.filename}: cannot be read" if error.filename else "the files could not be packed"
-            raise SubmissionError(f"{where} ({error.strerror or error})", "change file=, or see the cause") from None
+            raise SubmissionError(f"{where} ({error.strerror or error})", "change file=") from None
         file.seek(0)
         return file
 

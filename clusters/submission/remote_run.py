@@ -59,9 +59,9 @@ def main(part: str, order: dict[str, Any]) -> int:
         answer = {"event": "failed", "cause": cause, "setting": setting}
     except OSError as error:
         cause = f"{error.filename or order['folder']}: {error.strerror or error}"
-        answer = {"event": "failed", "cause": cause, "setting": "see the cause, or change workdir="}
+        answer = {"event": "failed", "cause": cause, "setting": "change workdir="}
     except tarfile.TarError as error:
-        answer = {"event": "failed", "cause": f"{order['folder']}: {error}", "setting": "see the cause"}
+        answer = {"event": "failed", "cause": f"{order['folder']}: {error}", "setting": ""}
     else:
         answer = {"event": "done", **answer}
     with contextlib.suppress(OSError):
@@ -127,7 +127,7 @@ def launch(folder: str) -> dict[str, Any]:
                 break
             with contextlib.suppress(OSError):
                 runner.kill()
-            raise RunFailed(f"{sys.executable} did not start the script: {tail(folder)}", "see the cause")
+            raise RunFailed(f"{sys.executable} did not start the script: {tail(folder)}")
         time.sleep(_PAUSE_SECONDS)
     return {}
 

@@ -144,7 +144,7 @@ class Submission:
                 with tarfile.open(fileobj=packed) as archive:
                     archive.extractall(path, filter=_of_the_run)
             except (OSError, tarfile.TarError) as error:
-                raise SubmissionError(f"destination={str(path)!r}: {error}", "see the cause") from error
+                raise SubmissionError(f"destination={str(path)!r}: {error}") from error
         return path
 
     def remove(self) -> None:

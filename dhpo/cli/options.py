@@ -64,5 +64,5 @@ def _values(settings: Sequence[str]) -> dict[str, Any]:
         try:
             values[key.strip().replace("-", "_")] = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError):
-            raise ConfigError(f"--set {key}: expected a value as in YAML, as 8, 4GiB or '[a, b]'") from None
+            raise ConfigError(f"--set {key}: expected a value as in YAML, such as 8, 4GiB or '[a, b]'") from None
     return values

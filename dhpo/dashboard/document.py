@@ -16,10 +16,10 @@ from dhpo.dashboard.colours import colour_of
 from dhpo.dashboard.panels import (
     BestSoFar,
     Curves,
+    LeaderBoard,
     RungTable,
     ScoreByParameter,
     Timeline,
-    TrialTable,
     short,
 )
 
@@ -57,7 +57,7 @@ class SearchView:
         self._button = Button(label=_STOP, width=150, visible=stop is not None)
         self._button.on_click(self._clicked)
         curves, best, rungs, parameter = Curves(), BestSoFar(), RungTable(), ScoreByParameter()
-        timeline, trials = Timeline(), TrialTable()
+        timeline, trials = Timeline(), LeaderBoard()
         self._panels = (curves, best, rungs, parameter, timeline, trials)
         self.root = column(
             row(self._head, column(self._select, self._button), sizing_mode="stretch_width"),

@@ -122,10 +122,10 @@ class Messages:
         self._made += stats.calls
         self._read += stats.blocks_read
         self._cached += stats.blocks_cached
-        task = self._rungs.task(event)
-        times = round(task.begin, 3), round(task.end, 3)
+        step = self._rungs.timed(event)
+        times = round(step.begin, 3), round(step.end, 3)
         progress = [[trial, calls] for trial, calls in event.progress.items()]
-        return ["step", *times, task.worker, task.bracket, task.rung, task.calls, progress]
+        return ["step", *times, step.worker, step.bracket, step.rung, step.calls, progress]
 
     def _values(self, params: Params) -> dict[str, Any]:
         return {name: self._value(name, value) for name, value in params.items()}

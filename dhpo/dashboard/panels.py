@@ -20,12 +20,12 @@ from dhpo.dashboard.search_data import MOST_SCORES, MOST_STEPS
 __all__ = [
     "BestSoFar",
     "Curves",
+    "LeaderBoard",
     "Panel",
     "ParameterFigure",
     "RungTable",
     "ScoreByParameter",
     "Timeline",
-    "TrialTable",
     "short",
 ]
 
@@ -275,7 +275,7 @@ class ScoreByParameter(Panel):
             self._figure.draw(self._data, self._choice.value)
 
 
-class TrialTable(Panel):
+class LeaderBoard(Panel):
     """The best trials, and those that failed, in a table that is sorted by a click on its heads."""
 
     def __init__(self) -> None:

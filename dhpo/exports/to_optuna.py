@@ -27,7 +27,7 @@ class ToOptuna:
         Parameters
         ----------
         storage : str, path or optuna storage, optional
-            Where to write the study, as ``"sqlite:///study.db"`` or ``"study.db"``; in memory by default.
+            Where to write the study, such as ``"sqlite:///study.db"`` or ``"study.db"``; in memory by default.
         study_name : str, optional
             Default: one that Optuna makes.
         replace : bool, default False

@@ -66,9 +66,9 @@ def task_frame(history: History) -> pd.DataFrame:
     for event in list(history.events):
         rungs.take(event)
         if isinstance(event, StepDone):
-            task = rungs.task(event)
-            place = task.bracket, task.rung, len(event.progress)
-            rows.append((task.worker or "?", task.begin, task.end, *place, task.calls))
+            step = rungs.timed(event)
+            place = step.bracket, step.rung, len(event.progress)
+            rows.append((step.worker or "?", step.begin, step.end, *place, step.calls))
     return pd.DataFrame(rows, columns=["worker", "begin", "end", "bracket", "rung", "trials", "calls"])
 
 

@@ -225,7 +225,7 @@ class History:
         Parameters
         ----------
         splits : bool, default False
-            Whether to add the scores on each split of the data, as `split0_test_score` and so on.
+            Whether to add the scores on each split of the data, named `split0_test_score` and so on.
 
         Returns
         -------

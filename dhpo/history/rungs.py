@@ -1,4 +1,4 @@
-"""Where each trial stands in the plan as the events come, and so what each task was for."""
+"""Where each trial stands in the plan as the events come, and so what each step was for."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from dhpo.history.events import Event, Promoted, StepDone, TrialStarted
 
-__all__ = ["Rungs", "Task"]
+__all__ = ["Rungs", "TimedStep"]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """A task that trained and scored trials.
+class TimedStep:
+    """A step of training, and when it ran where.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Task:
     bracket, rung : int
         Of its first trial; others may be of other brackets.
     calls : int
-        Made in the task, or fits.
+        Made in the step, or fits.
     """
 
     worker: str | None
@@ -51,9 +51,9 @@ class Rungs:
         """Bracket and rung; 0 and 0 of a trial that has not started."""
         return self._of.get(trial, (0, 0))
 
-    def task(self, event: StepDone) -> Task:
-        """The task that ended with an event."""
+    def timed(self, event: StepDone) -> TimedStep:
+        """The step that ended with an event."""
         stats = event.stats
         seconds = stats.seconds or stats.fit_seconds + stats.score_seconds  # of whole fits only these are known
         bracket, rung = self.of(next(iter(event.progress), -1))
-        return Task(event.worker, max(event.time - seconds, 0.0), event.time, bracket, rung, stats.calls)
+        return TimedStep(event.worker, max(event.time - seconds, 0.0), event.time, bracket, rung, stats.calls)

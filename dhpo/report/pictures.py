@@ -7,7 +7,7 @@ from typing import Any
 from bokeh.models import Column, TabPanel, Tabs
 
 from dhpo.dashboard.messages import Messages
-from dhpo.dashboard.panels import BestSoFar, Curves, ParameterFigure, RungTable, Timeline, TrialTable
+from dhpo.dashboard.panels import BestSoFar, Curves, LeaderBoard, ParameterFigure, RungTable, Timeline
 from dhpo.dashboard.search_data import SearchData
 from dhpo.history.history import History
 
@@ -23,7 +23,7 @@ def pictures_of(history: History) -> dict[str, Any]:
     """
     data = SearchData("report")
     data.take(Messages(history).new_rows(0.0))
-    panels: dict[str, Any] = {"trials": TrialTable()}
+    panels: dict[str, Any] = {"trials": LeaderBoard()}
     if data.segments:
         panels |= {"curves": Curves(), "best": BestSoFar()}
     if data.brackets:

@@ -198,7 +198,7 @@ def simulate(
 
 
 @dataclass(slots=True)
-class _Piece:
+class _Stretch:
     trial: int
     worker: int
     calls: int
@@ -209,9 +209,9 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Model:
-    calls: int = 0  # seen, in pieces that ended
+    calls: int = 0  # seen, in stretches that ended
     asked: Train | None = None  # and not reported yet; what is trained without it is ahead
-    piece: _Piece | None = None  # that runs
+    stretch: _Stretch | None = None  # that runs
     n_lost: int = 0
     calls_ahead: int = 0
     seconds_ahead: float = 0.0
@@ -233,10 +233,10 @@ class _VirtualRun:
         self._now = 0.0
         self._idle = deque(range(self.n_workers))  # the one free for longest first
         self._numbers = itertools.count()
-        self._ends: list[tuple[float, int, _Piece]] = []  # of pieces, which may have been interrupted since
+        self._ends: list[tuple[float, int, _Stretch]] = []  # of stretches, which may have been interrupted since
         self._ready: list[tuple[int, int, Train]] = []  # by minus the rung, and trial: jobs that no worker has
         self._models: defaultdict[int, _Model] = defaultdict(_Model)
-        self._ahead: dict[int, _Piece] = {}  # by trial: what runs ahead, the last started last
+        self._ahead: dict[int, _Stretch] = {}  # by trial: what runs ahead, the last started last
         self._begun: set[int] = set()  # trials that run ahead, or did up to the resource that they lead to
         self._leading: tuple[Train, ...] | None = None  # as seen last; None: look again
         self._next_ahead: deque[Train] = deque()
@@ -252,9 +252,9 @@ class _VirtualRun:
                 raise RuntimeError("the schedule ran dry: ask() returned None while nothing was in training")
             self._now = self._ends[0][0]
             while self._ends and self._ends[0][0] == self._now:
-                _, _, piece = heapq.heappop(self._ends)
-                if self._models[piece.trial].piece is piece:
-                    self._end(piece)
+                _, _, stretch = heapq.heappop(self._ends)
+                if self._models[stretch.trial].stretch is stretch:
+                    self._end(stretch)
             self._decide()
         return self._result()
 
@@ -279,7 +279,7 @@ class _VirtualRun:
             self._not_ahead(trial)
             model.asked = decision
             self._use(model)
-            if model.piece is None:
+            if model.stretch is None:
                 self._go_on(model, decision)
         else:
             if trial in self._ahead:
@@ -324,7 +324,7 @@ class _VirtualRun:
             self._begun.discard(trial)
             self._leading = None
 
-    def _start(self, train: Train) -> _Piece:
+    def _start(self, train: Train) -> _Stretch:
         model = self._models[train.trial]
         worker = self._idle.popleft()
         calls = train.resource - model.calls
@@ -337,32 +337,32 @@ class _VirtualRun:
         until_lost = math.inf
         if self.survival < 1:
             until_lost = math.log(1 - rng.random()) / math.log(self.survival)
-        model.piece = piece = _Piece(train.trial, worker, calls, self._now, seconds, until_lost < seconds)
-        heapq.heappush(self._ends, (self._now + min(seconds, until_lost), next(self._numbers), piece))
-        return piece
+        model.stretch = stretch = _Stretch(train.trial, worker, calls, self._now, seconds, until_lost < seconds)
+        heapq.heappush(self._ends, (self._now + min(seconds, until_lost), next(self._numbers), stretch))
+        return stretch
 
-    def _end(self, piece: _Piece) -> None:
-        self._stop(piece, in_vain=piece.lost)
-        model = self._models[piece.trial]
-        if piece.lost:
+    def _end(self, stretch: _Stretch) -> None:
+        self._stop(stretch, in_vain=stretch.lost)
+        model = self._models[stretch.trial]
+        if stretch.lost:
             self._lost += 1
             model.n_lost += 1
         else:
-            model.calls += piece.calls
-            model.calls_ahead += piece.calls
-            model.seconds_ahead += self._now - piece.began
+            model.calls += stretch.calls
+            model.calls_ahead += stretch.calls
+            model.seconds_ahead += self._now - stretch.began
         if model.asked is not None:
             self._use(model)
             self._go_on(model, model.asked)
 
-    def _stop(self, piece: _Piece, in_vain: bool) -> None:
-        self._models[piece.trial].piece = None
-        self._idle.append(piece.worker)
-        ran = self._now - piece.began
+    def _stop(self, stretch: _Stretch, in_vain: bool) -> None:
+        self._models[stretch.trial].stretch = None
+        self._idle.append(stretch.worker)
+        ran = self._now - stretch.began
         self._seconds += ran
-        if in_vain and piece.seconds > 0:
-            self._wasted += min(piece.calls, int(piece.calls * ran / piece.seconds))
-        self._not_ahead(piece.trial)
+        if in_vain and stretch.seconds > 0:
+            self._wasted += min(stretch.calls, int(stretch.calls * ran / stretch.seconds))
+        self._not_ahead(stretch.trial)
 
     def _use(self, model: _Model) -> None:
         self._useful += model.calls_ahead

@@ -76,7 +76,7 @@ class JobOptions(Section):
         default=None,
         description="name or address of this machine that jobs reach the scheduler at; by default that of its name",
     )
-    interface: Word | None = Field(default=None, description="network interface of scheduler and workers, as 'ib0'")
+    interface: Word | None = Field(default=None, description="network interface of all processes, such as 'ib0'")
     port: Port = Field(default=0, description="port of the scheduler; 0 takes a free one")
     job_name: Word = Field(default="dask-worker", description="name of the jobs")
     prologue: Lines | None = Field(
@@ -108,7 +108,7 @@ class QueueOptions(JobOptions):
 
     queue: Word | None = Field(default=None, description="the queue or partition of the jobs")
     account: Word | None = Field(default=None, description="the account or project that pays for the jobs")
-    walltime: Walltime | None = Field(default=None, description="how long one job may take, as '02:00:00'; 30 minutes")
+    walltime: Walltime | None = Field(default=None, description="time limit of one job, such as '02:00:00'; 30 minutes")
     grace: Seconds | None = Field(
         default=None, description="time before its walltime at which a job is ended in good order; a tenth of it"
     )

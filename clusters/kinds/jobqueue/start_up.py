@@ -118,7 +118,7 @@ def _open(config: JobConfig, system: System, private: PrivateFolder, logs: Path)
         with dask.config.set(quiet_settings()):
             cluster: TellingCluster = opened(cluster_class(system), arguments)
     except (OSError, RuntimeError, ValueError) as error:
-        raise StartError(f"the scheduler did not start on {host}: {error}", "see the cause") from error
+        raise StartError(f"the scheduler did not start on {host}: {error}") from error
     return cluster
 
 

@@ -53,7 +53,7 @@ class WorkerGroup(Section):
     workers: NoneOrCount = Field(default=1, description="number of workers of the group")
     image: Name | None = Field(default=None, description="container image of the group's workers")
     threads: Count | None = Field(default=None, description="threads of each worker")
-    memory: Bytes | None = Field(default=None, description="memory of each worker, as '64GiB'")
+    memory: Bytes | None = Field(default=None, description="memory of each worker, such as '64GiB'")
     gpus: NoneOrCount | None = Field(default=None, description="GPUs of each worker")
     resources: Resources | None = Field(default=None, description="requests and limits, over those derived")
     node_selector: Labels | None = Field(default=None, description="labels of the nodes that may run the workers")
@@ -84,10 +84,10 @@ class KubernetesOptions(Section):
         default={}, description="requests and limits of each worker, over those derived from threads, memory and gpus"
     )
     scheduler_threads: Count = Field(default=1, description="CPUs of the scheduler")
-    scheduler_memory: Bytes = Field(default=2 * _GIB, description="memory of the scheduler, as '2GiB'")
+    scheduler_memory: Bytes = Field(default=2 * _GIB, description="memory of the scheduler, such as '2GiB'")
     labels: Labels = Field(default={}, description="labels of everything that is created")
     annotations: Labels = Field(default={}, description="annotations of everything that is created")
-    pod_fields: PodFields = Field(default={}, description="further fields of the pods' spec, plain, as affinity")
+    pod_fields: PodFields = Field(default={}, description="further fields of the pods' spec, plain, such as affinity")
     groups: dict[str, WorkerGroup] = Field(default={}, description="further groups of workers by name")
     network_policy: bool = Field(
         default=False, strict=True, description="let only pods of the cluster, the operator and clients reach its pods"

@@ -120,7 +120,7 @@ def start(config: SshConfig, deadline: Deadline) -> SshCluster:
         # Dask wraps what goes wrong with a scheduler, in words of its own.
         failure = _reason(error)
         if failure is None:
-            raise StartError(f"the cluster did not start: {error}", "see the cause") from error
+            raise StartError(f"the cluster did not start: {error}") from error
     if failure is not None:
         raise failure
     try:

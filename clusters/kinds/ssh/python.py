@@ -141,7 +141,7 @@ class RemotePython:
             how = _how(report["code"])
             return StartError(
                 f"{where}: what {self._python} started {how}{self._last_words()}",
-                "see the cause; env=, memory= and threads= are what it gets",
+                "env=, memory= and threads= are what it gets",
             )
         status = self._process.exit_status if self._process is not None else None
         return StartError(
