@@ -14,7 +14,7 @@ from dask.optimization import cull
 from dask.typing import Key
 
 from dhpo.cluster.tasks import AnyWorkerClient, Task, gather
-from dhpo.data.collections import check_repeatable, graph_of, has_barrier, split_futures
+from dhpo.data.graphs import check_repeatable, graph_of, has_barrier, split_futures
 from dhpo.data.read_errors import naming_block
 from dhpo.data.rows import concatenate
 from dhpo.user_code import guarded, in_thread

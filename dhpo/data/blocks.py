@@ -13,7 +13,8 @@ import pandas as pd
 from dask.optimization import cull
 from dask.typing import Key
 
-from dhpo.data.collections import Chunks, split_futures
+from dhpo.data.collections import Chunks
+from dhpo.data.graphs import split_futures
 from dhpo.data.rows import Rows, as_target, concatenate, n_rows, take
 
 __all__ = ["Block", "BlockMismatch", "Piece", "align", "check_lengths", "needs_lengths"]

@@ -6,15 +6,14 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 
+from dhpo.data.loaded import BlockRead, Loaded, Lookup
 from dhpo.data.memory import MemoryGate, process_gate
-from dhpo.data.row_protection import sample
-from dhpo.data.rows import Rows, all_finite
+from dhpo.data.rows import Rows
 
-__all__ = ["CACHE_SHARE", "BlockCache", "Lookup"]
+__all__ = ["CACHE_SHARE", "BlockCache"]
 
 CACHE_SHARE = 0.6
 # Without room for it below this share of the memory limit, no block is read ahead: from 0.7 on Dask spills what it can,
@@ -22,100 +21,6 @@ CACHE_SHARE = 0.6
 _MOST_SHARE = 0.68
 
 _numbers = itertools.count()
-
-
-class Loaded:
-    """Rows, and what is noted of them once.
-
-    Parameters
-    ----------
-    rows : Rows
-
-    Attributes
-    ----------
-    nbytes : int
-        What they take; to find out takes as long as a call, where there are strings.
-    seal : bytes
-        `dhpo.data.row_protection.sample` of them, to tell later whether they still are what they were.
-    """
-
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
-        self.nbytes = rows.nbytes
-        self.seal = sample(rows)
-
-    @cached_property
-    def finite(self) -> bool:
-        """Whether no value is missing or infinite; found out in one pass over the rows, when it is asked for first."""
-        return all_finite(self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """Rows and where they came from.
-
-    Parameters
-    ----------
-    loaded : Loaded
-    read : bool
-        False when they were in the cache.
-    """
-
-    loaded: Loaded
-    read: bool
-
-    @property
-    def rows(self) -> Rows:
-        """The rows themselves."""
-        return self.loaded.rows
-
-    @property
-    def nbytes(self) -> int:
-        """See `Loaded`."""
-        return self.loaded.nbytes
-
-    @property
-    def seal(self) -> bytes:
-        """See `Loaded`."""
-        return self.loaded.seal
-
-
-class _Read:
-    """One read under way, run once by whichever thread comes first."""
-
-    def __init__(self, load: Callable[[], Rows]) -> None:
-        self._load: Callable[[], Rows] | None = load
-        self._lock = threading.Lock()
-        self._started = False
-        self.wanted = False
-        self._done: Future[Loaded] = Future()
-
-    def run(self, begin: Callable[[Callable[[], Rows]], Rows]) -> None:
-        with self._lock:
-            if self._started or self._load is None:
-                return
-            self._started, load, self._load = True, self._load, None
-        try:
-            self._done.set_result(Loaded(begin(load)))
-        except BaseException as error:
-            self._done.set_exception(error)
-
-    @property
-    def started(self) -> bool:
-        """Whether somebody reads already."""
-        return self._started
-
-    def give_up(self) -> bool:
-        """Keep the read from starting; whether it had started."""
-        with self._lock:
-            started, self._started = self._started, True
-        if not started:
-            self._done.cancel()
-        return started
-
-    def result(self) -> Loaded:
-        """The rows, once they are there."""
-        return self._done.result()
 
 
 @dataclass(slots=True)
@@ -158,7 +63,7 @@ class BlockCache:
         self._in_use: Counter[Hashable] = Counter()
         self._used_by: dict[int, Hashable] = {}
         self._entries: dict[Hashable, _Entry] = {}
-        self._reads: dict[Hashable, _Read] = {}
+        self._reads: dict[Hashable, BlockRead] = {}
         self._number = next(_numbers)
         self._kinds: set[Hashable] = set()
         self._lock = threading.Lock()
@@ -216,7 +121,7 @@ class BlockCache:
             if entry is not None:
                 entry.needed_at = needed_at
                 return Lookup(entry.loaded, read=False)
-            read = self._reads.setdefault(key, _Read(load))
+            read = self._reads.setdefault(key, BlockRead(load))
             read.wanted = True
             self._make_room(needed_at)
         self.gate.let_go()
@@ -266,7 +171,7 @@ class BlockCache:
             while idle and not enough():
                 self._evict(idle.pop())
 
-    def _forget(self, key: Hashable, read: _Read) -> bool:
+    def _forget(self, key: Hashable, read: BlockRead) -> bool:
         """Whether this read was still known."""
         return self._reads.get(key) is read and self._reads.pop(key) is read
 
@@ -288,7 +193,7 @@ class BlockCache:
         with self._lock:
             taken = self._closed or key in self._entries or key in self._reads
             if not taken:
-                read = self._reads[key] = _Read(load)
+                read = self._reads[key] = BlockRead(load)
                 self._ahead.submit(read.run, lambda load: self._load(key, load, expected, _ahead(key), wait=False))
         if taken:
             self.gate.let_go(_ahead(key))

@@ -15,7 +15,8 @@ from dask.typing import Key
 
 from dhpo.cluster.chunks import bring
 from dhpo.cluster.tasks import AnyWorkerClient, gather
-from dhpo.data.collections import Chunks, is_future, split_futures
+from dhpo.data.collections import Chunks
+from dhpo.data.graphs import is_future, split_futures
 from dhpo.data.numeric_input import NotNumbers, check_rows
 from dhpo.wording import counted
 

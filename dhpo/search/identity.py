@@ -7,7 +7,8 @@ from typing import Any
 
 import joblib
 
-from dhpo.data.collections import Chunks, is_future, is_lazy
+from dhpo.data.collections import Chunks, is_lazy
+from dhpo.data.graphs import is_future
 from dhpo.driver.job import Job
 from dhpo.journal import describe
 from dhpo.whole_fits.fit_job import FitJob

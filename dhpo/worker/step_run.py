@@ -9,7 +9,7 @@ from typing import Any
 
 from dask.typing import Key
 
-from dhpo.data.cache import Lookup
+from dhpo.data.loaded import Lookup
 from dhpo.worker.breadcrumbs import CrumbTrail, Deed
 from dhpo.worker.memory_growth import Growth
 from dhpo.worker.messages import Context, Step

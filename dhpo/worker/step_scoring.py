@@ -6,7 +6,7 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
-from dhpo.data.cache import Lookup
+from dhpo.data.loaded import Lookup
 from dhpo.data.reader import BlockSpec
 from dhpo.data.row_protection import is_refused_write, sample
 from dhpo.scoring import SeveralTallies

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from dhpo.data.cache import Loaded, Lookup
 from dhpo.data.folded_rows import FoldedRows
+from dhpo.data.loaded import Loaded, Lookup
 from dhpo.data.reader import load_training
 from dhpo.data.row_protection import is_refused_write, lent_value
 from dhpo.data.rows import Rows

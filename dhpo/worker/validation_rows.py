@@ -7,8 +7,8 @@ from typing import Any
 
 from dask.typing import Key
 
-from dhpo.data.cache import Lookup
 from dhpo.data.holdout import Split
+from dhpo.data.loaded import Lookup
 from dhpo.data.reader import BlockSpec, load_fold, load_validation
 from dhpo.data.rows import Rows, concatenate
 from dhpo.worker.state import WorkerState

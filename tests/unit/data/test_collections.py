@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from dhpo.data.collections import as_chunks, chunk_lengths, is_future
+from dhpo.data.collections import as_chunks, chunk_lengths
+from dhpo.data.graphs import is_future
 from dhpo.errors import RepeatedWorkWarning
 
 TABLE = np.arange(20.0).reshape(10, 2)

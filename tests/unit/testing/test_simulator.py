@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dhpo.schedules import ASHA, BracketPlan, BracketSchedule, Fixed, Hyperband, InVirtualTime, Plan, Rung
 from dhpo.schedules import SuccessiveHalving as Halving
 from dhpo.testing import lognormal_stragglers, simulate
-from dhpo.testing.simulator import learning_curves
+from dhpo.testing.synthetic import learning_curves
 from dhpo.trial import Drop, Report, Train
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=40)
