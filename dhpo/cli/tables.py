@@ -37,6 +37,8 @@ def trials_table(frame: pd.DataFrame, n_trials: int, console: Console) -> Table:
     error = ["error"] if frame["error"].notna().any() else []
     frame = frame.assign(error=frame["error"].map(_shortened, na_action="ignore"))
     title = "the only trial" if n_trials == 1 else f"the best {len(frame)} of {n_trials:,} trials"
+    # A value that is None is not one that a trial does not have.
+    frame = frame.assign(**{name: frame[name].map(lambda value: "None" if value is None else value) for name in params})
     together = frame.assign(parameters=[_params_text(record) for record in frame[params].to_dict("records")])
     first = ["rank", "score", *metrics, "status"]
     choices = [[*first, *params, "resource", *error], [*first, "resource", "parameters", *error]]

@@ -236,7 +236,7 @@ class History:
               are several metrics, `score` is that which decides, and each has a column `test_...`;
             - `status`: why a trial ended ("finished", "not promoted", "plateau" or "failed"), or else "waiting" or
               "running", and once the search was brought to an early end, "stopped";
-            - a column `param_...` for each parameter;
+            - a column `param_...` for each parameter, which is not a number where a trial does not have it;
             - `resource`: calls of `partial_fit` that its model has seen, or splits that it was fitted on;
             - `bracket`, and the `rung` of it that the trial was last trained for;
             - `seconds` of training and scoring until its last score; the name of the `worker` that trained it last; and

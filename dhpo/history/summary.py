@@ -39,8 +39,10 @@ def summary_of(rows: Sequence[Row], over: bool, splits: bool) -> pd.DataFrame:
         index=pd.Index([row.trial.number for row in rows], name="trial", dtype=int),
     )
     for name, values in param_columns([row.trial.params for row in rows]).items():
-        # Missing where a trial does not have the parameter.
-        frame["param_" + name] = pd.Series(np.ma.filled(values.astype(object), np.nan).tolist(), index=frame.index)
+        filled = np.ma.filled(values.astype(object), np.nan).tolist()
+        # pandas would take None, which is a value, for one that is missing.
+        of_objects = any(value is None for value in filled)
+        frame["param_" + name] = pd.Series(filled, index=frame.index, dtype=object if of_objects else None)
     # What a narrow terminal leaves out is in the middle.
     frame["resource"] = np.array([row.calls for row in rows], dtype=int)
     frame["bracket"] = np.array([row.trial.bracket for row in rows], dtype=int)

@@ -64,6 +64,20 @@ def test_show_tells_how_a_search_ended(journal: Path) -> None:
     assert "1 trials" not in invoke("show", journal, "--rows", 1).stdout
 
 
+@pytest.mark.parametrize("columns", ["100", "50"])
+def test_show_tells_none_from_a_parameter_that_a_trial_does_not_have(tmp_path: Path, columns: str) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(Header({"max_iter": "9"}, 1))
+    for event in [Planned(TWO_BRACKETS, 0.0), started(0, 1, weight=None), reported(0, 3, 0.5), started(1, 1, other=8)]:
+        journal.append(event)
+    journal.commit()
+    journal.close()
+    shown = RUNNER.invoke(app, ["show", str(tmp_path)], env={"COLUMNS": columns}).stdout.splitlines()
+    first, second = (next(line for line in shown if line.split()[:1] == [number]) for number in "01")
+    assert "None" in first
+    assert "None" not in second
+
+
 def test_show_has_json_for_programs(journal: Path) -> None:
     facts = json.loads(invoke("show", journal, "--json").stdout)
     assert facts["status"] == facts["phase"] == "done"

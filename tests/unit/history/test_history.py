@@ -98,6 +98,16 @@ def test_the_columns_of_the_summary_have_types_whatever_is_in_them():
         assert history.summary().dtypes.astype(str).to_dict() == expected
 
 
+def test_none_as_a_value_is_told_from_a_parameter_that_a_trial_does_not_have():
+    history = history_of(({"a": None, "b": 1.0}, [], None), ({"a": "balanced"}, [], None), ({"b": None}, [], None))
+    frame = history.summary()
+    assert frame["param_a"].tolist()[:2] == [None, "balanced"]
+    assert np.isnan(frame["param_a"].tolist()[2])
+    assert frame["param_b"].tolist()[0] == 1.0
+    assert np.isnan(frame["param_b"].tolist()[1])
+    assert frame["param_b"].tolist()[2] is None
+
+
 def test_the_summary_has_several_metrics_and_the_splits_where_they_are_wanted():
     def scored(trial, *tests):
         splits = tuple(SplitScores({"accuracy": accuracy, "recall": recall}) for accuracy, recall in tests)
