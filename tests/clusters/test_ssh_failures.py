@@ -70,7 +70,7 @@ def python_says_nothing(hosts: SshHosts, folder: Path) -> Options:
     script = folder / "python"
     script.write_text("#!/bin/sh\nexec cat >/dev/null\n")
     script.chmod(0o700)
-    return {"python": str(script), "start_timeout": 1}
+    return {"python": str(script), "start_timeout": 5}
 
 
 def python_without_dask(hosts: SshHosts, folder: Path) -> Options:
@@ -137,7 +137,7 @@ CASES: list[tuple[Callable[[SshHosts, Path], Options], str, str, bool]] = [
     (closed_behind_bastion, "the bastion .* does not reach port 1 of it", "bastion=", True),
     (python_missing, "/nowhere/python does not run .*(not found|No such file)", "python=", True),
     (python_is_something_else, "/bin/false does not run", "python=", True),
-    (python_says_nothing, "was not ready within 1 s", "python=", True),
+    (python_says_nothing, "was not ready within 5 s", "python=", True),
     (python_without_dask, "has no dask.distributed", "python=", True),
     (versions_differ, f"dask 2020.1.0 there, {metadata.version('dask')} here", "same_versions=False", True),
     (no_scratch, "no temporary folder in /nowhere", "scratch=", True),

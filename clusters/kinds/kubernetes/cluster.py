@@ -40,7 +40,9 @@ _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
 _ANSWER_SECONDS = 5.0
 _UNDO_SECONDS = 15.0
-_CLOSE_SECONDS = 60.0
+# The operator looks every few seconds whether a cluster is idle. One that is deleted at such a moment it lets go of a
+# minute later, when it comes back to it (kopf's `background.cancellation_polling`).
+_CLOSE_SECONDS = 90.0
 _LOG_LINES = 8
 _IS_READY = ("Ready", "True")
 

@@ -29,7 +29,7 @@ T = TypeVar("T")
 # Ten times faster where it is there.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_MODULES = ["-m", "dask_kubernetes.operator.controller", str(Path(__file__).with_name("backoff.py"))]
+_MODULES = ["-m", "dask_kubernetes.operator.controller", str(Path(__file__).with_name("operator_settings.py"))]
 _OPERATOR = ["-m", "kopf", "run", "--standalone", "--all-namespaces", *_MODULES]
 _NOT_OURS = {"namespaces", "nodes", "events", "customresourcedefinitions"}
 
