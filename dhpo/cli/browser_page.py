@@ -49,12 +49,10 @@ async def serve(journals: Sequence[str], port: int, every: float, ready: Callabl
     names = {journal: name if list(names.values()).count(name) == 1 else journal for journal, name in names.items()}
     followed = {journal: _Followed(journal, name) for journal, name in names.items()}
     searches = {journal: search.data for journal, search in followed.items()}
-    stopping: set[asyncio.Task[None]] = set()
+    loop = asyncio.get_running_loop()
 
-    def stop(journal: str) -> None:
-        task = asyncio.create_task(asyncio.to_thread(_stop, journal))
-        stopping.add(task)
-        task.add_done_callback(stopping.discard)
+    def stop(journal: str) -> None:  # bokeh may call this in a thread of its own
+        asyncio.run_coroutine_threadsafe(asyncio.to_thread(_stop, journal), loop)
 
     def show(document: Any) -> None:
         view = SearchView(searches, stop)
@@ -72,7 +70,7 @@ async def serve(journals: Sequence[str], port: int, every: float, ready: Callabl
             for search in followed.values():
                 await search.update()
     finally:
-        server.stop()
+        server.stop(wait=False)
         server.unlisten()
 
 

@@ -38,7 +38,7 @@ class SearchView:
     searches : dict of str to SearchData
         All that there are; others may come and go.
     stop : callable, optional
-        Asks for the end of the search of a name; without it there is no button.
+        Asks for the end of the search of a name, and may be called in any thread; without it there is no button.
 
     Attributes
     ----------
@@ -71,14 +71,17 @@ class SearchView:
 
     def update(self) -> None:
         """Show what is new."""
-        self._offer(list(self._searches))
+        self._offer(dict(self._searches))
         if self._sure:
             self._sure -= 1
             if not self._sure:
                 self._label_button(_STOP)
         data = self._searches.get(self._shown)
-        if data is None or data.version == self._version:
-            return
+        if data is not None and data.version != self._version:
+            with data.lock:
+                self._show(data)
+
+    def _show(self, data: Any) -> None:
         self._version = data.version
         self._head.text = _headline(data)
         self._button.disabled = bool(data.state["over"])
@@ -87,13 +90,13 @@ class SearchView:
             for panel in self._panels:
                 panel.show(data)
 
-    def _offer(self, names: list[str]) -> None:
+    def _offer(self, searches: dict[str, Any]) -> None:
         """Let the viewer choose among all searches; the latest is shown where the one that was is gone."""
-        options: list[Any] = [(name, _title(self._searches[name])) for name in names]
+        options: list[Any] = [(name, _title(data)) for name, data in searches.items()]
         if options != self._select.options:
-            self._select.update(options=options, visible=len(names) > 1)
-        if names and self._shown not in names:
-            self._choose(names[-1])
+            self._select.update(options=options, visible=len(searches) > 1)
+        if searches and self._shown not in searches:
+            self._choose(list(searches)[-1])
 
     def _choose(self, name: str) -> None:
         if name == self._shown:

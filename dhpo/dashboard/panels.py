@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _HEIGHT = 260
+# A browser takes an empty axis for one of single names, and refuses pairs of bracket and rung on it.
+_NO_RUNGS = [("", "")]
 # More than that is not drawn: the oldest go first.
 _MOST_DOTS, _MOST_ROWS = 2_000, 200
 # Of a bracket, so that the panel stays readable.
@@ -120,7 +122,8 @@ class RungTable(Panel):
 
     def __init__(self) -> None:
         self._source = _empty("rung", "planned", "reached", "colour")
-        self.root = _figure("Rungs: trials scored there, of those planned (pale)", y_range=FactorRange())
+        title = "Rungs: trials scored there, of those planned (pale)"
+        self.root = _figure(title, y_range=FactorRange(factors=_NO_RUNGS))
         self.root.xaxis.axis_label = "trials"
         self.root.yaxis.update(group_label_orientation="horizontal", group_text_font_size="10px")
         self.root.hbar("rung", right="planned", height=0.7, color="colour", alpha=0.25, source=self._source)
@@ -130,7 +133,7 @@ class RungTable(Panel):
     def clear(self) -> None:
         """See `Panel`."""
         _clear(self._source)
-        self.root.y_range.factors = []
+        self.root.y_range.factors = _NO_RUNGS
 
     def show(self, data: Any) -> None:
         """See `Panel`."""
@@ -272,7 +275,8 @@ class ScoreByParameter(Panel):
 
     def _chosen(self) -> None:
         if self._data is not None:
-            self._figure.draw(self._data, self._choice.value)
+            with self._data.lock:
+                self._figure.draw(self._data, self._choice.value)
 
 
 class LeaderBoard(Panel):

@@ -81,13 +81,13 @@ class SearchOnDashboard(SchedulerPlugin):
         if self._data is None:
             return
         self._data = None
+        self._scheduler.plugins.pop(self.name, None)
         page = self._scheduler.extensions.get(_PAGE)
         if page is not None:
             page.searches.pop(self._search, None)
             if not page.searches:
                 self._scheduler.extensions.pop(_PAGE)
                 page.close()
-        self._scheduler.plugins.pop(self.name, None)
 
 
 class _Page:
@@ -120,18 +120,16 @@ class _Page:
             self._variables["pages"].insert(1, _PAGE)
 
     def stop(self, name: str) -> None:
-        """Ask the driver of a search to end it."""
-        self._scheduler.log_event(topic_of_stop(name), {"stop": True})
+        """Ask the driver of a search to end it; from any thread, as bokeh may call this in one of its own."""
+        self._scheduler.loop.add_callback(self._scheduler.log_event, topic_of_stop(name), {"stop": True})
 
     def close(self) -> None:
-        """Take the page away from the dashboard, also from those who look at it."""
+        """Take the page away from the dashboard; those who look at it see no more of it than they do now."""
         self._listed.pop(_ROUTES[1], None)
         if _PAGE in self._variables["pages"]:
             self._variables["pages"].remove(_PAGE)
         self._scheduler.http_application.applications.remove(self._app)
-        self._app.stop()
-        for connection in list(self._app._clients):
-            connection._socket.close()
+        self._app.stop(wait=False)  # to wait is not allowed on the loop that it runs on
         # What a browser has sent before it hears of that still finds its session.
         IOLoop.current().call_later(_LINGER_SECONDS, self._forget_viewers)
 

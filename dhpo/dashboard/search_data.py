@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from itertools import islice
 from typing import Any
@@ -72,6 +73,8 @@ class SearchData:
         By bracket and resource: the trials that were scored there.
     version, trials_version : int
         They rise with each change, and with each of the trials.
+    lock : threading.RLock
+        Held by whoever reads or changes the above: since bokeh 3.10 viewers are served by threads of their own.
     """
 
     def __init__(self, name: str) -> None:
@@ -86,18 +89,20 @@ class SearchData:
         self.steps = Latest(MOST_STEPS)
         self.reached: dict[tuple[int, int], int] = {}
         self.version = self.trials_version = 0
+        self.lock = threading.RLock()
         self._calls = 0
         self._ranked: tuple[int, list[dict[str, Any]]] = (-1, [])
 
     def take(self, rows: list[Any]) -> None:
         """Take rows in; those of a kind that is not known are of another version, and left out."""
-        for kind, *values in rows:
-            take = getattr(self, f"_take_{kind}", None)
-            if take is not None:
-                take(*values)
-        self.version += 1
-        if any(kind != "state" for kind, *_ in rows) or self.state["over"]:
-            self.trials_version += 1
+        with self.lock:
+            for kind, *values in rows:
+                take = getattr(self, f"_take_{kind}", None)
+                if take is not None:
+                    take(*values)
+            self.version += 1
+            if any(kind != "state" for kind, *_ in rows) or self.state["over"]:
+                self.trials_version += 1
 
     def ranked(self) -> list[dict[str, Any]]:
         """All trials with their ranks, as `summary()` of the search has them: the best first."""

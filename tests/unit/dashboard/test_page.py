@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import msgpack
@@ -159,6 +160,20 @@ def test_the_button_asks_before_it_stops_the_search() -> None:
     click()
     assert asked == ["a"]
     assert button.label == "Asked to stop"
+
+
+def test_viewers_in_other_threads_see_no_search_that_is_half_taken_in() -> None:
+    data = told(history_of(*EVENTS))
+    view, document = page({"a": data})
+    choice = next(select for select in document.select({"type": Select}) if select.value == "alpha")
+    for deed in (view.update, lambda: setattr(choice, "value", "penalty")):
+        data.version += 1
+        viewer = threading.Thread(target=deed)
+        with data.lock:
+            viewer.start()
+            viewer.join(0.2)
+            assert viewer.is_alive()
+        viewer.join()
 
 
 def test_searches_come_and_go_and_one_is_selected() -> None:
