@@ -136,7 +136,8 @@ def compare(
             _print_json(_records(frame.reset_index()))
             return
         console = Console()
-        console.print(table_of(frame.reset_index(), ("search", "status", "best_params"), console))
+        words, dispensable = ("search", "status", "best_params"), ("resource", "seconds", "trials", "failed")
+        console.print(table_of(frame.reset_index(), words, console, dispensable))
 
 
 def export(

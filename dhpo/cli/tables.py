@@ -61,7 +61,7 @@ def _params_text(record: dict[Any, Any]) -> str:
     return short_params({name.removeprefix(_PARAM): value for name, value in record.items() if not is_missing(value)})
 
 
-def table_of(frame: pd.DataFrame, left: tuple[str, ...], console: Console) -> Table:
+def table_of(frame: pd.DataFrame, left: tuple[str, ...], console: Console, dispensable: tuple[str, ...] = ()) -> Table:
     """Any frame, without its index; where the values have no room, they break over lines.
 
     Parameters
@@ -71,9 +71,14 @@ def table_of(frame: pd.DataFrame, left: tuple[str, ...], console: Console) -> Ta
         The columns that hold words; all others are aligned on the right.
     console : rich.console.Console
         Where it is shown.
+    dispensable : tuple of str, default=()
+        The columns that are left out where there is no room, the first of them first.
     """
-    table = _table(frame, left)
-    return table if _fits(table, console) else _table(frame, left, whole=False)
+    for n_left_out in range(len(dispensable) + 1):
+        table = _table(frame.drop(columns=list(dispensable[:n_left_out])), left)
+        if _fits(table, console):
+            return table
+    return _table(frame.drop(columns=list(dispensable)), left, whole=False)
 
 
 def _fits(table: Table, console: Console) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dhpo.history.history import History
+from dhpo.history.judgement import ClassJudgement
 from dhpo.history.row import NOT_FINITE
 from dhpo.parameter_range import ParameterRange
 from dhpo.views.text import short_value
@@ -56,11 +57,15 @@ def findings(history: History) -> list[str]:
             said += [sentence] if sentence else []
     prepared = history.prepared
     if prepared is not None and 0 < prepared.n_validation < _MANY_ROWS and best is not None:
-        error = math.sqrt(0.25 / prepared.n_validation)
+        error = f"{math.sqrt(0.25 / prepared.n_validation):.2g}"
+        little = (
+            f": an accuracy has a standard error of up to {error} there, so trials that differ by less"
+            if isinstance(history.judgement, ClassJudgement)
+            else ", so trials that differ by little"
+        )
         said.append(
-            f"Scores rest on {counted(prepared.n_validation, 'row')}: an accuracy has a standard error of up to "
-            f"{error:.2g} there, so trials that differ by less may differ by chance. Hold out more (test_size=), pass "
-            "validation_data=, or use cv=."
+            f"Scores rest on {counted(prepared.n_validation, 'row')}{little} may differ by chance. Hold out more "
+            "(test_size=), pass validation_data=, or use cv=."
         )
     if history.n_failed:
         said.append(f"{counted(history.n_failed, 'trial')} failed; see below.")

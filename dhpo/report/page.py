@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -174,10 +175,15 @@ def _leaders(history: History) -> str:
     columns = ["rank", "score", *metrics, "status", *params, "resource", "bracket", "rung", "seconds"]
     header = ["trial", *(name.removeprefix("param_") for name in columns)]
     rows = [
-        [trial, *(score(row[c]) if c == "score" or c in metrics else short_value(row[c]) for c in columns)]
+        [trial, *(score(row[c]) if c == "score" or c in metrics else _cell(row[c]) for c in columns)]
         for trial, row in frame.iterrows()
     ]
     return _table(header, rows, words=["status"])
+
+
+def _cell(value: Any) -> str:
+    """A parameter that a trial does not have is not a number, and None is a value."""
+    return "-" if isinstance(value, float) and math.isnan(value) else short_value(value)
 
 
 def _plan(history: History, progress: Progress) -> str:
@@ -213,9 +219,12 @@ def _costs(history: History, progress: Progress) -> str:
     facts = {"time": duration(progress.time), "tasks": f"{costs['tasks']:,}"}
     if data is not None:
         facts["blocks"] = f"{data.n_blocks:,}"
-        facts["rows to train on"] = f"{data.n_training:,}"
-        facts["rows to score on"] = f"{data.n_validation:,}"
-        facts["training rows in memory"] = f"{data.nbytes / 1e6:,.1f} MB"
+        if history.by_fits:
+            facts["rows"] = f"{data.n_training:,}"
+        else:
+            facts["rows to train on"] = f"{data.n_training:,}"
+            facts["rows to score on"] = f"{data.n_validation:,}"
+            facts["training rows in memory"] = f"{data.nbytes / 1e6:,.1f} MB"
     if history.by_fits:
         facts["fits"] = f"{costs['fits']:,}"
         seconds = {"fitting": costs["fit_seconds"], "scoring": costs["score_seconds"]}

@@ -139,6 +139,19 @@ def test_compare_has_the_best_search_first(journal: Path, tmp_path: Path) -> Non
     assert "alpha=1" in invoke("compare", journal, tmp_path / "b").stdout
 
 
+def test_a_narrow_comparison_leaves_columns_out_before_it_breaks_values(journal: Path, tmp_path: Path) -> None:
+    def header(columns: int) -> list[str]:
+        shown = RUNNER.invoke(app, ["compare", str(journal)], env={"COLUMNS": str(columns)}).stdout
+        assert "0.75" in shown
+        return next(line.split() for line in shown.splitlines() if "score" in line)
+
+    long = len(str(journal))
+    every = ["search", "status", "score", "trials", "resource", "failed", "seconds", "best", "params"]
+    assert header(long + 120) == every
+    assert header(long + 60) == ["search", "status", "score", "failed", "best", "params"]
+    assert header(long + 45) == ["search", "status", "score", "best", "params"]
+
+
 def test_export_writes_files_that_others_read(journal: Path, tmp_path: Path) -> None:
     csv, parquet = tmp_path / "a.csv", tmp_path / "a.parquet"
     assert invoke("export", journal, "--csv", csv, "--parquet", parquet).stdout == "2 trials written\n"

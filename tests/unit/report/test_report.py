@@ -85,9 +85,26 @@ def test_few_rows_and_failures_are_told(history: History) -> None:
     ends, rows, failures = findings(history)
     assert "lower end" in ends
     assert "Scores rest on 70 rows" in rows
-    assert "up to 0.06 there" in rows  # sqrt(0.25 / 70)
     assert failures == "4 trials failed; see below."
     assert findings(history_of()) == []
+
+
+def test_few_rows_are_told_in_the_words_of_what_is_predicted(history: History) -> None:
+    numbers = judge_numbers(np.arange(70.0), np.arange(70.0))
+    for judged in (None, numbers):
+        if judged is not None:
+            history.append(BestJudged(0, 1, judged, 66.0))
+        assert "accuracy" not in findings(history)[1]
+    labels = np.arange(70) % 2
+    history.append(BestJudged(0, 1, judge_classes(labels, labels, None, np.array([0, 1])), 67.0))
+    assert "an accuracy has a standard error of up to 0.06 there" in findings(history)[1]  # sqrt(0.25 / 70)
+
+
+def test_a_parameter_that_a_trial_does_not_have_is_a_dash() -> None:
+    trials = [started(0, 1, weight=None), reported(0, 3, 0.75), started(1, 1, other=0.5), reported(1, 3, 0.5)]
+    page = report_html(history_of(Planned(TWO_BRACKETS, 0.0), *trials))
+    assert "<td>None</td>" in page
+    assert "<td>nan</td>" not in page
 
 
 def test_failures_are_grouped_by_their_last_line(history: History) -> None:
