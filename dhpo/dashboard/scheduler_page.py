@@ -129,14 +129,18 @@ class _Page:
         if _PAGE in self._variables["pages"]:
             self._variables["pages"].remove(_PAGE)
         self._scheduler.http_application.applications.remove(self._app)
-        self._app.stop(wait=False)  # to wait is not allowed on the loop that it runs on
-        # What a browser has sent before it hears of that still finds its session.
-        IOLoop.current().call_later(_LINGER_SECONDS, self._forget_viewers)
-
-    def _forget_viewers(self) -> None:
         for context in self._app._applications.values():
             for session in list(context.sessions):
-                session.destroy()
+                for callback in session.document.session_callbacks:
+                    session.document.remove_periodic_callback(callback)
+        self._stop_without_viewers()
+
+    def _stop_without_viewers(self) -> None:
+        """Bokeh stumbles over viewers who leave an application that has ended."""
+        if self._app._clients:
+            IOLoop.current().call_later(_LINGER_SECONDS, self._stop_without_viewers)
+        else:
+            self._app.stop(wait=False)  # to wait is not allowed on the loop that it runs on
 
 
 def _document(page: Any, extra: dict[str, Any], bare: bool, scheduler: Any, template: Any, doc: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import shutil
@@ -17,7 +18,9 @@ from typing import Any
 
 import cloudpickle
 import pytest
+from bokeh.util.token import generate_jwt_token, generate_session_id
 from distributed import Client
+from tornado.websocket import websocket_connect
 
 import dhpo.observers.dashboard
 from dhpo.history.events import Planned
@@ -173,6 +176,30 @@ def test_a_scheduler_without_dhpo_is_sent_the_page(without_dhpo: tuple[str, str]
         assert not client.run_on_scheduler(lambda: "dhpo" in sys.modules)
         client.sync(end)
         wait_until(lambda: is_gone(f"{base}/dhpo"))
+
+
+def test_a_viewer_who_stays_longer_than_the_search_leaves_quietly(
+    threads: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    base = str(threads.dashboard_link).removesuffix("/status")
+    search, arrays = shown.make(seconds=0.05, max_iter=81)
+    run = search.start(*arrays, classes=[0, 1])
+    wait_until(lambda: get(f"{base}/dhpo"))
+
+    async def stay() -> None:
+        protocols = ["bokeh", generate_jwt_token(generate_session_id())]
+        viewer = await websocket_connect(f"{base.replace('http', 'ws')}/dhpo/ws", subprotocols=protocols)
+        await viewer.read_message()  # the session is there
+        run.stop()
+        await asyncio.to_thread(run.result)
+        await asyncio.to_thread(wait_until, lambda: is_gone(f"{base}/dhpo"))
+        viewer.close()
+        while await viewer.read_message() is not None:
+            pass
+
+    asyncio.run(stay())
+    time.sleep(0.5)  # for what would be said
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_the_page_goes_with_a_driver_that_is_killed(remote: tuple[str, str], tmp_path: Path) -> None:
