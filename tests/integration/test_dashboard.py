@@ -349,7 +349,7 @@ def test_a_journal_has_the_same_page(threads: Client, tmp_path: Path) -> None:
     search, arrays = shown.make(0)
     ended = search.start(*arrays, classes=[0, 1], journal=journals[0])
     ended.result()
-    search, arrays = shown.make(1, seconds=0.1, held_by=str(waits))
+    search, arrays = shown.make(1, seconds=0.1, max_iter=81, held_by=str(waits))  # far longer than the test
     run = search.start(*arrays, classes=[0, 1], journal=journals[1])
     command = [
         sys.executable,
