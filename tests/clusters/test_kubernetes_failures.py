@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +13,15 @@ from typing import Any
 
 import pytest
 import yaml
+from distributed.comm.core import FatalCommClosedError
+from distributed.core import Status
+from distributed.deploy import Cluster
 
 import clusters
 from clusters.kinds.kubernetes import KubernetesConfig
+from clusters.kinds.kubernetes import cluster as kubernetes_cluster
 from clusters.kinds.kubernetes.api import Server
+from clusters.kinds.kubernetes.cluster import KubernetesCluster
 from clusters.kinds.kubernetes.scheduler_address import reach_scheduler
 from tests.clusters.kube.api import kubeconfig
 from tests.clusters.kube.machine import Kube, wait_until
@@ -189,3 +196,25 @@ def test_operator_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         did_nothing = "the Dask operator did nothing with DaskCluster dhpo-"
         assert_told(refused_after(2, {}, did_nothing), did_nothing, "operator runs")
         assert bare.left() == []
+
+
+@pytest.mark.parametrize(("cause", "tries"), [(ssl.SSLError("cut off"), 3), (ssl.SSLCertVerificationError(), 1)])
+def test_a_tls_handshake_that_is_cut_off_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, cause: Exception, tries: int
+) -> None:
+    made: list[Any] = []
+
+    async def start(cluster: Any) -> None:
+        made.append(cluster)
+        if len(made) < 3:
+            raise FatalCommClosedError from cause
+
+    class Started(KubernetesCluster):
+        def __init__(self) -> None:
+            self._status = Status.closed
+
+    monkeypatch.setattr(Cluster, "_start", start)
+    monkeypatch.setattr(kubernetes_cluster, "_LOOK_SECONDS", 0.0)
+    with contextlib.nullcontext() if tries == 3 else pytest.raises(FatalCommClosedError):
+        asyncio.run(Started()._greet_scheduler())
+    assert len(made) == tries

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 
 from dask_kubernetes.operator import KubeCluster
+from distributed.comm.core import FatalCommClosedError
 from distributed.core import Status, rpc
 from distributed.security import Security
 
@@ -39,6 +41,7 @@ logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
 _ANSWER_SECONDS = 5.0
+_GREETINGS = 4
 _UNDO_SECONDS = 15.0
 # The operator looks every few seconds whether a cluster is idle. One that is deleted at such a moment it lets go of a
 # minute later, when it comes back to it (kopf's `background.cancellation_polling`).
@@ -200,11 +203,22 @@ class KubernetesCluster(KubeCluster):
         self.forwarded_dashboard_port = str(reached.dashboard_port)
         self.scheduler_comm = rpc(reached.address, connection_args=self.security.get_connection_args("client"))
         try:
-            # KubeCluster's own start is the one replaced here.
-            await super(KubeCluster, self)._start()
+            await self._greet_scheduler()
         except OSError as error:
             cause = f"the scheduler runs, and cannot be reached at {reached.address}: {error!r}"
             raise StartError(cause, "change reach=, or see what lies between") from error
+
+    async def _greet_scheduler(self) -> None:
+        """Connect, again where what lies between breaks off a TLS handshake, which distributed does not try again."""
+        for attempts_left in reversed(range(_GREETINGS)):
+            try:
+                # KubeCluster's own start is the one replaced here.
+                await super(KubeCluster, self)._start()
+                return
+            except FatalCommClosedError as error:
+                if not attempts_left or isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                    raise
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def _undo(self) -> None:
         try:
