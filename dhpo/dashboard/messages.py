@@ -83,7 +83,7 @@ class Messages:
             "all_calls": counts.all_calls,
             "trials": counts.trials,
             "all_trials": counts.all_trials,
-            "active": counts.active,
+            "active": 0 if over else counts.active,
             "failed": len(progress.failed),
             "blocks_read": self._read + self._n_blocks,
             "blocks_cached": self._cached,

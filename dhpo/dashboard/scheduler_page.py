@@ -66,12 +66,18 @@ class SearchOnDashboard(SchedulerPlugin):
             with contextlib.suppress(AttributeError):
                 self._scheduler._broker.truncate(topic)  # else the scheduler keeps what it was told
             if msg.get("end"):
-                self._remove()
+                self._remove_soon()
 
     def remove_client(self, scheduler: Any, client: str) -> None:
         """Take the search away with its client."""
-        if client == self._client:
-            self._remove()
+        if client == self._client and self._data is not None and not self._data.state["over"]:
+            died = {"status": "its process has ended", "over": True, "active": 0}
+            self._data.take([["state", {**self._data.state, **died}]])
+            self._remove_soon()
+
+    def _remove_soon(self) -> None:
+        """First those who look at the page are shown how the search has ended."""
+        IOLoop.current().call_later(_LINGER_SECONDS, self._remove)
 
     async def close(self) -> None:
         """The scheduler ends, and the page with it."""

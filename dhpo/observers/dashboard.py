@@ -87,8 +87,9 @@ class DashboardPage(Observer):
                 client.unsubscribe_topic(topic_of_stop(name))
 
     async def _send_all(self, client: Any, name: str, search: ObservedSearch) -> None:
-        messages = Messages(search.history)
-        while not await self._is_over_after(self._every):
+        messages, over = Messages(search.history), False
+        while not over:
+            over = await self._is_over_after(self._every)  # then once more, how it ended
             await client.log_event(topic_of_rows(name), {"rows": messages.new_rows(search.now())})
 
     async def _is_over_after(self, seconds: float) -> bool:

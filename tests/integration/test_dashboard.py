@@ -336,6 +336,8 @@ def test_a_browser_sees_two_searches_with_failures_and_a_worker_that_is_killed(
         second_waits.unlink()
         second.result(timeout=TIMEOUT)
         wait_until(lambda: is_gone(f"{base}/dhpo"))
+        # What stays before the eyes of the viewer is how it ended.
+        wait_until(lambda: page.locator("b", has_text="stopped").first.is_visible())
         assert said == []
         browser.close()
 
