@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from scipy.stats import rankdata
 
 from dhpo.history.events import SplitScores
 from dhpo.history.row import Row
-from dhpo.history.tables import param_columns, score_columns
+from dhpo.history.tables import score_columns
 
 __all__ = ["summary_of"]
 
@@ -38,11 +39,9 @@ def summary_of(rows: Sequence[Row], over: bool, splits: bool) -> pd.DataFrame:
         },
         index=pd.Index([row.trial.number for row in rows], name="trial", dtype=int),
     )
-    for name, values in param_columns([row.trial.params for row in rows]).items():
-        filled = np.ma.filled(values.astype(object), np.nan).tolist()
-        # pandas would take None, which is a value, for one that is missing.
-        of_objects = any(value is None for value in filled)
-        frame["param_" + name] = pd.Series(filled, index=frame.index, dtype=object if of_objects else None)
+    for name in dict.fromkeys(name for row in rows for name in row.trial.params):
+        values = [row.trial.params.get(name, np.nan) for row in rows]
+        frame["param_" + name] = pd.Series(values, index=frame.index, dtype=object if _is_mixed(values) else None)
     # What a narrow terminal leaves out is in the middle.
     frame["resource"] = np.array([row.calls for row in rows], dtype=int)
     frame["bracket"] = np.array([row.trial.bracket for row in rows], dtype=int)
@@ -51,6 +50,16 @@ def summary_of(rows: Sequence[Row], over: bool, splits: bool) -> pd.DataFrame:
     frame["worker"] = pd.array([row.worker or None for row in rows], dtype="str")
     frame["error"] = pd.array([row.error for row in rows], dtype="str")
     return frame.iloc[sorted(range(len(rows)), key=lambda i: _position(rows[i], ranks[i]))]
+
+
+def _is_mixed(values: Sequence[Any]) -> bool:
+    """Whether pandas would take values for others: None for one that is missing, True for 1, or 1 for 1.0."""
+    numbers = [value for value in values if isinstance(value, int | float) and value == value]
+    type_of: dict[Any, type] = {}
+    # True and 1 and 1.0 are one key.
+    are_confused = any(type_of.setdefault(value, type(value)) is not type(value) for value in numbers)
+    kinds = {type(value) for value in numbers}
+    return any(value is None for value in values) or are_confused or (bool in kinds and len(kinds) > 1)
 
 
 def _position(row: Row, rank: int | None) -> tuple[float, bool, int]:

@@ -203,7 +203,7 @@ class StoredSearch(ToOptuna):
         """
         from dhpo.report import write_report
 
-        write_report(self.history, file, self.identity)
+        write_report(self.history, file, self.identity, alive=self.status != "unfinished")
 
     def _happened(self) -> tuple[History, bool]:
         return self.history, self.status == "running"

@@ -71,6 +71,8 @@ def contour(source: Any, x: str, y: str, *, train: bool = False, ax: Any = None)
     x_axis, y_axis = parameter_axis(search, x), parameter_axis(search, y)
     trials = trials.assign(_x=x_axis.places(trials[PARAM + x]), _y=y_axis.places(trials[PARAM + y]))
     trials = trials[np.isfinite(trials["_x"]) & np.isfinite(trials["_y"])].drop_duplicates(["_x", "_y"])
+    if trials.empty:
+        raise ValueError(f"no trial that was scored has both {x!r} and {y!r}: draw each by dhpo.plot.slice.")
     parts = {"validation score": "score", "training score": "train_score"} if train else {"score": "score"}
     shown = pd.concat([trials[column] for column in parts.values()])
     norm, cmap = colour_scale(shown)

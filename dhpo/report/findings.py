@@ -59,7 +59,7 @@ def findings(history: History) -> list[str]:
     if prepared is not None and 0 < prepared.n_validation < _MANY_ROWS and best is not None:
         error = f"{math.sqrt(0.25 / prepared.n_validation):.2g}"
         little = (
-            f": an accuracy has a standard error of up to {error} there, so trials that differ by less"
+            f": a share of them, such as accuracy, has a standard error of up to {error}, so trials that differ by less"
             if isinstance(history.judgement, ClassJudgement)
             else ", so trials that differ by little"
         )

@@ -33,7 +33,12 @@ def judged_best(search: Any, X: Any, y: Any) -> Judgement | None:
         raise ValueError(
             "report: give both X and y, or neither: the best model is judged by what is known of the rows."
         )
-    model = search.best_estimator_
+    model = getattr(search, "best_estimator_", None)
+    if model is None:
+        raise ValueError(
+            "report: X and y judge the best model, and this search has none: no trial was scored, or refit=False was "
+            "given. Leave them out."
+        )
     if not is_classifier(model) and not is_regressor(model):
         raise ValueError(
             f"report: X and y judge classifiers and regressors, and {type(model).__name__} is neither. Leave them out."

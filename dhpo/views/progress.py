@@ -39,6 +39,8 @@ class BracketProgress:
         Of `partial_fit`, or fits.
     scores : dict of int to float
         The last score of each trial that did not fail.
+    over : bool
+        Whether the search has ended.
     """
 
     planned_trials: int = 0
@@ -47,11 +49,12 @@ class BracketProgress:
     ended: int = 0
     calls: int = 0
     scores: dict[int, float] = field(default_factory=dict)
+    over: bool = False
 
     @property
     def active(self) -> int:
-        """Trials that were started, and have not ended."""
-        return self.trials - self.ended
+        """Trials that were started, and have not ended; none once the search is over."""
+        return 0 if self.over else self.trials - self.ended
 
     @property
     def all_trials(self) -> int:
@@ -162,6 +165,8 @@ class Progress:
             counts.planned_trials, counts.planned_calls = bracket.n_trials, bracket.partial_fit_calls
 
     def _add(self, event: Event) -> None:
+        if self.stopped is not None:  # it goes on
+            self._set_over(False)
         self.time, self.stopped = event.time, None
         match event:
             case Planned(plan):
@@ -192,6 +197,11 @@ class Progress:
                     counts.ended += 1
             case Stopped(reason):
                 self.stopped = reason
+                self._set_over(True)
+
+    def _set_over(self, over: bool) -> None:
+        for counts in (self.everything, *self.brackets.values()):
+            counts.over = over
 
     def _reach(self, number: int, calls: int) -> None:
         more = calls - self._calls_of.get(number, 0)

@@ -139,6 +139,13 @@ def test_compare_has_the_best_search_first(journal: Path, tmp_path: Path) -> Non
     assert "alpha=1" in invoke("compare", journal, tmp_path / "b").stdout
 
 
+def test_a_search_whose_process_died_is_unfinished_everywhere(tmp_path: Path) -> None:
+    write(tmp_path).close()
+    assert json.loads(invoke("compare", tmp_path, "--json").stdout)[0]["status"] == "unfinished"
+    invoke("report", tmp_path, "--output", tmp_path / "page.html")
+    assert "its process has died" in (tmp_path / "page.html").read_text()
+
+
 def test_a_narrow_comparison_leaves_columns_out_before_it_breaks_values(journal: Path, tmp_path: Path) -> None:
     def header(columns: int) -> list[str]:
         shown = RUNNER.invoke(app, ["compare", str(journal)], env={"COLUMNS": str(columns)}).stdout

@@ -108,6 +108,17 @@ def test_none_as_a_value_is_told_from_a_parameter_that_a_trial_does_not_have():
     assert frame["param_b"].tolist()[2] is None
 
 
+@pytest.mark.parametrize("values", [[1, 1.0], [True, False, 5], [1, True], [None, "None"], ["1", 1]])
+def test_the_summary_has_the_values_that_the_trials_have(values):
+    shown = history_of(*(({"a": value}, [], None) for value in values)).summary()["param_a"].tolist()
+    assert [(type(value), value) for value in shown] == [(type(value), value) for value in values]
+
+
+@pytest.mark.parametrize(("values", "dtype"), [([0, 0.5], "float64"), ([1, 2], "int64"), ([True, False], "bool")])
+def test_parameters_of_one_kind_have_typed_columns(values, dtype):
+    assert history_of(*(({"a": value}, [], None) for value in values)).summary()["param_a"].dtype == dtype
+
+
 def test_the_summary_has_several_metrics_and_the_splits_where_they_are_wanted():
     def scored(trial, *tests):
         splits = tuple(SplitScores({"accuracy": accuracy, "recall": recall}) for accuracy, recall in tests)

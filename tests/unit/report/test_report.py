@@ -97,7 +97,7 @@ def test_few_rows_are_told_in_the_words_of_what_is_predicted(history: History) -
         assert "accuracy" not in findings(history)[1]
     labels = np.arange(70) % 2
     history.append(BestJudged(0, 1, judge_classes(labels, labels, None, np.array([0, 1])), 67.0))
-    assert "an accuracy has a standard error of up to 0.06 there" in findings(history)[1]  # sqrt(0.25 / 70)
+    assert "has a standard error of up to 0.06, so" in findings(history)[1]  # sqrt(0.25 / 70)
 
 
 def test_a_parameter_that_a_trial_does_not_have_is_a_dash() -> None:
