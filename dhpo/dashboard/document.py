@@ -49,6 +49,7 @@ class SearchView:
         self._searches = searches
         self._stop = stop
         self._shown = ""
+        self._data: Any = None
         self._version = self._trials_version = -1
         self._sure = 0
         self._head = Div(sizing_mode="stretch_width")
@@ -70,13 +71,13 @@ class SearchView:
         self.update()
 
     def update(self) -> None:
-        """Show what is new."""
+        """Show what is new; of a search that has gone, how it ended, unless there is another to show."""
         self._offer(dict(self._searches))
         if self._sure:
             self._sure -= 1
             if not self._sure:
                 self._label_button(_STOP)
-        data = self._searches.get(self._shown)
+        data = self._data
         if data is not None and data.version != self._version:
             with data.lock:
                 self._show(data)
@@ -101,7 +102,8 @@ class SearchView:
     def _choose(self, name: str) -> None:
         if name == self._shown:
             return
-        self._shown, self._version, self._trials_version, self._sure = name, -1, -1, 0
+        self._shown, self._data = name, self._searches.get(name)
+        self._version, self._trials_version, self._sure = -1, -1, 0
         self._label_button(_STOP)
         self._select.value = name
         for panel in self._panels:

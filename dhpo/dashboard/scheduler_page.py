@@ -105,6 +105,7 @@ class _Page:
         from distributed.dashboard.scheduler import template_variables
 
         self.searches: dict[str, Any] = {}
+        self.closed = False
         self._scheduler = scheduler
         applications = scheduler.http_application.applications
         dashboard = next((app for app in applications if isinstance(app, BokehTornado)), None)
@@ -130,15 +131,12 @@ class _Page:
         self._scheduler.loop.add_callback(self._scheduler.log_event, topic_of_stop(name), {"stop": True})
 
     def close(self) -> None:
-        """Take the page away from the dashboard; those who look at it see no more of it than they do now."""
+        """Take the page away from the dashboard; those who look at it keep how the last search ended."""
+        self.closed = True
         self._listed.pop(_ROUTES[1], None)
         if _PAGE in self._variables["pages"]:
             self._variables["pages"].remove(_PAGE)
         self._scheduler.http_application.applications.remove(self._app)
-        for context in self._app._applications.values():
-            for session in list(context.sessions):
-                for callback in session.document.session_callbacks:
-                    session.document.remove_periodic_callback(callback)
         self._stop_without_viewers()
 
     def _stop_without_viewers(self) -> None:
@@ -155,7 +153,15 @@ def _document(page: Any, extra: dict[str, Any], bare: bool, scheduler: Any, temp
 
     view = SearchView(page.searches, page.stop)
     doc.add_root(view.root)
-    doc.add_periodic_callback(view.update, _UPDATE_MILLISECONDS)
+
+    def update() -> None:
+        # Asked first: what comes before the page closes is shown, however long this viewer's last update took.
+        closed = page.closed
+        view.update()
+        if closed:
+            doc.remove_periodic_callback(periodic)
+
+    periodic = doc.add_periodic_callback(update, _UPDATE_MILLISECONDS)
     doc.theme = BOKEH_THEME
     doc.title = "Dask: dhpo"
     if not bare:

@@ -197,6 +197,20 @@ def test_searches_come_and_go_and_one_is_selected() -> None:
     view.update()  # nothing left to show
 
 
+def test_a_viewer_who_was_behind_when_the_search_went_still_sees_how_it_ended() -> None:
+    history = history_of(*EVENTS)
+    messages, data = Messages(history), SearchData("0123456789")
+    data.take(messages.new_rows(10.0))
+    searches = {"a": data}
+    view, document = page(searches, stop=lambda name: None)
+    history.append(Stopped("stopped", 11.0))
+    data.take(messages.new_rows(11.0))
+    searches.clear()
+    view.update()
+    assert "<b>stopped</b>" in next(div.text for div in document.select({"type": Div}) if "<b>" in div.text)
+    assert only(document, Button).disabled
+
+
 @pytest.mark.parametrize(
     ("scale", "values", "kind"),
     [
