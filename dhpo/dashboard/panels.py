@@ -15,6 +15,7 @@ from bokeh.models.widgets import DataTable, NumberFormatter, Select, TableColumn
 from bokeh.plotting import figure
 
 from dhpo.dashboard.colours import colour_of
+from dhpo.dashboard.score_axis import ScoreAxis
 from dhpo.dashboard.search_data import MOST_SCORES, MOST_STEPS
 
 __all__ = [
@@ -63,7 +64,8 @@ class Curves(Panel):
 
     def __init__(self) -> None:
         self._source = _empty("trial", "x0", "y0", "x1", "y1", "colour", "name")
-        self._figures = {kind: _figure("Learning curves", x_axis_type=kind) for kind in ("linear", "log")}
+        self._axis = ScoreAxis("Learning curves")
+        self._figures = {kind: _figure(x_axis_type=kind, y_range=self._axis.range) for kind in ("linear", "log")}
         for kind, plot in self._figures.items():
             plot.segment("x0", "y0", "x1", "y1", color="colour", alpha=0.45, source=self._source)
             dots = plot.scatter("x1", "y1", color="colour", alpha=0.7, size=5, legend_field="name", source=self._source)
@@ -92,6 +94,7 @@ class Curves(Panel):
             trial, bracket, x0, y0, x1, y1 = map(list, zip(*new, strict=True))
             colours, names = [colour_of(b) for b in bracket], [f"bracket {b}" for b in bracket]
             _stream(self._source, (trial, x0, y0, x1, y1, colours, names), MOST_SCORES)
+        self._axis.show([segment[-1] for segment in data.segments.since(0)], self._figures.values())
 
 
 class BestSoFar(Panel):
@@ -99,7 +102,8 @@ class BestSoFar(Panel):
 
     def __init__(self) -> None:
         self._source = _empty("calls", "score")
-        self.root = _figure("Best score so far")
+        self._axis = ScoreAxis("Best score so far")
+        self.root = _figure(y_range=self._axis.range)
         self.root.step("calls", "score", mode="after", line_width=2, color=colour_of(0), source=self._source)
         dots = self.root.scatter("calls", "score", size=6, color=colour_of(0), source=self._source)
         self.root.add_tools(HoverTool(renderers=[dots], tooltips=[("after", "@calls"), ("score", "@score")]))
@@ -115,6 +119,7 @@ class BestSoFar(Panel):
         new, self._seen = data.best.since(self._seen), data.best.count
         if new:
             _stream(self._source, ([calls for calls, _ in new], [score for _, score in new]), MOST_STEPS)
+        self._axis.show([score for _, score in data.best.since(0)], [self.root])
 
 
 class RungTable(Panel):
@@ -204,10 +209,11 @@ class ParameterFigure:
 
     def __init__(self) -> None:
         self._source = _empty("x", "score", "colour", "trial", "resource")
+        self._axis = ScoreAxis("Score by parameter")
         self._figures = {
-            "linear": _figure("Score by parameter", x_axis_type="linear"),
-            "log": _figure("Score by parameter", x_axis_type="log"),
-            "category": _figure("Score by parameter", x_range=FactorRange()),
+            "linear": _figure(x_axis_type="linear", y_range=self._axis.range),
+            "log": _figure(x_axis_type="log", y_range=self._axis.range),
+            "category": _figure(x_range=FactorRange(), y_range=self._axis.range),
         }
         for kind, plot in self._figures.items():
             plot.update(visible=kind == "linear", height=_HEIGHT - 40)
@@ -245,6 +251,7 @@ class ParameterFigure:
             plot.xaxis.axis_label = name
         scores, colours = [t["score"] for t in trials], [colour_of(t["bracket"]) for t in trials]
         _replace(self._source, [values, scores, colours, [t["trial"] for t in trials], [t["resource"] for t in trials]])
+        self._axis.show(scores, self._figures.values())
 
 
 class ScoreByParameter(Panel):
@@ -320,7 +327,7 @@ def short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _figure(title: str, **options: Any) -> Any:
+def _figure(title: str = "", **options: Any) -> Any:
     tools = "pan,wheel_zoom,box_zoom,reset"
     plot = figure(title=title, height=_HEIGHT, sizing_mode="stretch_width", tools=tools, **options)
     plot.toolbar.autohide = True

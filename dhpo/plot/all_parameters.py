@@ -20,12 +20,16 @@ __all__ = ["importance", "parallel_coordinates"]
 # A forest tells nothing by fewer.
 _FEWEST_TRIALS = 10
 _N_TREES = 200
+# The height of trials that do not have a parameter; the values of the others are from 0 to 1.
+_ABSENT = -0.15
 
 
 def parallel_coordinates(
     source: Any, parameters: str | Sequence[str] | None = None, *, top: int | None = None, ax: Any = None
 ) -> Display:
     """Draw each trial as a line through the values of its parameters, coloured by its score, the best on top.
+
+    The line of a trial that does not have a parameter goes through "not set", below the values of the others.
 
     Parameters
     ----------
@@ -67,16 +71,21 @@ def parallel_coordinates(
     for position, name in enumerate(names):
         axis = parameter_axis(search, name)
         places = axis.even(axis.places(trials[PARAM + name]))
-        low, high = np.nanmin(places), np.nanmax(places)
-        heights.append(np.full(len(places), 0.5) if low == high else (places - low) / (high - low))
-        _draw_scale(ax, position, axis, low, high)
+        has_it = np.isfinite(places)
+        if not has_it.all():
+            _label(ax, position, _ABSENT, "not set")
+        if has_it.any():
+            low, high = places[has_it].min(), places[has_it].max()
+            _draw_scale(ax, position, axis, low, high)
+            places = np.where(has_it, 0.5, np.nan) if low == high else (places - low) / (high - low)
+        heights.append(np.where(has_it, places, _ABSENT))
     lines = np.array([*heights, *heights[:1]][: max(len(heights), 2)])  # a single parameter is a level line
     for trial in range(len(trials) - 1, -1, -1):
         style = {"color": BEST, "linewidth": 2.4} if trial == 0 else {"color": cmap(norm(trials["score"].iloc[trial]))}
         ax.plot(range(len(lines)), lines[:, trial], **{"linewidth": 1.0, "alpha": 0.8, **style})
     ax.set_xticks(range(len(names)), names)
     ax.set_yticks([])
-    ax.set_ylim(-0.08, 1.08)
+    ax.set_ylim(min(-0.08, lines.min() - 0.04), 1.08)
     for side in ("top", "right", "left", "bottom"):
         ax.spines[side].set_visible(False)
     colour_bar([ax], norm, cmap)
@@ -90,9 +99,12 @@ def _draw_scale(ax: Any, position: int, axis: ParameterAxis, low: float, high: f
     else:
         ticks = {f"{10**end if axis.scale == 'log' else end:.3g}": end for end in (low, high)}
     for text, place in ticks.items():
-        height = 0.5 if low == high else (place - low) / (high - low)
-        box = {"boxstyle": "round,pad=0.15", "facecolor": ax.get_facecolor(), "edgecolor": "none", "alpha": 0.7}
-        ax.annotate(text, (position, height), (4, 0), textcoords="offset points", va="center", fontsize=8, bbox=box)
+        _label(ax, position, 0.5 if low == high else (place - low) / (high - low), text)
+
+
+def _label(ax: Any, position: int, height: float, text: str) -> None:
+    box = {"boxstyle": "round,pad=0.15", "facecolor": ax.get_facecolor(), "edgecolor": "none", "alpha": 0.7}
+    ax.annotate(text, (position, height), (4, 0), textcoords="offset points", va="center", fontsize=8, bbox=box)
 
 
 def importance(

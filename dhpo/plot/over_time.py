@@ -8,7 +8,7 @@ import pandas as pd
 
 from dhpo.dashboard.colours import colour_of
 from dhpo.plot.display import Display, axes_to_draw_on
-from dhpo.plot.plotted_search import plotted_search, plotted_searches
+from dhpo.plot.plotted_search import PlottedSearch, plotted_search, plotted_searches
 from dhpo.plot.scores import BEST, limit_axis
 
 __all__ = ["best_so_far", "history", "timeline"]
@@ -38,7 +38,7 @@ def history(source: Any, *, ax: Any = None) -> Display:
     Raises
     ------
     ValueError
-        If there is no score yet.
+        If there is no score yet, in none of them where there are several.
 
     Examples
     --------
@@ -55,6 +55,8 @@ def history(source: Any, *, ax: Any = None) -> Display:
     (ax,) = axes_to_draw_on(ax)
     drawn = []
     for position, search in enumerate(searches):
+        if _waits(ax, search, searches, position):
+            continue
         trials = search.scored.sort_index()
         best = trials["score"].cummax()
         alone, brackets = len(searches) == 1, sorted(trials["bracket"].unique(), reverse=True)
@@ -79,6 +81,14 @@ def history(source: Any, *, ax: Any = None) -> Display:
     return Display([ax], data)
 
 
+def _waits(ax: Any, search: PlottedSearch, searches: list[PlottedSearch], position: int) -> bool:
+    """Whether a search has no score yet, which the legend says then, while others have some."""
+    waits = not search.has_scores and any(other.has_scores for other in searches)
+    if waits:
+        ax.plot([], [], color=colour_of(position), label=f"{search.name}: no score yet")
+    return waits
+
+
 def best_so_far(source: Any, *, against: str = "calls", ax: Any = None) -> Display:
     """Draw the best score of all trials against the work, or the time, that it took.
 
@@ -99,7 +109,7 @@ def best_so_far(source: Any, *, against: str = "calls", ax: Any = None) -> Displ
     Raises
     ------
     ValueError
-        If there is no score yet, or only a frame was given.
+        If there is no score yet, in none of them where there are several, or only a frame was given.
 
     Examples
     --------
@@ -123,6 +133,8 @@ def best_so_far(source: Any, *, against: str = "calls", ax: Any = None) -> Displ
     (ax,) = axes_to_draw_on(ax)
     drawn = []
     for position, search in enumerate(searches):
+        if _waits(ax, search, searches, position):
+            continue
         search.scored  # noqa: B018 - raises where there is none
         reports = search.reports.assign(begun=lambda frame: (~frame["trial"].duplicated()).cumsum())
         improved = reports[(reports["best"].diff() != 0) | (reports.index == reports.index[-1])]

@@ -22,7 +22,8 @@ PARAM = "param_"
 
 _ALLOWED = (
     "a fitted search, a dhpo.Run, what dhpo.load returns, the folder of a journal, a dhpo.History, or a "
-    "pandas.DataFrame with the columns of summary() or of cv_results_"
+    "pandas.DataFrame with the columns of summary() or of cv_results_, and where how the trials ended is enough, "
+    "cv_results_ itself or a fitted search of scikit-learn"
 )
 
 
@@ -59,6 +60,11 @@ class PlottedSearch:
         return "fits" if self.history.by_fits else "calls"
 
     @property
+    def has_scores(self) -> bool:
+        """Whether any trial was scored."""
+        return bool(np.isfinite(self.summary["score"].astype(float)).any())
+
+    @property
     def scored(self) -> pd.DataFrame:
         """The trials with a score, the best first.
 
@@ -76,7 +82,7 @@ class PlottedSearch:
     def parameters(self) -> list[str]:
         """The names of all parameters that had more than one value; of all where none had."""
         names = [str(c).removeprefix(PARAM) for c in self.summary.columns if str(c).startswith(PARAM)]
-        return [n for n in names if self.summary[PARAM + n].astype(str).nunique() > 1] or names
+        return [n for n in names if len(set(map(repr, self.summary[PARAM + n]))) > 1] or names
 
     def checked_parameters(self, argument: str, names: Any) -> list[str]:
         """The names that were given, or else all that had more than one value.
@@ -133,7 +139,8 @@ def plotted_search(source: Any, name: str = "the search", *, needs_history_for: 
 
     Parameters
     ----------
-    source : search, Run, StoredSearch, History, DataFrame, str or path
+    source : search, Run, StoredSearch, History, DataFrame, dict, str or path
+        A dict, or an estimator that is no search of dhpo, has `cv_results_` of scikit-learn.
     name : str, optional
     needs_history_for : str, optional
         The picture that cannot be drawn of a frame.
@@ -147,6 +154,10 @@ def plotted_search(source: Any, name: str = "the search", *, needs_history_for: 
     ValueError
         If a frame was given, and the picture needs more.
     """
+    if not hasattr(source, "_history") and not hasattr(source, "history"):
+        source = getattr(source, "cv_results_", source)
+    if isinstance(source, Mapping):
+        source = pd.DataFrame(dict(source))
     if isinstance(source, pd.DataFrame):
         if needs_history_for is not None:
             raise ValueError(
@@ -172,7 +183,7 @@ def plotted_searches(sources: Any, *, needs_history_for: str | None = None) -> l
         See `plotted_search`.
     """
     plotted = partial(plotted_search, needs_history_for=needs_history_for)
-    if isinstance(sources, Mapping):
+    if isinstance(sources, Mapping) and "params" not in sources:  # which cv_results_ has
         named = dict(sources)
     elif isinstance(sources, list | tuple):
         named = {_name_of(source, i): source for i, source in enumerate(sources)}

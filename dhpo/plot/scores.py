@@ -7,35 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dhpo.dashboard.score_axis import lowest_worth_showing
 from dhpo.plot.display import matplotlib_module
 from dhpo.wording import counted
 
-__all__ = ["BEST", "colour_bar", "colour_scale", "limit_axis", "lowest_worth_showing", "mark_best"]
+__all__ = ["BEST", "colour_bar", "colour_scale", "limit_axis", "mark_best"]
 
 # Of the best trial; readable on white and on black, and none of the brackets has it.
 BEST = "#d55e00"
 # The same for all who see colours in their own way, and in print; without the ends that are lost on white and on black.
 _COLOUR_MAP, _DARKEST, _LIGHTEST = "cividis", 0.12, 0.96
-# Of the range of all scores. Where low ones leave so little to the others, they are not drawn.
-_TOO_LITTLE = 0.25
-
-
-def lowest_worth_showing(scores: Any) -> float:
-    """The lowest score, or a bound below which scores would hide the differences of all others.
-
-    The bound is three times the distance between the quartiles below the lower one.
-
-    Parameters
-    ----------
-    scores : array-like of shape (n_scores,)
-        At least one of them is a number.
-    """
-    finite = np.asarray(scores, dtype=float)
-    finite = finite[np.isfinite(finite)]
-    low, high = np.quantile(finite, [0.25, 0.75])
-    lowest, highest = float(finite.min()), float(finite.max())
-    bound = float(low - 3 * (high - low))
-    return bound if high > low and highest - bound < _TOO_LITTLE * (highest - lowest) else lowest
 
 
 def limit_axis(ax: Any, scores: Any) -> None:

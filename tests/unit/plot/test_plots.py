@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import GridSearchCV
 
 import dhpo
 from dhpo import plot
 from dhpo.history.events import Event, Planned, Reported, SplitScores, StepDone, StepStats
 from dhpo.history.frames import report_frame, trial_frame
 from dhpo.history.history import History
-from dhpo.plot.scores import lowest_worth_showing
 from dhpo.trial import Report
 from tests.unit.views.events import TWO_BRACKETS, history_of, started
 
@@ -196,6 +196,40 @@ def test_parallel_coordinates_draw_the_best_on_top(frame: pd.DataFrame) -> None:
     assert lines[-1].get_linewidth() > lines[0].get_linewidth()
 
 
+def test_trials_without_a_parameter_go_through_a_place_of_their_own() -> None:
+    values = {"param_x": [1.0, 2.0, np.nan], "param_loss": ["a", np.nan, "b"]}
+    ax = plot.parallel_coordinates(pd.DataFrame({**values, "score": [0.1, 0.2, 0.3]})).ax_
+    lines = [list(line.get_ydata()) for line in ax.lines if list(line.get_xdata()) == [0, 1]]
+    assert [[round(float(y), 2) for y in line] for line in lines] == [[0.0, 0.0], [1.0, -0.15], [-0.15, 1.0]]
+    assert sum(text.get_text() == "not set" for text in ax.texts) == 2
+    assert ax.get_ylim()[0] < -0.15
+    best_without = pd.DataFrame({**values, "param_y": [1.0, 2.0, np.nan], "score": [0.1, 0.2, 0.3]})
+    assert len(plot.parallel_coordinates(best_without, top=1).data_) == 1
+
+
+def test_results_and_searches_of_scikit_learn_are_drawn(frame: pd.DataFrame) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    theirs = GridSearchCV(SGDClassifier(random_state=0), {"alpha": [1e-4, 1.0], "penalty": ["l1", None]}, cv=3)
+    theirs.fit(X, X[:, 0] > 0)
+    for source in (theirs, theirs.cv_results_, pd.DataFrame(theirs.cv_results_)):
+        assert plot.history(source).data_["score"].tolist() == theirs.cv_results_["mean_test_score"].tolist()
+        assert {"param_alpha", "param_penalty"} <= set(plot.slice(source).data_.columns)
+    assert plot.history({"theirs": theirs, "ours": frame}).data_["search"].unique().tolist() == ["theirs", "ours"]
+    with pytest.raises(ValueError, match="needs all that happened"):
+        plot.learning_curves(theirs)
+    with pytest.raises(NotFittedError):
+        plot.history(GridSearchCV(SGDClassifier(), {"alpha": [1]}))
+
+
+@pytest.mark.parametrize("picture", [plot.history, plot.best_so_far])
+def test_of_several_searches_those_without_a_score_are_named(history: History, picture: Any) -> None:
+    display = picture({"new": History(), "old": history})
+    assert display.data_["search"].unique().tolist() == ["old"]
+    assert "new: no score yet" in [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    with pytest.raises(ValueError, match="new has no trial with a score yet"):
+        picture({"new": History(), "newer": History()})
+
+
 def test_importance_finds_what_decides_and_is_repeatable(frame: pd.DataFrame) -> None:
     first, again = plot.importance(frame).data_, plot.importance(frame).data_
     assert first["parameter"].tolist() == ["gamma", "alpha"]
@@ -260,11 +294,7 @@ def test_axes_that_are_given_are_drawn_on(history: History) -> None:
 
 
 def test_only_low_scores_that_hide_all_others_are_left_out(history: History) -> None:
-    usual = [0.1, 0.5, 0.8, 0.85, 0.9]
-    assert lowest_worth_showing(usual) == 0.1
-    assert lowest_worth_showing([*usual, -1e9]) > -10
-    assert lowest_worth_showing([0.5, 0.5, np.nan]) == 0.5
-    diverged = pd.DataFrame({"param_alpha": np.arange(6.0), "score": [*usual, -1e9]})
+    diverged = pd.DataFrame({"param_alpha": np.arange(6.0), "score": [0.1, 0.5, 0.8, 0.85, 0.9, -1e9]})
     display = plot.history(diverged)
     assert display.ax_.get_ylim()[0] > -10
     assert next(text.get_text() for text in display.ax_.texts).startswith("1 score below")
