@@ -254,6 +254,7 @@ def _facts(stored: StoredSearch, rows: int) -> dict[str, Any]:
     return {
         "status": stored.status,
         "phase": stored.phase,
+        "error": stored.history.end.error if stored.history.end is not None else "",
         "best": best
         and {
             "trial": best.trial.number,

@@ -148,6 +148,8 @@ def _headline(data: Any) -> str:
     if best is not None:
         params = ", ".join(f"{name}={short(value)}" for name, value in best["params"].items())
         line = f"best <b>{best['score']:.4f}</b> by trial {best['trial']}: {escape(params)}"
+    if state.get("why"):
+        line = f"{escape(state['why'])}<br>{line}"
     filled = f"{min(calls / max(all_calls, 1), 1):.1%}"
     bar = (
         '<div style="height:6px;background:rgba(128,128,128,0.3);border-radius:3px;margin:4px 0">'

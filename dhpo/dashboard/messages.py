@@ -16,7 +16,6 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.history import History
-from dhpo.history.row import failure_of
 from dhpo.history.rungs import Rungs
 from dhpo.trial import Params
 from dhpo.views.progress import Progress
@@ -76,6 +75,7 @@ class Messages:
         left = progress.seconds_left(now)
         state = {
             "status": progress.status if progress.stopped or progress.alive else "its process has died",
+            "why": "" if self._history.end is None else self._history.end.why[:_LONGEST_ERROR],
             "over": over,
             "seconds": round(now, 1),
             "time": duration(now) + (f", about {duration(left)} left" if left else ""),
@@ -108,9 +108,9 @@ class Messages:
             case Reported(report, splits=splits):
                 self._none_ahead |= len(splits) > 1
                 score = None if report.failed else float(report.score)
-                error = (failure_of(report) or "")[:_LONGEST_ERROR]
+                error = (self._history.error_of(report.trial) or "")[:_LONGEST_ERROR]
                 seconds = report.fit_time + report.score_time
-                return [["report", report.trial, report.resource, score, event.time, seconds, error]]
+                return [["report", report.trial, report.resource, score, event.time, seconds, error, event.failed]]
             case Dropped(drop):
                 return [["drop", drop.trial, drop.reason]]
             case StepDone():

@@ -153,7 +153,7 @@ class SearchData:
         self.trials[number]["rung"] = rung
 
     def _take_report(
-        self, number: int, resource: int, score: float | None, time: float, seconds: float, error: str
+        self, number: int, resource: int, score: float | None, time: float, seconds: float, error: str, failed: bool
     ) -> None:
         trial = self.trials[number]
         if score is not None:
@@ -167,7 +167,7 @@ class SearchData:
         self._reach(trial, resource)
         trial["seconds"] += seconds
         trial.update(score=score, scored_at=resource, error=error)
-        if score is None:
+        if failed:
             trial["status"] = "failed"
 
     def _take_drop(self, number: int, reason: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from dhpo.driver.startup import Opened, open_search
 from dhpo.driver.step_length import Pace
 from dhpo.driver.step_submission import StepSubmission
 from dhpo.errors import SearchFailed, WorkersLost
-from dhpo.history.events import BestJudged, Refitted, StepDone, Stopped
+from dhpo.history.events import BestJudged, Refitted, StepDone
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.journal.description import check_same_data
@@ -159,7 +160,7 @@ class Executor:
                 reason = reason if reason == "done" else self._stopping.reason
             finally:
                 failure = self._nothing_scored(reason)
-                await self._end(reason if failure is None else "failed")
+                await self._end(reason, sys.exception() if failure is None else failure)
         if failure is not None:
             raise failure
 
@@ -174,14 +175,14 @@ class Executor:
         none = "the only trial was not scored" if n_trials == 1 else f"none of {n_trials} trials was scored"
         return SearchFailed(f"{none}. The first failure:\n{error}")
 
-    async def _end(self, reason: str) -> None:
+    async def _end(self, reason: str, error: BaseException | None) -> None:
         self._workers.close()
         if self._watch is not None:
             self._watch.close()
         try:
             if self._steps is not None:
                 await self._steps.cancel()
-            self._recorder.append(Stopped(reason, self._recorder.now()))
+            self._recorder.ended(reason, error)
             self._observers.stop()
             try:
                 self._best.read(self._history.best)

@@ -118,7 +118,7 @@ class MLflowRuns:
         best = self._history.best
         params = {} if best is None else {f"best_{name}": value for name, value in best.trial.params.items()}
         costs = [(name, float(value), stopped.time, 0) for name, value in self._history.costs().items()]
-        tags: dict[str, Any] = {"status": stopped.reason}
+        tags: dict[str, Any] = {"status": stopped.reason, **({"error": stopped.error} if stopped.error else {})}
         if best is not None:
             tags["best_trial"] = best.trial.number
         self._log(self._parent, costs, params, tags)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dhpo.errors import ExtraNotInstalled
 from dhpo.exports.known import is_known
 from dhpo.exports.optuna_distributions import TrialParameters
-from dhpo.history.events import Dropped, Reported, Stopped, TrialStarted
+from dhpo.history.events import Dropped, Reported, TrialStarted
 from dhpo.history.history import History
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ def _storage(storage: Any) -> Any:
 
 
 def _study_attributes(history: History, running: bool) -> dict[str, Any]:
-    last = history.events[-1] if history.events else None
-    unfinished = "running" if running else "unfinished"
+    end, unfinished = history.end, "running" if running else "unfinished"
     return {
         "title": "" if history.planned is None else history.planned.title,
-        "status": last.reason if isinstance(last, Stopped) else unfinished,
+        "status": unfinished if end is None else end.reason,
+        **({"error": end.error} if end is not None and end.error else {}),
         "resource": "fits" if history.by_fits else "calls of partial_fit",
         "costs": history.costs(),
     }

@@ -71,8 +71,9 @@ def encode_event(event: Event) -> Record:
             kind = "classes" if isinstance(judgement, ClassJudgement) else "numbers"
             place = {"event": "judged", "trial": trial, "resource": resource, "time": time}
             return {**place, kind: _encode_judgement(judgement)}
-        case Stopped(reason, time):
-            return {"event": "stop", "reason": reason, "time": time}
+        case Stopped(reason, time, error):
+            why = {"error": error} if error else {}
+            return {"event": "stop", "reason": reason, "time": time, **why}
 
 
 def decode_event(record: Mapping[str, Any]) -> Event:

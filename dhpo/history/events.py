@@ -170,6 +170,11 @@ class Reported:
     time: float
     splits: tuple[SplitScores, ...] = ()
 
+    @property
+    def failed(self) -> bool:
+        """Whether the trial failed, also where it has a score: that which `error_score` gives to failures."""
+        return self.report.failed or (bool(self.splits) and all(split.error is not None for split in self.splits))
+
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
@@ -339,10 +344,26 @@ class Refitted:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The search ended: "done", "stopped" by the user, or "failed" with an error."""
+    """The search ended.
+
+    Parameters
+    ----------
+    reason : str
+        "done", "stopped" by the user, "time budget" where that was over, or "failed".
+    time : float
+    error : str
+        The type and the message of what a search has failed by; else empty.
+    """
 
     reason: str
     time: float
+    error: str = ""
+
+    @property
+    def why(self) -> str:
+        """The error in one line: its first one, and its last where that says what the first only announces."""
+        lines = self.error.strip().splitlines() or [""]
+        return f"{lines[0]} {lines[-1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
 
 
 Event = (

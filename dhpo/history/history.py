@@ -15,6 +15,7 @@ from dhpo.history.events import (
     DataPrepared,
     Dropped,
     Event,
+    FitDone,
     Planned,
     Promoted,
     Reported,
@@ -118,6 +119,8 @@ class History:
                 row.calls = max(row.calls, report.resource)
             case Dropped(drop):
                 self._rows[drop.trial].drop = drop
+            case FitDone(candidate, failures=failures) if failures:
+                self._rows[candidate].scorer_errors += failures
             case StepDone(progress, worker=worker):
                 for number, calls in progress.items():
                     row = self._rows[number]
@@ -169,8 +172,13 @@ class History:
     @property
     def over(self) -> bool:
         """Whether the search has ended, and has not gone on since."""
-        last = self.events[-1:]
-        return bool(last) and isinstance(last[0], Stopped)
+        return self.end is not None
+
+    @property
+    def end(self) -> Stopped | None:
+        """How the search has ended; None while it goes on."""
+        last = self.events[-1] if self.events else None
+        return last if isinstance(last, Stopped) else None
 
     @property
     def best(self) -> Best | None:
@@ -199,15 +207,23 @@ class History:
         reports = self._rows[trial.number].reports
         return reports[-1].splits if reports else ()
 
+    def error_of(self, number: int) -> str | None:
+        """Why a trial failed, or in how far, in one line; None where nothing did."""
+        return self._rows[number].error
+
     @property
     def n_failed(self) -> int:
         """Trials whose last report is a failure."""
-        return sum(row.last is not None and row.last.failed for row in list(self._rows.values()))
+        return sum(row.failed for row in list(self._rows.values()))
+
+    @property
+    def n_failed_in_part(self) -> int:
+        """Trials that failed on some splits of the data only, or by a scorer, and have a score all the same."""
+        return sum(row.error is not None and not row.failed for row in list(self._rows.values()))
 
     def errors(self) -> dict[int, str]:
-        """The traceback of each trial whose last report is a failure, by number; empty where it failed without."""
-        rows = self._sorted()
-        return {r.trial.number: r.last.error or "" for r in rows if r.last is not None and r.last.failed}
+        """The traceback of each trial whose last report is a failure, also in part; empty where it failed without."""
+        return {row.trial.number: row.traceback for row in self._sorted() if row.error is not None}
 
     @property
     def first_error(self) -> str | None:
@@ -240,7 +256,8 @@ class History:
             - `resource`: calls of `partial_fit` that its model has seen, or splits that it was fitted on;
             - `bracket`, and the `rung` of it that the trial was last trained for;
             - `seconds` of training and scoring until its last score; the name of the `worker` that trained it last; and
-              the `error`, the last line of its traceback.
+              the `error`, the last line of its traceback. A trial that failed, and has the score that `error_score`
+              gives to failures, has both; one that failed on some splits of the data tells on how many.
 
             `attrs` of the frame hold the totals of `costs`.
         """

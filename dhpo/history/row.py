@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dhpo.history.events import Reported
 from dhpo.trial import Drop, Report, Trial
 
-__all__ = ["NOT_FINITE", "Row", "failure_of"]
+__all__ = ["NOT_FINITE", "Row", "failure_of", "traceback_of"]
 
 NOT_FINITE = "the score is not a finite number"
 """Why a trial has failed that raised nothing."""
 
 
-def failure_of(report: Report) -> str | None:
-    """Why a report is a failure: the last line of the traceback, or a score that is not finite; None where it is none.
+def failure_of(event: Reported, scorer_errors: Sequence[str] = ()) -> str | None:
+    """Why a trial failed, or in how far, in one line; None where nothing did.
 
     Parameters
     ----------
-    report : Report
+    event : Reported
+    scorer_errors : sequence of str
+        The tracebacks of scorers that failed for the trial.
     """
-    if not report.failed:
-        return None
-    lines = (report.error or "").strip().splitlines()
-    return lines[-1] if lines else NOT_FINITE
+    errors = traceback_of(event, scorer_errors).strip().splitlines()
+    if not errors:
+        return NOT_FINITE if event.report.failed else None
+    failed = sum(split.error is not None for split in event.splits)
+    if event.failed or not failed:
+        return errors[-1]
+    return f"on {failed} of {len(event.splits)} splits: {errors[-1]}"
+
+
+def traceback_of(event: Reported, scorer_errors: Sequence[str] = ()) -> str:
+    """The first traceback of a report: its own, that of a split, or of a scorer; empty where there is none.
+
+    Parameters
+    ----------
+    event : Reported
+    scorer_errors : sequence of str
+        The tracebacks of scorers that failed for the trial.
+    """
+    tracebacks = (event.report.error, *(split.error for split in event.splits), *scorer_errors)
+    return next((traceback for traceback in tracebacks if traceback), "")
 
 
 @dataclass
@@ -43,6 +62,8 @@ class Row:
         Why it ended.
     worker : str
         The name of the worker that trained it last; empty before.
+    scorer_errors : list of str
+        The tracebacks of scorers that failed in a search by whole fits.
     """
 
     trial: Trial
@@ -51,6 +72,7 @@ class Row:
     reports: list[Reported] = field(default_factory=list)
     drop: Drop | None = None
     worker: str = ""
+    scorer_errors: list[str] = field(default_factory=list)
 
     @property
     def last(self) -> Report | None:
@@ -63,13 +85,23 @@ class Row:
         return sum(e.report.fit_time + e.report.score_time for e in self.reports)
 
     @property
+    def failed(self) -> bool:
+        """Whether its last report is a failure; it may have the score that `error_score` gives to such."""
+        return bool(self.reports) and self.reports[-1].failed
+
+    @property
     def error(self) -> str | None:
-        """Why its last report is a failure; None where it is none."""
-        return None if self.last is None else failure_of(self.last)
+        """Why it failed, or on how many splits of the data and why; None where nothing failed."""
+        return failure_of(self.reports[-1], self.scorer_errors) if self.reports else None
+
+    @property
+    def traceback(self) -> str:
+        """The first traceback of its last report; empty where there is none."""
+        return traceback_of(self.reports[-1], self.scorer_errors) if self.reports else ""
 
     def status(self, over: bool) -> str:
         """Why it ended, or how it stands; "stopped" where the search is over and the trial was not."""
-        if self.last is not None and self.last.failed:
+        if self.failed:
             return "failed"
         if self.drop is not None:
             return self.drop.reason

@@ -13,11 +13,14 @@ from dhpo.journal import Journal
 from dhpo.observers.base import Observers
 from dhpo.parameter_range import ParameterRange, scales_of
 from dhpo.schedules.plan import Plan
+from dhpo.user_code import said
 
 __all__ = ["Recorder"]
 
 # Between two events that say how far a phase is, and between two commits before the first trial.
 _SECONDS = 1.0
+# Characters of the error that a search has failed by.
+_LONGEST_ERROR = 10_000
 
 
 class Recorder:
@@ -89,6 +92,14 @@ class Recorder:
             return
         self._reached = PhaseReached(phase, now, done, total)
         self.append(self._reached)
+
+    def ended(self, reason: str, error: BaseException | None) -> None:
+        """Tell how the search ended, and where an error has ended it, what that says."""
+        if error is None:
+            self.append(Stopped(reason, self.now()))
+        else:
+            text = said(error).removeprefix(f"{type(error).__module__}.")[:_LONGEST_ERROR]
+            self.append(Stopped("failed", self.now(), text))
 
     async def during(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await something long, and commit what is told meanwhile, for those who read the journal."""

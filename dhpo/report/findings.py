@@ -69,6 +69,11 @@ def findings(history: History) -> list[str]:
         )
     if history.n_failed:
         said.append(f"{counted(history.n_failed, 'trial')} failed; see below.")
+    if history.n_failed_in_part:
+        said.append(
+            f"{counted(history.n_failed_in_part, 'trial')} failed in part, on some splits of the data or by a scorer, "
+            "and counts there with error_score; see below."
+        )
     return said
 
 

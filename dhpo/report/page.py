@@ -146,6 +146,10 @@ def _head(history: History, progress: Progress, title: str) -> str:
     best = history.best
     state = end_line(progress, progress.time) or f"{progress.status}, {duration(progress.time)} so far"
     lines = [f"<h1>{escape(title)}</h1>", f'<div class="quiet">{escape(state)}</div>']
+    if history.end is not None and history.end.error:
+        lines.append(
+            f"<details><summary>{escape(history.end.why)}</summary><pre>{escape(history.end.error)}</pre></details>"
+        )
     if best is None:
         return "".join([*lines, "<p>No trial was scored.</p>"])
     after = counted(best.report.resource, "fit" if history.by_fits else "call")

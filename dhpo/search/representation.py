@@ -26,8 +26,7 @@ class ShowsItself(BaseEstimator):
 
     def _outcome(self) -> list[str]:
         # What a callable `refit` has chosen is not what the history takes for the best.
-        lines = outcome_lines(self._history)
-        return lines[-1:] if callable(getattr(self, "refit", None)) else lines
+        return outcome_lines(self._history, with_best=not callable(getattr(self, "refit", None)))
 
     @property
     def _repr_html_(self) -> Callable[[], str]:

@@ -186,7 +186,7 @@ class Progress:
                     self._reach(number, calls)
             case Reported(report):
                 self._reach(report.trial, report.resource)
-                (self.failed.add if report.failed else self.failed.discard)(report.trial)
+                (self.failed.add if event.failed else self.failed.discard)(report.trial)
                 for counts in self._counts(report.trial):
                     if report.failed:
                         counts.scores.pop(report.trial, None)

@@ -109,16 +109,17 @@ def progress_line(progress: Progress, now: float) -> str:
     return ", ".join(parts)
 
 
-def outcome_lines(history: History) -> list[str]:
-    """What came of a search, in two lines: the best trial, and what all of them have cost.
+def outcome_lines(history: History, with_best: bool = True) -> list[str]:
+    """What came of a search, in some lines: what ended it if it failed, the best trial, and what all of them have cost.
 
     Parameters
     ----------
     history : History
+    with_best : bool, default True
     """
     progress, costs, best = Progress(history), history.costs(), history.best
-    lines = []
-    if best is not None:
+    lines = [history.end.why] if history.end is not None and history.end.error else []
+    if best is not None and with_best:
         lines.append(f"{best_line(best, history.by_fits)}: {short_params(best.trial.params)}")
     parts = [counted(progress.everything.trials, "trial")]
     parts.append(counted(progress.everything.calls, "fit" if history.by_fits else "call"))

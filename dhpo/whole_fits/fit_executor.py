@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import logging
 import math
+import sys
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,6 @@ from dhpo.history.events import (
     SplitScores,
     StepDone,
     StepStats,
-    Stopped,
     TrialStarted,
 )
 from dhpo.history.history import History
@@ -152,19 +152,24 @@ class FitExecutor:
                     raise
                 reason = self._stopping.reason
             finally:
-                too_late = self._history.best is None and reason == "time budget"
-                await self._end("failed" if too_late else reason)
-        if too_late:
-            raise SearchFailed(
-                f"no candidate was scored before time_budget={self._search.limits.time_budget:g} s was over."
-            )
+                too_late = self._nothing_scored(reason)
+                await self._end(reason, sys.exception() if too_late is None else too_late)
+        if too_late is not None:
+            raise too_late
 
-    async def _end(self, reason: str) -> None:
+    def _nothing_scored(self, reason: str) -> SearchFailed | None:
+        if self._history.best is not None or reason != "time budget":
+            return None
+        return SearchFailed(
+            f"no candidate was scored before time_budget={self._search.limits.time_budget:g} s was over."
+        )
+
+    async def _end(self, reason: str, error: BaseException | None) -> None:
         try:
             await self._cancel()
             if self._watch is not None:
                 self._watch.close()
-            self._recorder.append(Stopped(reason, self._recorder.now()))
+            self._recorder.ended(reason, error)
             self._observers.stop()
             await self._recorder.commit()
         finally:

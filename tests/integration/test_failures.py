@@ -241,7 +241,7 @@ def test_a_time_budget_leaves_the_best_so_far(client, tmp_path):
     assert stored.best_params_ == search.best_params_
 
 
-def test_whole_fits_have_a_time_budget_and_max_failures(client):
+def test_whole_fits_have_a_time_budget_and_max_failures(client, tmp_path):
     class Slow(Wicked):
         def fit(self, X: Any, y: Any) -> Any:
             if self.deed == "raise":
@@ -255,16 +255,26 @@ def test_whole_fits_have_a_time_budget_and_max_failures(client):
     assert search.best_estimator_.score(X, Y) > 0.5
     search = GridSearchCV(Slow(deed="raise"), {"number": list(range(100))}, cv=2, max_failures=3, verbose=0)
     with pytest.raises(SearchFailed, match="max_failures=3 allows no more"):
-        search.fit(X, Y)
+        search.fit(X, Y, journal=tmp_path)
+    _assert_the_journal_says_why(tmp_path, "max_failures=3 allows no more")
+
+
+def _assert_the_journal_says_why(journal: Path, words: str) -> None:
+    stored = dhpo.load(journal)
+    assert stored.status == "failed"
+    assert words in stored.history.end.why
+    assert stored.history.end.why.startswith("SearchFailed: ")
+    assert stored.history.end.why in stored._repr_html_()
 
 
 @pytest.mark.parametrize("search", [GridSearchCV, IncrementalSearchCV])
-def test_a_time_budget_without_a_single_score_is_an_error(client, search):
+def test_a_time_budget_without_a_single_score_is_an_error(client, tmp_path, search):
     whole = search is GridSearchCV
     estimator, kwargs = (Patient(), {"cv": 2}) if whole else (Wicked(seconds=0.5), {"max_iter": 4, "random_state": 0})
     budget = search(estimator, {"number": [0, 1, 2]}, time_budget=0.01, verbose=0, **kwargs)
     with pytest.raises(SearchFailed, match=r"was scored before time_budget=0.01 s was over"):
-        budget.fit(*((X, Y) if whole else LAZY))
+        budget.fit(*((X, Y) if whole else LAZY), journal=tmp_path)
+    _assert_the_journal_says_why(tmp_path, "was scored before time_budget=0.01 s was over")
 
 
 class Patient(ClassifierMixin, BaseEstimator):
@@ -297,7 +307,8 @@ def test_max_failures(client, tmp_path):
     with pytest.raises(
         SearchFailed, match=r"\d trials failed, and max_failures=2 allows no more(.|\n)*I will not learn"
     ):
-        search.fit(*LAZY, classes=[0, 1])
+        search.fit(*LAZY, classes=[0, 1], journal=tmp_path / "journal")
+    _assert_the_journal_says_why(tmp_path / "journal", "I will not learn")
     search.set_params(max_failures=5).fit(*LAZY, classes=[0, 1])
     assert search.best_params_["deed"] == "none"
 

@@ -28,11 +28,12 @@ from sklearn.metrics import fbeta_score, make_scorer
 from sklearn.model_selection import GroupKFold, StratifiedShuffleSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeRegressor
 
+import dhpo
 from dhpo import GridSearchCV, RandomizedSearchCV
 from dhpo.storage.workspace import holds_token
 from dhpo.trial import plain
@@ -314,6 +315,28 @@ def test_no_client_needs_no_cluster():
 def test_the_error_of_a_fit_is_raised_where_asked_for(client):
     with pytest.raises(ValueError, match="n_neighbors"):
         GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1000]}, cv=2, error_score="raise", verbose=0).fit(*IRIS)
+
+
+def test_failures_that_count_with_a_number_are_told_all_the_same(client, tmp_path):
+    X, y = IRIS
+    rows = np.random.default_rng(0).permutation(len(X))
+    splits = [(rows[:100], rows[100:]), (rows[100:], rows[:100])]
+    candidates = [KNeighborsClassifier(3), SVC(C=-1.0), KNeighborsClassifier(80)]  # 80 are more than 50
+    search = GridSearchCV(Pipeline([("m", SVC())]), {"m": candidates}, cv=splits, error_score=0.125, verbose=0)
+    with pytest.warns(FitFailedWarning, match="2 fits failed"), pytest.warns(UserWarning, match="Scoring failed"):
+        search.fit(X, y, journal=tmp_path / "journal")
+    for summary in (search.summary(), dhpo.load(tmp_path / "journal").summary()):
+        errors, status = summary["error"].sort_index(), summary["status"].sort_index()
+        assert errors.isna().tolist() == [True, False, False]
+        assert "The 'C' parameter of SVC must be" in errors[1]
+        assert "Expected n_neighbors <= n_samples_fit" in errors[2]
+        assert status.tolist() == ["finished", "failed", "finished"]
+        assert summary["score"].sort_index().tolist() == search.cv_results_["mean_test_score"].tolist()
+        assert summary["rank"].sort_index().tolist() == search.cv_results_["rank_test_score"].tolist()
+    search.report(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "1 trial failed; see below." in page
+    assert "1 trial failed in part" in page
 
 
 def test_all_fits_failing_is_an_error_with_the_traceback(client):

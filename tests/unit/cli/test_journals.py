@@ -64,6 +64,15 @@ def test_show_tells_how_a_search_ended(journal: Path) -> None:
     assert "1 trials" not in invoke("show", journal, "--rows", 1).stdout
 
 
+def test_show_tells_why_a_search_failed(tmp_path: Path) -> None:
+    error = "SearchFailed: 1 trial failed. The first failure:\nTraceback\nValueError: no"
+    write(tmp_path, Stopped("failed", 61.0, error)).close()
+    assert invoke("show", tmp_path).stdout.splitlines()[1] == error.replace("\nTraceback\n", " ")
+    assert json.loads(invoke("show", tmp_path, "--json").stdout)["error"] == error
+    invoke("report", tmp_path, "--output", tmp_path / "page.html")
+    assert f"<pre>{error}</pre>" in (tmp_path / "page.html").read_text()
+
+
 @pytest.mark.parametrize("columns", ["100", "50"])
 def test_show_tells_none_from_a_parameter_that_a_trial_does_not_have(tmp_path: Path, columns: str) -> None:
     journal = Journal(tmp_path)

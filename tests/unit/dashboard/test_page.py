@@ -146,6 +146,12 @@ def test_the_end_is_told() -> None:
     assert only(document, Button).disabled
 
 
+def test_what_a_search_failed_by_is_told() -> None:
+    error = "SearchFailed: 1 trial failed. The first failure:\nTraceback\nValueError: <b"
+    _, document = page({"a": told(history_of(*EVENTS, Stopped("failed", 7.0, error)))})
+    assert "SearchFailed: 1 trial failed. The first failure: ValueError: &lt;b<br>" in only(document, Div).text
+
+
 def test_the_button_asks_before_it_stops_the_search() -> None:
     asked: list[str] = []
     view, document = page({"a": told(history_of(*EVENTS))}, asked.append)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dhpo.history.events import (
     DataPrepared,
     Dropped,
+    FitDone,
     Promoted,
     Reported,
     SplitScores,
@@ -20,7 +21,6 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.history import History
-from dhpo.history.row import failure_of
 from dhpo.history.tables import ranks
 from dhpo.trial import Drop, Report, Train, Trial
 
@@ -359,13 +359,36 @@ def test_what_failed_is_ranked_behind_the_lowest_score() -> None:
     assert ranks(np.array([-1e300, NAN, 0.5, -1e300, NAN])).tolist() == [2, 4, 1, 2, 4]
 
 
+FAILED, SCORED = SplitScores({"score": 0.0}, error="Traceback\nValueError: no\n"), SplitScores({"score": 0.75})
+SCORER = "Traceback\nTypeError: this scorer\n"
+
+
 @pytest.mark.parametrize(
-    ("report", "why"),
+    ("report", "splits", "scorer", "why", "status", "traceback"),
     [
-        (Report(0, 1, 0.5), None),
-        (Report(0, 1, NAN), "the score is not a finite number"),
-        (Report(0, 1, NAN, error="Traceback\nValueError: no\n"), "ValueError: no"),
+        (Report(0, 1, 0.5), (), "", None, "finished", None),
+        (Report(0, 1, NAN), (), "", "the score is not a finite number", "failed", ""),
+        (Report(0, 1, NAN, error="ValueError: no\n"), (), "", "ValueError: no", "failed", "ValueError: no\n"),
+        # With a number for error_score.
+        (Report(0, 2, 0.0), (FAILED,) * 2, "", "ValueError: no", "failed", FAILED.error),
+        (Report(0, 2, 0.375), (FAILED, SCORED), "", "on 1 of 2 splits: ValueError: no", "finished", FAILED.error),
+        (Report(0, 2, 0.75), (SCORED,) * 2, SCORER, "TypeError: this scorer", "finished", SCORER),
+        (Report(0, 2, NAN), (SCORED,) * 2, SCORER, "TypeError: this scorer", "failed", SCORER),
     ],
 )
-def test_a_failure_says_why(report: Report, why: str | None) -> None:
-    assert failure_of(report) == why
+def test_a_failure_says_why_also_in_part(
+    report: Report, splits: tuple[SplitScores, ...], scorer: str, why: str | None, status: str, traceback: str | None
+) -> None:
+    history = History(by_fits=True)
+    history.append(TrialStarted(Trial(0, {}), 0.0))
+    if scorer:
+        history.append(FitDone(0, 0, SCORED, 0.5, failures=(scorer,)))
+    history.append(Reported(report, 1.0, splits))
+    history.append(Dropped(Drop(0, "finished"), 1.0))
+    row = history.summary().loc[0]
+    assert row["status"] == status
+    assert row["error"] == why if why else pd.isna(row["error"])
+    assert history.errors() == ({} if traceback is None else {0: traceback})
+    assert (history.n_failed, history.n_failed_in_part) == (status == "failed", bool(why) and status != "failed")
+    if np.isfinite(report.score):
+        assert (row["rank"], row["score"]) == (1, report.score)

@@ -88,6 +88,7 @@ EVENTS = [
     BestJudged(3, 9, CLASSES, 1.4),
     BestJudged(3, 9, NumberJudgement(2, {"R²": math.inf}, (1.0, 2.0), (1.5, 2.0), (-0.5, 0.0), (2,)), 1.4),
     Stopped("done", 1.5),
+    Stopped("failed", 1.5, "SearchFailed: <é>\nTraceback"),
 ]
 
 
@@ -345,7 +346,7 @@ def test_how_an_earlier_process_ended_is_nothing_to_the_search_that_goes_on(tmp_
     earlier = Recorder(History(), Observers(), journal, stop=print).earlier
     journal.close()
     assert repr(earlier) == repr([event for event in EVENTS if not isinstance(event, Stopped)])
-    assert len(earlier) == len(EVENTS) - 1
+    assert len(earlier) == len(EVENTS) - 2
 
 
 def test_a_torn_object_is_repaired():

@@ -78,7 +78,9 @@ def test_the_outcome_is_told_in_two_lines() -> None:
         "best 0.7500 by trial 0 after 3 calls: alpha=0.5",
         "done after 1 min 01 s: 1 trial, 3 calls, 1.0 passes over 8 blocks",
     ]
-    assert outcome_lines(history_of(Stopped("failed", 2.0))) == ["failed after 2 s: 0 trials, 0 calls"]
+    assert outcome_lines(history, with_best=False) == outcome_lines(history)[1:]
+    failed = history_of(Stopped("failed", 2.0, "SearchFailed: nothing was scored.\nTraceback"))
+    assert outcome_lines(failed) == ["SearchFailed: nothing was scored.", "failed after 2 s: 0 trials, 0 calls"]
 
 
 def test_html_says_what_the_terminal_says_and_nothing_is_taken_for_markup() -> None:
