@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         WorkersLost,
     )
     from dhpo.history.history import Best, History
-    from dhpo.journal import StoredSearch, load
     from dhpo.observers.base import ObservedSearch, Observer
     from dhpo.observers.mlflow import MLflowObserver
     from dhpo.samplers.base import Sampler
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
     from dhpo.search.incremental import IncrementalSearchCV
     from dhpo.search.inverse_decay import InverseDecaySearchCV
     from dhpo.search.run import Run
-    from dhpo.space import Space
+    from dhpo.search.stored_search import StoredSearch, load
+    from dhpo.space.parameter_space import Space
     from dhpo.testing.simulator import Simulation, simulate
     from dhpo.trial import Drop, Report, Train, Trial
     from dhpo.views.summary_stream import SummaryStream
@@ -100,12 +100,20 @@ _HOMES = {
         "WorkersLost",
     },
     "dhpo.history.history": {"Best", "History"},
-    "dhpo.journal": {"StoredSearch", "load"},
     "dhpo.observers.base": {"ObservedSearch", "Observer"},
     "dhpo.observers.mlflow": {"MLflowObserver"},
     "dhpo.samplers": {"Sampler"},
     "dhpo.schedules": {"BracketPlan", "Plan", "Rung", "Schedule"},
-    "dhpo.space": {"Space"},
+    "dhpo.search.asha": {"ASHASearchCV"},
+    "dhpo.search.composed": {"SearchCV"},
+    "dhpo.search.fixed": {"GridSearchCV", "RandomizedSearchCV"},
+    "dhpo.search.halving": {"SuccessiveHalvingSearchCV"},
+    "dhpo.search.hyperband": {"HyperbandSearchCV"},
+    "dhpo.search.incremental": {"IncrementalSearchCV"},
+    "dhpo.search.inverse_decay": {"InverseDecaySearchCV"},
+    "dhpo.search.run": {"Run"},
+    "dhpo.search.stored_search": {"StoredSearch", "load"},
+    "dhpo.space.parameter_space": {"Space"},
     "dhpo.testing": {"Simulation", "simulate"},
     "dhpo.trial": {"Drop", "Report", "Train", "Trial"},
     "dhpo.views.summary_stream": {"SummaryStream"},
@@ -116,6 +124,7 @@ _HOMES = {
         "make_partial_fit_pipeline",
     },
 }
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
@@ -124,8 +133,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'dhpo' has no attribute {name!r}")
     if name == "plot":
         return import_module("dhpo.plot")
-    home = next((module for module, names in _HOMES.items() if name in names), "dhpo.search")
-    return getattr(import_module(home), name)
+    return getattr(import_module(_HOME_OF[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -64,7 +64,7 @@ def demo(
     from sklearn.neural_network import MLPClassifier
 
     import clusters
-    from dhpo import HyperbandSearchCV
+    from dhpo.search.hyperband import HyperbandSearchCV
 
     console = Console()
     X, y, X_test, y_test = _digits(seed)

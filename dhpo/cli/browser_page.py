@@ -13,9 +13,9 @@ from dhpo.dashboard.document import SearchView
 from dhpo.dashboard.messages import Messages
 from dhpo.dashboard.search_data import SearchData
 from dhpo.errors import JournalError
-from dhpo.journal import load
-from dhpo.journal.followed_search import FollowedSearch
 from dhpo.journal.journal import JournalReader
+from dhpo.search.followed_search import FollowedSearch
+from dhpo.search.stored_search import load
 
 __all__ = ["serve"]
 

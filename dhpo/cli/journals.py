@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from dhpo.journal import StoredSearch
-    from dhpo.journal.followed_search import FollowedSearch
+    from dhpo.search.followed_search import FollowedSearch
+    from dhpo.search.stored_search import StoredSearch
 
 __all__ = ["add_to"]
 
@@ -88,8 +88,8 @@ def watch(
         (journal,) = journals
         from rich.console import Console
 
-        from dhpo.journal.followed_search import FollowedSearch
         from dhpo.journal.journal import JournalReader
+        from dhpo.search.followed_search import FollowedSearch
 
         console = Console()
         followed = FollowedSearch(JournalReader(journal))
@@ -106,8 +106,8 @@ def stop(
 ) -> None:
     """Ask the process that runs a search to end it; the best so far is its result."""
     with _errors_told():
-        from dhpo.journal.followed_search import FollowedSearch
         from dhpo.journal.journal import JournalReader
+        from dhpo.search.followed_search import FollowedSearch
 
         _load(journal).stop(at_once)
         ends_at = time.monotonic() + wait
@@ -196,7 +196,7 @@ def _write_study(stored: StoredSearch, storage: str, name: str, replace: bool) -
 
 
 def _load(journal: str) -> StoredSearch:
-    from dhpo.journal import load
+    from dhpo.search.stored_search import load
 
     return load(journal)
 

@@ -17,7 +17,7 @@ from dhpo.cluster.tasks import AnyWorkerClient, Task, gather
 from dhpo.data.graphs import check_repeatable, graph_of, has_barrier, split_futures
 from dhpo.data.read_errors import naming_block
 from dhpo.data.rows import concatenate
-from dhpo.user_code import guarded, in_thread
+from dhpo.errors.user_code import guarded, in_thread
 
 __all__ = ["bring", "measure", "submit_chunk"]
 

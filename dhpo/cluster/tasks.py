@@ -15,7 +15,7 @@ from dhpo.cluster.lost_tasks import ForgottenTasks
 from dhpo.cluster.workers import Workers
 from dhpo.data.read_errors import BlockUnreadable
 from dhpo.errors import SearchFailed
-from dhpo.user_code import is_harmless, said
+from dhpo.errors.user_code import is_harmless, said
 
 __all__ = ["ATTEMPTS", "AnyWorkerClient", "Task", "bring_home", "failed_to_read", "gather"]
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import validate_data
 
 from dhpo.data.collections import is_delayed
 from dhpo.data.rows import take
-from dhpo.wrappers import unwrap
+from dhpo.data.wrappers import unwrap
 
 __all__ = ["NotNumbers", "check_rows", "refuse_what_is_no_number", "takes_numbers_alone", "takes_text"]
 

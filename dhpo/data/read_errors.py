@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from dhpo.data.blocks import BlockMismatch
-from dhpo.user_code import is_harmless, said
+from dhpo.errors.user_code import is_harmless, said
 
 __all__ = ["BlockUnreadable", "naming_block"]
 

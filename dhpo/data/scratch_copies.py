@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from dhpo.data.rows import Rows
-from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.errors.full_disk import JOURNAL, TEMPORARY, says_where
 
 __all__ = ["CopiesWriter", "CopyPlace", "read_copies", "read_copy"]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from dhpo.driver.folds import refit_number
 from dhpo.errors import SearchFailed
+from dhpo.errors.user_code import said
 from dhpo.history.events import Checkpoint, Refitted
 from dhpo.history.history import Best
 from dhpo.storage.kept_models import KeptModels
 from dhpo.storage.model_store import ModelLost, loads_model
-from dhpo.user_code import said
 
 __all__ = ["BestModel"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from dhpo.wrappers import unwrap
+from dhpo.data.wrappers import unwrap
 
 __all__ = ["has_optional_classes", "takes_classes"]
 

@@ -34,8 +34,8 @@ from dhpo.history.events import BestJudged, Refitted, StepDone
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.journal.description import check_same_data
-from dhpo.journal.recorder import Recorder
 from dhpo.observers.base import ObservedSearch, Observers
+from dhpo.observers.recorder import Recorder
 from dhpo.storage.kept_models import KeptModels
 from dhpo.storage.workspace import Workspace
 from dhpo.wording import counted, were_done

@@ -26,7 +26,7 @@ from dhpo.data.reader import HELD_OUT, BlockFacts, BlockSpec
 from dhpo.data.rows import n_rows
 from dhpo.driver.memory_check import Room
 from dhpo.driver.prepared_data import Data, DataPlan
-from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.errors.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.storage.workspace import Workspace
 from dhpo.worker.first_look import digest_of, load_blocks
 from dhpo.worker.state import forget_run

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dhpo.cluster.limits import Limits
 from dhpo.driver.prepared_data import DataPlan
-from dhpo.limits import Limits
-from dhpo.parameter_range import ParameterRange
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.scoring import Metrics
+from dhpo.space.parameter_range import ParameterRange
 
 __all__ = ["Job"]
 

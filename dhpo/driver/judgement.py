@@ -17,11 +17,11 @@ from dhpo.cluster.tasks import AnyWorkerClient, gather
 from dhpo.data.reader import BlockSpec
 from dhpo.data.rows import concatenate
 from dhpo.driver.startup import Opened
+from dhpo.errors.user_code import said
 from dhpo.history.events import Checkpoint
 from dhpo.history.judgement import Judgement
 from dhpo.scoring.judgement import judge
 from dhpo.storage.kept_models import KeptModels
-from dhpo.user_code import said
 from dhpo.worker.predictions import Predictions, predict_held_out
 
 __all__ = ["judge_best"]

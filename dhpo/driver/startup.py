@@ -14,6 +14,7 @@ import cloudpickle
 from dhpo.cluster.tasks import ATTEMPTS, AnyWorkerClient
 from dhpo.cluster.watchdog import Watch
 from dhpo.cluster.workers import Workers
+from dhpo.data.wrappers import unwrap
 from dhpo.driver.argument_checks import check_first_rows, check_labels, computed_arguments
 from dhpo.driver.classes_argument import has_optional_classes
 from dhpo.driver.first_pass import look_at_data
@@ -22,11 +23,10 @@ from dhpo.driver.prepared_data import Data
 from dhpo.errors import WorkersLost
 from dhpo.history.events import DataPrepared
 from dhpo.scoring import make_block_scorer
-from dhpo.seeds import seed_for
+from dhpo.space.seeds import seed_for
 from dhpo.storage.workspace import Workspace
 from dhpo.worker.messages import Context
 from dhpo.worker.step import held_before_blocks
-from dhpo.wrappers import unwrap
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -95,7 +95,7 @@ async def open_search(
     stopping : asyncio.Task
         Is done when somebody stops the search.
     reached : callable
-        Is told of each phase, and how far it is: see `dhpo.journal.recorder.Recorder.reached`.
+        Is told of each phase, and how far it is: see `dhpo.observers.recorder.Recorder.reached`.
 
     Raises
     ------

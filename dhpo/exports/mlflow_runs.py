@@ -11,7 +11,7 @@ from dhpo.exports.known import is_known
 from dhpo.history.events import Dropped, Reported, Stopped, TrialStarted
 from dhpo.history.history import History
 from dhpo.history.tables import other_metrics
-from dhpo.parameter_range import readable_choice
+from dhpo.space.parameter_range import readable_choice
 
 __all__ = ["MLflowRuns"]
 

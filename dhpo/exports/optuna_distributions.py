@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dhpo.history.history import History
-from dhpo.parameter_range import Choice, ParameterRange, readable_choice
+from dhpo.space.parameter_range import Choice, ParameterRange, readable_choice
 from dhpo.trial import Trial
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from dhpo.history.events import (
 )
 from dhpo.history.judgement import ClassJudgement, Judgement, NumberJudgement
 from dhpo.history.values import decode_value, encode_value
-from dhpo.parameter_range import ParameterRange
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
+from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Drop, Report, Train, Trial
 
 __all__ = ["decode_event", "encode_event"]

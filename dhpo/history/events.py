@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dhpo.history.judgement import BestJudged
-from dhpo.parameter_range import ParameterRange
 from dhpo.schedules.plan import Plan
+from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Drop, Report, Train, Trial
 
 __all__ = [

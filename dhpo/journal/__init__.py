@@ -2,6 +2,5 @@
 
 from dhpo.journal.description import describe
 from dhpo.journal.journal import Header, Journal, open_journal
-from dhpo.journal.stored_search import StoredSearch, load
 
-__all__ = ["Header", "Journal", "StoredSearch", "describe", "load", "open_journal"]
+__all__ = ["Header", "Journal", "describe", "open_journal"]

@@ -15,9 +15,10 @@ import fsspec
 
 import dhpo
 from dhpo.errors import JournalError
-from dhpo.full_disk import JOURNAL, says_where
+from dhpo.errors.full_disk import JOURNAL, says_where
 from dhpo.history.codec import decode_event, encode_event
 from dhpo.history.events import Event
+from dhpo.history.history import History
 from dhpo.journal.description import differences
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import FileLock, LeaseLock, Lock, is_locked
@@ -254,6 +255,17 @@ class JournalReader:
             return max(time.time() - os.path.getmtime(f"{self._root}/journal.jsonl"), 0.0)
         except OSError:
             return 0.0
+
+    def history(self) -> History:
+        """A history of all that was recorded; of a reader that has read nothing yet."""
+        history = History(self.header.first_of_bracket, self.header.by_fits)
+        self.read_into(history)
+        return history
+
+    def read_into(self, history: History) -> None:
+        """Append the events to a history that were recorded since this was asked last."""
+        for event in self.new_events():
+            history.append(event)
 
     def new_events(self) -> list[Event]:
         """The events that were recorded since this was asked last; all at first."""

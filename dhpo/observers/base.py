@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dhpo.checks import check_methods
+from dhpo.errors.checks import check_methods
 from dhpo.history.events import Event
 from dhpo.history.history import History
 

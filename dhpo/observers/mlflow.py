@@ -10,8 +10,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from dhpo.checks import checked_seconds
 from dhpo.errors import ExtraNotInstalled
+from dhpo.errors.checks import checked_seconds
 from dhpo.exports.mlflow_runs import MLflowRuns
 from dhpo.history.events import Event
 from dhpo.history.history import History

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dhpo.history.frames import report_frame, task_frame, trial_frame
 from dhpo.history.history import History
-from dhpo.parameter_range import are_far_apart
+from dhpo.space.parameter_range import are_far_apart
 from dhpo.wording import did_you_mean
 
 __all__ = ["PARAM", "PlottedSearch", "plotted_search", "plotted_searches"]
@@ -166,9 +166,9 @@ def plotted_search(source: Any, name: str = "the search", *, needs_history_for: 
             )
         return PlottedSearch(name, _summary_of(source))
     if isinstance(source, str | os.PathLike):
-        from dhpo.journal import load
+        from dhpo.journal.journal import JournalReader
 
-        source = load(source)
+        source = JournalReader(source).history()
     history = source if isinstance(source, History) else _history_of(source)
     return PlottedSearch(name, trial_frame(history), history)
 

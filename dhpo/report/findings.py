@@ -9,7 +9,7 @@ from typing import Any
 from dhpo.history.history import History
 from dhpo.history.judgement import ClassJudgement
 from dhpo.history.row import NOT_FINITE
-from dhpo.parameter_range import ParameterRange
+from dhpo.space.parameter_range import ParameterRange
 from dhpo.views.text import short_value
 from dhpo.wording import counted
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from dhpo.checks import check_methods
+from dhpo.errors.checks import check_methods
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.grid import GridSampler
 from dhpo.samplers.random import RandomSampler
-from dhpo.space import Space
+from dhpo.space.parameter_space import Space
 from dhpo.wording import counted
 
 __all__ = ["make_sampler"]

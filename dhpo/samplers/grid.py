@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dhpo.space import Space
+from dhpo.space.parameter_space import Space
 from dhpo.trial import Report
 
 __all__ = ["GridSampler"]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from dhpo.samplers.permutation import Permutation
-from dhpo.seeds import RandomStateLike, entropy_of, seed_sequence
-from dhpo.space import Space
+from dhpo.space.parameter_space import Space
+from dhpo.space.seeds import RandomStateLike, entropy_of, seed_sequence
 from dhpo.trial import Report
 
 __all__ = ["RandomSampler"]
@@ -26,7 +26,7 @@ class RandomSampler:
     space : Space
         What to draw from.
     random_state : int, numpy RandomState, numpy Generator or None
-        See `dhpo.seeds.entropy_of`.
+        See `dhpo.space.seeds.entropy_of`.
 
     Attributes
     ----------

@@ -6,7 +6,7 @@ from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
 
-from dhpo.checks import checked_int
+from dhpo.errors.checks import checked_int
 from dhpo.schedules.base import answered
 from dhpo.schedules.halving import halving_rungs
 from dhpo.schedules.plan import BracketPlan, Plan

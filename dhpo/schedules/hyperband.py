@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from dhpo.checks import checked_factor, checked_int
+from dhpo.errors.checks import checked_factor, checked_int
 from dhpo.schedules.bracket import BracketSchedule
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 

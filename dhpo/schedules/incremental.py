@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dhpo.checks import checked_int
+from dhpo.errors.checks import checked_int
 from dhpo.schedules.bracket import BracketSchedule
 from dhpo.schedules.plan import BracketPlan, Plan
 from dhpo.schedules.rungs import fixed_rungs

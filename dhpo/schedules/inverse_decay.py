@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from numbers import Real
 
-from dhpo.checks import checked_int
+from dhpo.errors.checks import checked_int
 from dhpo.schedules.bracket import BracketSchedule
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.schedules.rungs import calls_of_scores

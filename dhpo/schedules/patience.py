@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import replace
 from numbers import Real
 
-from dhpo.checks import checked_int
+from dhpo.errors.checks import checked_int
 from dhpo.schedules.base import Schedule, answered
 from dhpo.schedules.plan import Plan
 from dhpo.trial import Decision, Drop, Report, Train

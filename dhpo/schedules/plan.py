@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from dhpo import markup
-from dhpo.checks import checked_int
-from dhpo.wording import counted
+from dhpo.errors.checks import checked_int
+from dhpo.wording import counted, markup
 
 __all__ = ["BracketPlan", "Plan", "Rung"]
 

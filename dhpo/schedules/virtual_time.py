@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 
-from dhpo.checks import checked_int
+from dhpo.errors.checks import checked_int
 from dhpo.schedules.base import Schedule, answered
 from dhpo.schedules.plan import Plan
 from dhpo.trial import Decision, Report, Train

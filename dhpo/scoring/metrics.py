@@ -11,12 +11,12 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.cluster import BisectingKMeans, KMeans, MiniBatchKMeans
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
+from dhpo.data.wrappers import unwrap
 from dhpo.scoring.additive_scores import MEANS, MeanScorer, R2Scorer
 from dhpo.scoring.base import BlockScorer, Scorer
 from dhpo.scoring.collected_outputs import CollectingScorer
 from dhpo.scoring.estimator_score import AdditiveScorer, OwnScorer
 from dhpo.wording import did_you_mean
-from dhpo.wrappers import unwrap
 
 __all__ = ["Metrics", "deciding_scoring", "make_block_scorer", "resolve_metrics", "resolve_scoring"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dhpo.checks import checked_int
+from dhpo.errors.checks import checked_int
 from dhpo.schedules.asha import ASHA
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.virtual_time import InVirtualTime

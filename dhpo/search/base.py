@@ -16,6 +16,7 @@ from sklearn.utils import Tags, get_tags
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
 from dhpo.data.numeric_input import refuse_what_is_no_number, takes_numbers_alone, takes_text
+from dhpo.data.wrappers import unwrap
 from dhpo.driver.classes_argument import takes_classes
 from dhpo.driver.executor import Executor
 from dhpo.driver.job import Job
@@ -47,9 +48,8 @@ from dhpo.search.prediction import PredictsWithBest
 from dhpo.search.representation import ShowsItself
 from dhpo.search.run import Run, Runs
 from dhpo.search.scikit_learn_callbacks import TakesCallbacks, callback_observers, draws_progress, without_callbacks
-from dhpo.seeds import entropy_of, seed_for
-from dhpo.space import Space
-from dhpo.wrappers import unwrap
+from dhpo.space.parameter_space import Space
+from dhpo.space.seeds import entropy_of, seed_for
 
 __all__ = ["BlockSearchCV"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from dhpo.checks import check_methods
+from dhpo.errors.checks import check_methods
 from dhpo.schedules.base import Schedule
 from dhpo.search.sampled import SampledSearchCV
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
-from dhpo.checks import checked_int
+from dhpo.errors.checks import checked_int
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.by_name import make_sampler
 from dhpo.samplers.grid import GridSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.fixed import Fixed
 from dhpo.search.whole import WholeOrBlockSearchCV
-from dhpo.space import Space
+from dhpo.space.parameter_space import Space
 from dhpo.trial import Params
 from dhpo.wording import counted
 

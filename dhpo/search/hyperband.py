@@ -7,12 +7,12 @@ from itertools import accumulate
 from numbers import Integral
 from typing import Any
 
-from dhpo.checks import checked_factor, checked_int
+from dhpo.errors.checks import checked_factor, checked_int
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.hyperband import Hyperband
 from dhpo.schedules.plan import Plan
 from dhpo.search.sampled import SampledSearchCV, with_patience
-from dhpo.seeds import seed_for
+from dhpo.space.seeds import seed_for
 
 __all__ = ["HyperbandSearchCV"]
 

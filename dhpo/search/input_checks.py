@@ -17,11 +17,11 @@ from sklearn.exceptions import DataConversionWarning, UnsetMetadataPassedError
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from dhpo.cluster.limits import Limits
 from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together, is_delayed
 from dhpo.data.graphs import is_future
 from dhpo.data.holdout import default_test_size, one_block
-from dhpo.limits import Limits
 from dhpo.wording import counted, did_you_mean
 
 __all__ = [

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from dhpo.data.wrappers import unwrap
 from dhpo.driver.executor import Executor
 from dhpo.exports.to_optuna import ToOptuna
 from dhpo.history.history import Best, History
 from dhpo.scoring import resolve_scoring
 from dhpo.search.precision_warning import precision_of, warn_of_chance
-from dhpo.wrappers import unwrap
 
 __all__ = ["LeavesResults"]
 

@@ -7,12 +7,12 @@ import warnings
 from dataclasses import dataclass
 from statistics import median
 
+from dhpo.data.wrappers import unwrap
 from dhpo.driver.job import Job
 from dhpo.errors import ImpreciseScoresWarning
 from dhpo.history.history import History
 from dhpo.scoring import make_block_scorer
 from dhpo.scoring.precision import standard_error
-from dhpo.wrappers import unwrap
 
 __all__ = ["Precision", "precision_of", "warn_of_chance"]
 

@@ -21,8 +21,8 @@ from dhpo.data.blocks import align, check_lengths, needs_lengths
 from dhpo.data.collections import as_chunks_together, chunk_lengths
 from dhpo.data.numeric_input import takes_text
 from dhpo.data.rows import n_rows, take
+from dhpo.data.wrappers import wrapped_scoring
 from dhpo.scoring import deciding_scoring, make_block_scorer
-from dhpo.wrappers import wrapped_scoring
 
 __all__ = ["PredictsWithBest"]
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dhpo.cluster.interrupts import UninterruptedWorkers, wait_for_idle_workers
 from dhpo.cluster.stopping import event_loop, from_any_thread
 from dhpo.errors import ImpreciseScoresWarning, SearchFailed, WorkersLost
+from dhpo.errors.user_code import is_harmless, said
 from dhpo.exports.to_optuna import ToOptuna
 from dhpo.history.history import Best, History
-from dhpo.user_code import is_harmless, said
 from dhpo.views.html import progress_html
 from dhpo.views.progress import Progress
 from dhpo.views.summary_stream import SummaryStream

@@ -9,7 +9,7 @@ from dhpo.samplers.by_name import make_sampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.patience import Patience
 from dhpo.search.base import BlockSearchCV
-from dhpo.space import Space
+from dhpo.space.parameter_space import Space
 
 __all__ = ["InitialParameters", "SampledSearchCV", "with_patience"]
 

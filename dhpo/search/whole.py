@@ -17,22 +17,22 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from dhpo.data.collections import is_lazy
+from dhpo.data.wrappers import unwrap, wrapped_scoring
 from dhpo.history.history import History
 from dhpo.journal import Header, open_journal
-from dhpo.parameter_range import ParameterRange
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV
 from dhpo.search.identity import identity_of_fits
 from dhpo.search.input_checks import checked_limits, refuse_lazy_estimator
 from dhpo.search.run import Run
 from dhpo.search.scikit_learn_callbacks import without_callbacks
+from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Params, plain
 from dhpo.whole_fits.cv_results import warn_of_fits, warn_of_scores
 from dhpo.whole_fits.fit_executor import FitExecutor
 from dhpo.whole_fits.fit_job import FitData, FitJob, LazyInput, Routed, make_fit_data
 from dhpo.whole_fits.whole_scoring import WholeScoring, accepts_sample_weight, check_refit, resolve_whole_scoring
 from dhpo.wording import did_you_mean
-from dhpo.wrappers import unwrap, wrapped_scoring
 
 __all__ = ["WholeOrBlockSearchCV"]
 

@@ -19,7 +19,7 @@ from typing import Any
 import cloudpickle
 import fsspec
 
-from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.errors.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.history.events import Checkpoint
 
 __all__ = ["Checkpoint", "ModelLost", "ModelStore", "dumps_model", "is_local", "loads_model"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dask
 
-from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.errors.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.storage.model_store import ModelStore
 
 __all__ = ["Workspace", "holds_token"]

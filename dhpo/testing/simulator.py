@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from numbers import Real
 from operator import attrgetter
 
-from dhpo.checks import checked_int
+from dhpo.errors.checks import checked_int
 from dhpo.schedules.base import Schedule
 from dhpo.testing.synthetic import Durations, Scores, learning_curves, lognormal_stragglers
 from dhpo.trial import Decision, Report, Train

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dhpo.markup import bar, block, link, table, text
 from dhpo.views.progress import BracketProgress, Progress
 from dhpo.views.text import best_line, data_line, duration, end_line, score, short_params
+from dhpo.wording.markup import bar, block, link, table, text
 
 __all__ = ["outcome_html", "progress_html"]
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pandas as pd
 
-from dhpo.checks import checked_seconds
+from dhpo.errors.checks import checked_seconds
 
 __all__ = ["SummaryStream"]
 

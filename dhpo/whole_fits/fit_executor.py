@@ -22,7 +22,8 @@ from dhpo.cluster.tasks import AnyWorkerClient, gather
 from dhpo.cluster.watchdog import Watch
 from dhpo.cluster.workers import Workers
 from dhpo.errors import SearchFailed
-from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.errors.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.errors.user_code import in_thread
 from dhpo.history.events import (
     Dropped,
     FitDone,
@@ -38,7 +39,6 @@ from dhpo.observers.base import ObservedSearch, Observers
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.storage.workspace import Workspace
 from dhpo.trial import Drop, Trial
-from dhpo.user_code import in_thread
 from dhpo.whole_fits.collection import collect, refuse_what_does_not_fit
 from dhpo.whole_fits.cv_results import best_index
 from dhpo.whole_fits.fit_job import CandidateSplit, FitContext, FitJob

@@ -11,8 +11,8 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 
-from dhpo.limits import Limits
-from dhpo.parameter_range import ParameterRange
+from dhpo.cluster.limits import Limits
+from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Params
 from dhpo.whole_fits.row_selection import is_per_row, n_samples
 from dhpo.whole_fits.whole_scoring import WholeScoring

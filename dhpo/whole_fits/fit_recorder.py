@@ -9,11 +9,11 @@ from typing import Any
 import cloudpickle
 import joblib
 
+from dhpo.errors.user_code import in_thread
 from dhpo.history.events import DataPrepared, FitDone, Refitted, TrialStarted
 from dhpo.journal.description import check_same_data
-from dhpo.journal.recorder import Recorder
+from dhpo.observers.recorder import Recorder
 from dhpo.storage.model_store import ModelLost
-from dhpo.user_code import in_thread
 from dhpo.whole_fits.fit_job import FitData
 from dhpo.whole_fits.fits import FitOutcome
 from dhpo.whole_fits.outcomes import Outcomes

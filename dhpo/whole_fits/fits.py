@@ -16,14 +16,14 @@ from distributed import get_worker
 from sklearn import config_context
 from sklearn.base import clone
 
+from dhpo.data.wrappers import unwrap
+from dhpo.errors.user_code import guarded, is_harmless, said, told
 from dhpo.history.events import SplitScores
 from dhpo.trial import Params
-from dhpo.user_code import guarded, is_harmless, said, told
 from dhpo.whole_fits.fit_job import CandidateSplit, FitContext
 from dhpo.whole_fits.row_selection import n_samples, rows_of, rows_of_params, split_matrix
 from dhpo.whole_fits.whole_scoring import ScoringFailed
 from dhpo.worker.state import single_threaded
-from dhpo.wrappers import unwrap
 
 __all__ = ["FitOutcome", "fit_and_score", "fit_several", "forget_job", "hand_over", "refit"]
 

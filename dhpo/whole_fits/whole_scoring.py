@@ -12,7 +12,7 @@ from typing import Any
 
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
-from dhpo.user_code import told
+from dhpo.errors.user_code import told
 from dhpo.wording import did_you_mean
 
 __all__ = ["ScoringFailed", "WholeScoring", "check_refit", "resolve_whole_scoring"]

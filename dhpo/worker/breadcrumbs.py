@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from dhpo.full_disk import TEMPORARY, says_where
+from dhpo.errors.full_disk import TEMPORARY, says_where
 
 __all__ = ["Crumb", "CrumbTrail", "Deed", "read_crumb", "remove_crumb"]
 

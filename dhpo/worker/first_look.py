@@ -15,7 +15,7 @@ from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import BlockFacts, BlockSpec, prepare
 from dhpo.data.rows import Rows
 from dhpo.data.scratch_copies import CopiesWriter
-from dhpo.user_code import guarded
+from dhpo.errors.user_code import guarded
 from dhpo.worker.state import single_threaded, worker_state
 
 __all__ = ["digest_of", "load_blocks"]

@@ -24,8 +24,8 @@ import cloudpickle
 import psutil
 from dask.typing import Key
 
+from dhpo.errors.user_code import guarded, said, told
 from dhpo.history.events import StepStats
-from dhpo.user_code import guarded, said, told
 from dhpo.worker.breadcrumbs import read_crumb, remove_crumb
 from dhpo.worker.messages import Outcome, Step, StepResult
 from dhpo.worker.step import run_step

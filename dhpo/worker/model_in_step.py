@@ -9,8 +9,8 @@ from typing import Any
 
 from dhpo.data.row_protection import copied, lent
 from dhpo.data.rows import Rows
+from dhpo.errors.user_code import told
 from dhpo.history.events import Checkpoint, ModelState
-from dhpo.user_code import told
 from dhpo.worker.messages import Outcome, Work
 
 __all__ = ["Meter", "ModelInStep", "failures_of"]

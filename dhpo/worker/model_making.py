@@ -7,8 +7,8 @@ from typing import Any
 
 from sklearn.base import clone
 
-from dhpo.seeds import seed_for
-from dhpo.wrappers import unwrap
+from dhpo.data.wrappers import unwrap
+from dhpo.space.seeds import seed_for
 
 __all__ = ["new_model"]
 

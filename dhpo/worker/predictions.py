@@ -13,10 +13,10 @@ from sklearn import config_context
 from dhpo.data.reader import BlockSpec
 from dhpo.data.row_protection import copied, is_refused_write, lent
 from dhpo.data.rows import Rows
+from dhpo.errors.user_code import guarded
 from dhpo.history.events import Checkpoint
 from dhpo.scoring.judgement import check_one_output, scores_of
 from dhpo.storage.model_store import loads_model
-from dhpo.user_code import guarded
 from dhpo.worker.messages import Context
 from dhpo.worker.state import single_threaded, worker_state
 from dhpo.worker.validation_rows import validation_rows

@@ -10,7 +10,7 @@ from typing import Any
 
 from sklearn import config_context
 
-from dhpo.wrappers import unwrap
+from dhpo.data.wrappers import unwrap
 
 __all__ = ["spared_checks"]
 

@@ -16,8 +16,8 @@ from dask.typing import Key
 from sklearn import config_context
 
 from dhpo.data.memory import free_heap, held_besides_blocks
+from dhpo.errors.user_code import guarded
 from dhpo.history.events import StepStats
-from dhpo.user_code import guarded
 from dhpo.worker.breadcrumbs import CrumbTrail, read_crumb
 from dhpo.worker.messages import Step, StepResult
 from dhpo.worker.state import single_threaded, worker_state

@@ -237,8 +237,8 @@ class Trained:
     def __init__(self, problem: str, seed: int, history: Any) -> None:
         from dhpo.history.events import Reported, TrialStarted
         from dhpo.samplers import RandomSampler
-        from dhpo.seeds import entropy_of
-        from dhpo.space import Space
+        from dhpo.space.parameter_space import Space
+        from dhpo.space.seeds import entropy_of
 
         self._estimator, space, _ = PROBLEMS[problem]
         self._sampler = RandomSampler(Space(space), entropy_of(seed))

@@ -20,7 +20,7 @@ import dhpo
 from dhpo.data.holdout import fold_of_rows
 from dhpo.data.order import PassOrder
 from dhpo.errors import SearchFailed
-from dhpo.seeds import seed_for
+from dhpo.space.seeds import seed_for
 from dhpo.worker.model_making import new_model
 
 CHUNK, BLOCKS, FOLDS = 50, 4, 3

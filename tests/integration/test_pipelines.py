@@ -17,7 +17,7 @@ import dhpo
 from dhpo import PartialFitColumnTransformer, PartialFitPipeline, make_partial_fit_pipeline
 from dhpo.data.holdout import split_rows
 from dhpo.data.order import PassOrder
-from dhpo.seeds import seed_for
+from dhpo.space.seeds import seed_for
 from dhpo.worker.model_making import new_model
 
 SEED = {"random_state": 0, "verbose": 0}

@@ -7,7 +7,7 @@ from dhpo.driver.ledger import Ledger
 from dhpo.history.events import ModelState
 from dhpo.samplers import GridSampler
 from dhpo.scoring import Metrics
-from dhpo.space import Space
+from dhpo.space.parameter_space import Space
 from dhpo.storage.kept_models import KeptModels
 from dhpo.storage.model_store import ModelStore
 from dhpo.worker.messages import Outcome

@@ -27,7 +27,7 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.history import History
-from dhpo.parameter_range import ParameterRange, scales_of
+from dhpo.space.parameter_range import ParameterRange, scales_of
 from dhpo.trial import Drop, Report, Train, Trial
 from tests.unit.views.events import TWO_BRACKETS, history_of
 

@@ -57,11 +57,11 @@ from dhpo.journal.description import differences
 from dhpo.journal.journal import JournalReader
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import LEASE_SECONDS
-from dhpo.journal.recorder import Recorder
 from dhpo.journal.stop_request import StopRequest
 from dhpo.observers.base import Observers
-from dhpo.parameter_range import ParameterRange
+from dhpo.observers.recorder import Recorder
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
+from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Drop, Report, Train, Trial
 
 ROOT = Path(dhpo.__file__).parent.parent

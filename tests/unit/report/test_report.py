@@ -13,11 +13,11 @@ import pytest
 from dhpo.history.events import DataPrepared, Planned, Reported, Stopped
 from dhpo.history.history import History
 from dhpo.history.judgement import BestJudged
-from dhpo.parameter_range import ParameterRange
 from dhpo.report import report_html, write_report
 from dhpo.report.findings import edge_of_range, failure_groups, findings
 from dhpo.report.predictions import metrics_table, pictures
 from dhpo.scoring.judgement import judge_classes, judge_numbers
+from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Report
 from tests.unit.views.events import TWO_BRACKETS, history_of, reported, started, stepped, training
 

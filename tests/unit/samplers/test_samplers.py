@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dhpo.samplers import GridSampler, RandomSampler
 from dhpo.samplers.permutation import Permutation
-from dhpo.seeds import seed_sequence
-from dhpo.space import Space
+from dhpo.space.parameter_space import Space
+from dhpo.space.seeds import seed_sequence
 from dhpo.testing import check_sampler
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhpo.checks import checked_factor, checked_int
+from dhpo.errors.checks import checked_factor, checked_int
 from dhpo.schedules.halving import halving_rungs
 from dhpo.schedules.hyperband import hyperband_brackets, integer_log
 from dhpo.schedules.inverse_decay import inverse_decay_rungs

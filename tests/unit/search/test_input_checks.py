@@ -22,7 +22,7 @@ from dhpo import (
     SuccessiveHalvingSearchCV,
 )
 from dhpo.samplers import GridSampler
-from dhpo.space import Space
+from dhpo.space.parameter_space import Space
 
 X, y = da.ones((100, 3), chunks=(10, 3)), da.zeros(100, chunks=10)
 SPACE = {"alpha": loguniform(1e-5, 1)}

@@ -9,7 +9,7 @@ import scipy.stats
 
 from dhpo.samplers import RandomSampler
 from dhpo.schedules import BracketPlan, BracketSchedule, Hyperband, Plan, Rung
-from dhpo.space import Space
+from dhpo.space.parameter_space import Space
 from dhpo.testing import Simulation, check_sampler, check_schedule, lognormal_stragglers, simulate
 from dhpo.trial import Drop, Report, Train
 

@@ -26,7 +26,7 @@ from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import BlockSpec
 from dhpo.history.events import ModelState
 from dhpo.scoring import make_block_scorer
-from dhpo.seeds import seed_for
+from dhpo.space.seeds import seed_for
 from dhpo.storage.model_store import ModelStore, dumps_model, loads_model
 from dhpo.worker import step_models, step_run, step_scoring, step_training
 from dhpo.worker.breadcrumbs import read_crumb

@@ -6,8 +6,6 @@ import time
 
 from rich.console import RenderableType
 
-from dhpo.history.events import Event
-from dhpo.history.history import History
 from dhpo.journal.journal import JournalReader
 from dhpo.views.picture import Picture
 from dhpo.views.text import progress_line
@@ -32,8 +30,7 @@ class FollowedSearch:
 
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader
-        self.history = History(reader.header.first_of_bracket, reader.header.by_fits)
-        self._take(reader.new_events())
+        self.history = reader.history()
         self._picture = Picture(None, self.history, None, clock=self.now)
         last = self.history.events[-1].time if self.history.events else 0.0
         self._began = time.monotonic() - last - reader.idle_seconds
@@ -42,7 +39,7 @@ class FollowedSearch:
     def update(self) -> None:
         """Read what is new."""
         running = self._reader.in_use  # before the events: what ends meanwhile has told so
-        self._take(self._reader.new_events())
+        self._reader.read_into(self.history)
         self._set_running(running)
 
     def _set_running(self, running: bool) -> None:
@@ -60,7 +57,3 @@ class FollowedSearch:
         """The same in one line."""
         self._picture.progress.update()
         return progress_line(self._picture.progress, self._picture.now)
-
-    def _take(self, events: list[Event]) -> None:
-        for event in events:
-            self.history.append(event)

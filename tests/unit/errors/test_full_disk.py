@@ -13,7 +13,7 @@ from dhpo.data.blocks import Block, Piece
 from dhpo.data.holdout import Split
 from dhpo.data.reader import BlockSpec, prepare
 from dhpo.data.scratch_copies import CopiesWriter
-from dhpo.full_disk import JOURNAL, TEMPORARY, says_where
+from dhpo.errors.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.history.events import Dropped
 from dhpo.journal import Header, Journal
 from dhpo.storage.model_store import ModelStore

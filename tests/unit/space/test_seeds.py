@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhpo.seeds import entropy_of, seed_for, seed_sequence
+from dhpo.space.seeds import entropy_of, seed_for, seed_sequence
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import rv_discrete
 from sklearn.model_selection import ParameterSampler
 
-from dhpo.parameter_range import MAX_CHOICES, Choice, ParameterRange, are_far_apart, readable_choice, scales_of
+from dhpo.space.parameter_range import MAX_CHOICES, Choice, ParameterRange, are_far_apart, readable_choice, scales_of
 from dhpo.wording import counted, did_you_mean
 
 __all__ = ["Grid", "Space"]

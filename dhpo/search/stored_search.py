@@ -9,9 +9,9 @@ from dhpo.errors import JournalError
 from dhpo.exports.to_optuna import ToOptuna
 from dhpo.history.events import Checkpoint, Refitted
 from dhpo.history.history import Best, History
-from dhpo.journal.followed_search import FollowedSearch
 from dhpo.journal.journal import JournalReader
 from dhpo.journal.model_files import replayed_models
+from dhpo.search.followed_search import FollowedSearch
 from dhpo.storage.model_store import loads_model
 from dhpo.views.html import outcome_html, progress_html
 from dhpo.views.progress import Progress
@@ -116,11 +116,10 @@ class StoredSearch(ToOptuna):
     def __init__(self, journal: Any) -> None:
         self._reader = JournalReader(journal)
         running = self._reader.in_use  # before the events: what ends meanwhile has told so
-        header, events, self._store = self._reader.header, self._reader.new_events(), self._reader.models
+        header, self._store = self._reader.header, self._reader.models
         self._journal = journal
-        self.history = History(header.first_of_bracket, header.by_fits)
-        for event in events:
-            self.history.append(event)
+        self.history = self._reader.history()
+        events = self.history.events
         self._progress = Progress(self.history)
         self._progress.alive = running
         self.phase = self._progress.status

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dhpo.user_code import guarded, in_thread, said, told
+from dhpo.errors.user_code import guarded, in_thread, said, told
 
 
 class Unshowable(BaseException):
@@ -32,7 +32,7 @@ def raises(error: BaseException) -> None:
     [
         (ValueError("no"), "ValueError: no"),
         (SystemExit(), "SystemExit"),
-        (Unshowable(), "tests.unit.test_user_code.Unshowable: <exception str() failed>"),
+        (Unshowable(), "tests.unit.errors.test_user_code.Unshowable: <exception str() failed>"),
         (BaseExceptionGroup("all", [SystemExit(1)]), "BaseExceptionGroup: all (1 sub-exception)"),
     ],
 )

@@ -13,8 +13,8 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dhpo.parameter_range import ParameterRange, readable_choice
-from dhpo.space import Space
+from dhpo.space.parameter_range import ParameterRange, readable_choice
+from dhpo.space.parameter_space import Space
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)
 

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from dhpo.errors.user_code import said
 from dhpo.history.events import Event, PhaseReached, Planned, Stopped
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import Observers
-from dhpo.parameter_range import ParameterRange, scales_of
 from dhpo.schedules.plan import Plan
-from dhpo.user_code import said
+from dhpo.space.parameter_range import ParameterRange, scales_of
 
 __all__ = ["Recorder"]
 
