@@ -144,7 +144,7 @@ def importance(
     Raises
     ------
     ValueError
-        If a parameter is unknown, or fewer than 10 trials have a score.
+        If a parameter is unknown, fewer than 10 trials have a score, or all scores are equal.
 
     References
     ----------
@@ -171,6 +171,8 @@ def importance(
             f"{search.name} has {counted(len(trials), 'trial')} with a score, too few to tell which parameters decide: "
             f"dhpo.plot.importance needs {_FEWEST_TRIALS}."
         )
+    if trials["score"].nunique() == 1:
+        raise ValueError(f"{search.name} has the same score for all trials, so no parameter decides about it.")
     features = _features(search, trials, names)
     forest = RandomForestRegressor(_N_TREES, oob_score=True, min_samples_leaf=2, random_state=random_state)
     # Ranks: one trial that diverged has no more say than the last of those that did not.

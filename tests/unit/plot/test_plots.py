@@ -270,6 +270,11 @@ def test_a_frame_may_come_from_a_file(tmp_path: Path, history: History) -> None:
         (lambda h: plot.best_so_far(h, against="hours"), ValueError, "against='hours': allowed are 'calls'"),
         (lambda h: plot.learning_curves(h, top=0), ValueError, "top=0: give the number"),
         (lambda h: plot.parallel_coordinates(h, top=0), ValueError, "top=0: give the number"),
+        (
+            lambda h: plot.importance(pd.DataFrame({"param_x": np.arange(12.0), "score": 0.5})),
+            ValueError,
+            "the same score for all trials",
+        ),
         (lambda h: plot.slice(h, ax=plt.gca()), ValueError, r"has 2 part\(s\), and 1 axes were given"),
         (lambda h: plot.history(3), TypeError, "asked for of a int. Allowed are a fitted search"),
         (lambda h: plot.history(pd.DataFrame({"a": [1]})), ValueError, "no column `score` .* it has a"),
