@@ -99,7 +99,7 @@ class _Followed:
         return len(self._search.history.events), self._search.running
 
     def _tell(self) -> None:
-        self.data.take(self._messages.new_rows(self._search.now(), alive=self._search.running))
+        self.data.take(self._messages.new_rows(self._search.now()))
 
 
 def _stop(journal: str) -> None:

@@ -133,8 +133,6 @@ def compare(
 
         searches = {journal: _load(journal) for journal in journals}
         frame = comparison_of({journal: search.history for journal, search in searches.items()})
-        died = [journal for journal, search in searches.items() if search.status == "unfinished"]
-        frame.loc[died, "status"] = "unfinished"
         if as_json:
             _print_json(_records(frame.reset_index()))
             return

@@ -48,17 +48,14 @@ class Messages:
         self._none_ahead = history.by_fits  # nor with folds
         self._rungs = Rungs()
 
-    def new_rows(self, now: float, alive: bool = True) -> list[Row]:
+    def new_rows(self, now: float) -> list[Row]:
         """The rows of the events that are new, and one that says how the search stands.
 
         Parameters
         ----------
         now : float
             Seconds since the search began.
-        alive : bool, default True
-            False where it is known that no process runs the search.
         """
-        self._progress.alive = alive
         rows: list[Row] = []
         events = self._history.events
         while self._seen < len(events):  # by index: others are appended meanwhile

@@ -75,6 +75,13 @@ class History:
     by_fits : bool, default False
         Whether what is counted are fits on splits of the data, and not calls of `partial_fit`.
 
+    Attributes
+    ----------
+    events : list of Event
+    by_fits : bool
+    alive : bool
+        False where it is known that no process runs the search, as of a journal whose process has died.
+
     Examples
     --------
     The history of a search is `Run.history`, and that of `ObservedSearch`. One that is made by hand:
@@ -97,6 +104,7 @@ class History:
     def __init__(self, first_of_bracket: Mapping[int, int] | None = None, by_fits: bool = False) -> None:
         self.events: list[Event] = []
         self.by_fits = by_fits
+        self.alive = True
         self._rows: dict[int, Row] = {}
         self._first_of_bracket = first_of_bracket
 
@@ -251,7 +259,7 @@ class History:
             - `rank` (1 is best; trials that failed or have no score yet have none) and `score`, the last; where there
               are several metrics, `score` is that which decides, and each has a column `test_...`;
             - `status`: why a trial ended ("finished", "not promoted", "plateau" or "failed"), or else "waiting" or
-              "running", and once the search was brought to an early end, "stopped";
+              "running", and once the search was brought to an early end, or its process has died, "stopped";
             - a column `param_...` for each parameter, which is not a number where a trial does not have it;
             - `resource`: calls of `partial_fit` that its model has seen, or splits that it was fitted on;
             - `bracket`, and the `rung` of it that the trial was last trained for;
@@ -261,7 +269,7 @@ class History:
 
             `attrs` of the frame hold the totals of `costs`.
         """
-        frame = summary_of(list(self._sorted()), self.over, splits)
+        frame = summary_of(list(self._sorted()), self.over or not self.alive, splits)
         frame.attrs.update(self.costs())
         return frame
 

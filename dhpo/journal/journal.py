@@ -263,7 +263,8 @@ class JournalReader:
         return history
 
     def read_into(self, history: History) -> None:
-        """Append the events to a history that were recorded since this was asked last."""
+        """Append the events to a history that were recorded since this was asked last, and say whether it is alive."""
+        history.alive = self.in_use  # before the events: what ends meanwhile has told so
         for event in self.new_events():
             history.append(event)
 

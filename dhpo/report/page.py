@@ -48,8 +48,6 @@ def write_report(
     file: str | os.PathLike[str],
     identity: Mapping[str, str] | None = None,
     given: Judgement | None = None,
-    *,
-    alive: bool = True,
 ) -> None:
     """Write the report of a search.
 
@@ -62,23 +60,19 @@ def write_report(
         What search it is, in words, where a journal tells.
     given : Judgement, optional
         How the best model does on rows that the user gave.
-    alive : bool, default=True
-        False where the process of a search that has not ended has died.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     """
-    Path(file).write_text(report_html(history, identity, given, alive=alive), encoding="utf-8")
+    Path(file).write_text(report_html(history, identity, given), encoding="utf-8")
 
 
 def report_html(
     history: History,
     identity: Mapping[str, str] | None = None,
     given: Judgement | None = None,
-    *,
-    alive: bool = True,
 ) -> str:
     """The report of a search, which needs no network and no other file.
 
@@ -88,7 +82,6 @@ def report_html(
         Of a search that has ended, or that runs: then it is how the search stands.
     identity : mapping of str to str, optional
     given : Judgement, optional
-    alive : bool, default=True
     """
     judgements = {_ON_GIVEN: given, _ON_HELD_OUT: history.judgement}
     models = pictures_of(history)
@@ -97,7 +90,6 @@ def report_html(
     script, shown = components(models, wrap_script=True)
     title = (history.planned.title if history.planned is not None else "") or "Search"
     progress = Progress(history)
-    progress.alive = alive
     sections = [
         _head(history, progress, title),
         _section("What to know", "".join(f'<div class="note">{escape(said)}</div>' for said in findings(history))),

@@ -24,8 +24,6 @@ class FollowedSearch:
     ----------
     history : History
         As far as it was read.
-    running : bool
-        Whether a process had the journal open then.
     """
 
     def __init__(self, reader: JournalReader) -> None:
@@ -34,16 +32,15 @@ class FollowedSearch:
         self._picture = Picture(None, self.history, None, clock=self.now)
         last = self.history.events[-1].time if self.history.events else 0.0
         self._began = time.monotonic() - last - reader.idle_seconds
-        self._set_running(reader.in_use)
 
     def update(self) -> None:
         """Read what is new."""
-        running = self._reader.in_use  # before the events: what ends meanwhile has told so
         self._reader.read_into(self.history)
-        self._set_running(running)
 
-    def _set_running(self, running: bool) -> None:
-        self.running = self._picture.progress.alive = running
+    @property
+    def running(self) -> bool:
+        """Whether a process had the journal open when it was read last."""
+        return self.history.alive
 
     def now(self) -> float:
         """Seconds since the search began."""

@@ -115,13 +115,11 @@ class StoredSearch(ToOptuna):
 
     def __init__(self, journal: Any) -> None:
         self._reader = JournalReader(journal)
-        running = self._reader.in_use  # before the events: what ends meanwhile has told so
         header, self._store = self._reader.header, self._reader.models
         self._journal = journal
         self.history = self._reader.history()
-        events = self.history.events
+        events, running = self.history.events, self.history.alive
         self._progress = Progress(self.history)
-        self._progress.alive = running
         self.phase = self._progress.status
         self._by_fits = header.by_fits
         self._models = replayed_models(events)
@@ -202,7 +200,7 @@ class StoredSearch(ToOptuna):
         """
         from dhpo.report import write_report
 
-        write_report(self.history, file, self.identity, alive=self.status != "unfinished")
+        write_report(self.history, file, self.identity)
 
     def _happened(self) -> tuple[History, bool]:
         return self.history, self.status == "running"

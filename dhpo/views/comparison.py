@@ -25,8 +25,9 @@ def comparison_of(histories: Mapping[str, History]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by name, with `status`, `score` of the best trial, `trials`, `resource` (calls of `partial_fit`, or
-        fits, over all trials), `failed` trials, `seconds` that the search took, and the `best_params` in words.
+        Indexed by name, with `status` ("unfinished" where the process has died), `score` of the best trial, `trials`,
+        `resource` (calls of `partial_fit`, or fits, over all trials), `failed` trials, `seconds` that the search took,
+        and the `best_params` in words.
     """
     rows = []
     for name, history in histories.items():
@@ -34,7 +35,7 @@ def comparison_of(histories: Mapping[str, History]) -> pd.DataFrame:
         rows.append(
             {
                 "search": name,
-                "status": progress.status,
+                "status": progress.status if history.over or history.alive else "unfinished",
                 "score": np.nan if best is None else best.report.score,
                 "trials": progress.everything.trials,
                 "resource": progress.everything.calls,

@@ -102,8 +102,6 @@ class Progress:
         How the search ended: "done", "stopped", "time budget" or "failed".
     time : float
         Seconds of the search at the last event.
-    alive : bool
-        False where it is known that the process of the search has died.
     """
 
     def __init__(self, history: History, plan: Plan | None = None) -> None:
@@ -114,7 +112,6 @@ class Progress:
         self.phase: PhaseReached | None = None
         self.stopped: str | None = None
         self.time = 0.0
-        self.alive = True
         self.history = history
         self._bracket_of: dict[int, int] = {}
         self._calls_of: dict[int, int] = {}
@@ -130,6 +127,11 @@ class Progress:
         while self._seen < len(events):  # by index: others are appended meanwhile
             self._add(events[self._seen])
             self._seen += 1
+
+    @property
+    def alive(self) -> bool:
+        """False where it is known that the process of the search has died."""
+        return self.history.alive
 
     @property
     def status(self) -> str:

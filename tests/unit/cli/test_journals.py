@@ -149,8 +149,16 @@ def test_compare_has_the_best_search_first(journal: Path, tmp_path: Path) -> Non
 
 
 def test_a_search_whose_process_died_is_unfinished_everywhere(tmp_path: Path) -> None:
-    write(tmp_path).close()
-    assert json.loads(invoke("compare", tmp_path, "--json").stdout)[0]["status"] == "unfinished"
+    journal = write(tmp_path, started(2, 0, alpha=1.0, layers="none"))
+
+    def states() -> tuple[str, dict[int, str]]:
+        trials = json.loads(invoke("show", tmp_path, "--json").stdout)["trials"]
+        compared = json.loads(invoke("compare", tmp_path, "--json").stdout)[0]["status"]
+        return compared, {trial["trial"]: trial["status"] for trial in trials}
+
+    assert states() == ("training 36 %", {0: "finished", 1: "failed", 2: "waiting"})
+    journal.close()
+    assert states() == ("unfinished", {0: "finished", 1: "failed", 2: "stopped"})
     invoke("report", tmp_path, "--output", tmp_path / "page.html")
     assert "its process has died" in (tmp_path / "page.html").read_text()
 
