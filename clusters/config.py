@@ -65,14 +65,14 @@ class ClusterConfig(Section):
         description="TLS: True for certificates of this cluster alone, {ca_file, cert, key} for yours, False for none",
     )
     idle_timeout: Seconds | None = Field(
-        default=None, description="the cluster ends itself after so long without work, as '1 hour'"
+        default=None, description="the cluster ends itself after so long without work, such as '1 hour'"
     )
     dashboard: HostAndPort | None = Field(
         default="127.0.0.1:0",
         description="'host:port' of the dashboard where the scheduler runs; port 0 takes a free one, None starts none",
     )
     start_timeout: Seconds = Field(
-        default=60.0, description="the time a start may take until it is an error, as '2 minutes'"
+        default=60.0, description="the time a start may take until it is an error, such as '2 minutes'"
     )
 
     unused: ClassVar[Mapping[str, str]] = {}

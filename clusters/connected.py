@@ -110,7 +110,7 @@ def connect(address: str, security: TlsChoice = None, timeout: str | float = 10)
     3
     """
     if not isinstance(address, str) or "://" not in address:
-        raise ConfigError(f"address={address!r}: expected the address of a scheduler, as 'tls://10.0.0.1:8786'")
+        raise ConfigError(f"address={address!r}: expected the address of a scheduler, such as 'tls://10.0.0.1:8786'")
     try:
         seconds = TypeAdapter(Seconds).validate_python(timeout)
         choice = TypeAdapter(TlsChoice).validate_python(security)

@@ -149,13 +149,13 @@ def _check_count(name: str, value: object) -> None:
 
 def _bytes(memory: object) -> int:
     if isinstance(memory, bool) or not isinstance(memory, str | int):
-        raise TypeError(f"memory={memory!r}: expected bytes for one worker, as '2GB' or an integer")
+        raise TypeError(f"memory={memory!r}: expected bytes for one worker, such as '2GB' or an integer")
     try:
         limit: int = parse_bytes(memory)
     except (ValueError, OverflowError):
         limit = 0
     if limit < 1:
-        raise ValueError(f"memory={memory!r}: expected bytes for one worker, as '2GB' or an integer above 0")
+        raise ValueError(f"memory={memory!r}: expected bytes for one worker, such as '2GB' or an integer above 0")
     return limit
 
 
@@ -165,4 +165,4 @@ def _check_address(dashboard: object) -> None:
     host, _, port = dashboard.rpartition(":") if isinstance(dashboard, str) else ("", "", "")
     # A bare ":8787" would listen on every interface of the machine.
     if not host or not port.isdecimal():
-        raise ValueError(f"dashboard={dashboard!r}: expected 'host:port', as '{_LOOPBACK}:8787', or None")
+        raise ValueError(f"dashboard={dashboard!r}: expected 'host:port', such as '{_LOOPBACK}:8787', or None")

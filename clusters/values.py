@@ -50,7 +50,7 @@ def _bytes(value: Any) -> int:
     except (ValueError, OverflowError):
         amount = 0
     if amount < _IDLE_WORKER:
-        raise ValueError("expected bytes for one worker, as '4GiB' or an integer; an idle one takes some 100 MiB")
+        raise ValueError("expected bytes for one worker, such as '4GiB' or an integer; an idle one takes some 100 MiB")
     return amount
 
 
@@ -63,7 +63,7 @@ def _seconds(value: Any) -> float:
         # Dask's errors for text that is no time; that of an empty one is an IndexError.
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ValueError("expected a time above 0, as '10 minutes' or a number of seconds")
+        raise ValueError("expected a time above 0, such as '10 minutes' or a number of seconds")
     return seconds
 
 
@@ -71,7 +71,7 @@ def _host_and_port(value: Any) -> str:
     host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     # A bare ":8787" would listen on every interface of the machine.
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError("expected 'host:port', as '127.0.0.1:8787', or None")
+        raise ValueError("expected 'host:port', such as '127.0.0.1:8787', or None")
     return f"{host}:{port}"
 
 

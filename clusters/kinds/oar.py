@@ -18,10 +18,11 @@ class OarOptions(QueueOptions):
     """The block of OAR."""
 
     resource_spec: Name | None = Field(
-        default=None, description="resources of a job, as '/nodes=1/core=4'; by default the cores of one worker"
+        default=None, description="resources of a job, such as '/nodes=1/core=4'; by default the cores of one worker"
     )
     memory_property: Word | None = Field(
-        default=None, description="OAR's property for the memory of a core, as 'memcore'; without it OAR knows none"
+        default=None,
+        description="OAR's property for a core's memory, such as 'memcore'; without it OAR knows none",
     )
 
 

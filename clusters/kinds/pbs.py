@@ -18,7 +18,8 @@ class PbsOptions(QueueOptions):
     """The block of PBS."""
 
     resource_spec: Name | None = Field(
-        default=None, description="resources of a job, as 'select=1:ncpus=4:mem=8gb'; by default those of one worker"
+        default=None,
+        description="resources of a job, such as 'select=1:ncpus=4:mem=8gb'; by default those of a worker",
     )
 
 

@@ -18,7 +18,7 @@ class SgeOptions(QueueOptions):
     """The block of SGE."""
 
     resource_spec: Name | None = Field(
-        default=None, description="resources of a job, as 'h_vmem=8G'; without it SGE knows nothing of memory"
+        default=None, description="resources of a job, such as 'h_vmem=8G'; without it SGE knows nothing of memory"
     )
 
 

@@ -141,7 +141,7 @@ def valid_name(name: str) -> str:
         If not.
     """
     if not _NAME.fullmatch(name):
-        raise SubmissionError(f"name={name!r}", "expected up to 50 small letters, digits and '-', as 'digits-1'")
+        raise SubmissionError(f"name={name!r}", "expected up to 50 small letters, digits and '-', such as 'digits-1'")
     return name
 
 

@@ -288,8 +288,8 @@ async def _result(client: Any, future: Any, *, doing: str, more_deaths: int) -> 
         except KilledWorker as error:
             if not deaths_left:
                 raise SearchFailed(
-                    f"{doing}: the workers that do it die, again and again. Is there a block that takes more memory "
-                    f"than a worker has, or that cannot be loaded?\n{error}"
+                    f"{doing}: the workers that do it die, again and again. A block may take more memory than a "
+                    f"worker has: use smaller chunks, or give workers more memory.\n{error}"
                 ) from error
             logger.warning("%s: beginning again what died with its workers: %s", doing, error)
             deaths_left -= 1

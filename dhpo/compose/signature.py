@@ -24,7 +24,7 @@ def _last_part(pipeline: Any) -> Part | None:
     try:
         name, last = pipeline.steps[-1]
     except (IndexError, TypeError, ValueError):
-        raise AttributeError(f"{type(pipeline).__name__} has no partial_fit, for it has no last step") from None
+        raise AttributeError(f"{type(pipeline).__name__} has no partial_fit, because it has no last step") from None
     if passes(last):
         return None
     known: list[Part] | None = pipeline._known_parts

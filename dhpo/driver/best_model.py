@@ -72,7 +72,7 @@ class BestModel:
             return False
         try:
             if where is None:
-                raise ModelLost("nobody knows where it was")
+                raise ModelLost("no file of it was recorded")
             data = self._models.read(where)
         except ModelLost:
             logger.warning("the model of trial %d, the best, is lost", number, exc_info=True)

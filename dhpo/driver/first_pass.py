@@ -143,7 +143,7 @@ async def look_at_data(
     least = 2 if plan.n_folds else 1
     with_rows = [f.index for f in data.facts if f.n_training >= least]
     if not with_rows and plan.n_folds:
-        raise ValueError(f"cv={plan.n_folds} needs blocks of two rows at least; the chunks of X have one.")
+        raise ValueError(f"cv={plan.n_folds} needs blocks of two rows at least; the chunks of X have one: rechunk X.")
     if not with_rows:
         raise ValueError(f"X is empty: it has no rows to train on (test_size={test_size}).")
     # A call that sees no rows would leave its models as they were, and count as training.

@@ -62,7 +62,7 @@ class Room:
         needed = held + self.block_nbytes * (1 + self.copied_share)
         if needed > usable:
             raise ValueError(
-                f"X does not fit its workers: a block takes {_mb(self.block_nbytes)} with y and sample_weight"
+                f"a block of X is too large for its workers: it takes {_mb(self.block_nbytes)} with y and sample_weight"
                 f"{self._and_copies()}, a worker holds {_mb(held)} before it loads one, and its memory limit is "
                 f"{_mb(self.memory_limit)}, of which {PAUSED_SHARE:g} may be used (Dask pauses a worker above it). "
                 f"{self._smaller_blocks(usable - held)}give each worker at least {_mb(needed / PAUSED_SHARE)}, for "

@@ -152,7 +152,7 @@ class Data:
         """Score on the rows of the training blocks: those of one fold at a time."""
         n_rows, n_folds = sum(f.n_training for f in self.facts), self.split.n_folds
         if n_rows < n_folds:
-            raise ValueError(f"cv={n_folds} needs at least as many rows; X has n_samples={n_rows}.")
+            raise ValueError(f"cv={n_folds} needs at least as many rows; X has n_samples={n_rows}: give fewer folds.")
         self.facts = [replace(f, n_validation=f.n_training, validation_nbytes=f.nbytes // n_folds) for f in self.facts]
         self.group_validation()
         self.validation_futures = {} if all(f.folds_kept for f in self.facts) else self.futures

@@ -26,7 +26,7 @@ class SearchFailed(DhpoError, ValueError):
 
 
 class WorkersLost(DhpoError):
-    """No worker was there to run the search until the deadline passed."""
+    """The search had no worker for longer than `dhpo.workers-timeout`, or its scheduler did not answer."""
 
 
 class JournalError(DhpoError, ValueError):

@@ -30,7 +30,7 @@ class ObservedSearch:
     plan : Plan
         The brackets, and the work that they will make.
     history : History
-        Grows while the search runs. That of a resumed search is given the events of before first.
+        Grows while the search runs. In a resumed search it first receives the events from before.
     client : distributed.Client
         Of the cluster that the search runs on.
     stop : callable

@@ -163,7 +163,7 @@ class _Writing(threading.Thread):
     def _warn(self, why: str) -> None:
         whole = 0 if self._runs is None else self._runs.n_whole
         logger.warning(
-            "MLflow is told no more of this search; %s of %s are written whole: %s",
+            "Nothing more of this search is written to MLflow; %s of %s were written completely: %s",
             whole,
             counted(len(self._history.trials), "trial"),
             why,

@@ -84,7 +84,7 @@ def learning_curves(source: Any, *, top: int | None = None, ax: Any = None) -> D
 
 
 def rungs(source: Any, *, ax: Any = None) -> Display:
-    """Draw how many trials were scored at each rung, before the number that the plan has there.
+    """Draw how many trials were scored at each rung, in front of a bar with the number that was planned.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def contour(source: Any, x: str, y: str, *, train: bool = False, ax: Any = None)
     Returns
     -------
     Display
-        `data_` has a row for each pair of values: that of both parameters, `score` and `train_score`.
+        `data_` has a row for each pair of values: the values of both parameters, `score` and `train_score`.
 
     Raises
     ------

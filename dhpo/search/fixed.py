@@ -29,8 +29,9 @@ class GridSearchCV(WholeOrBlockSearchCV):
     """Search over every point of a grid.
 
     A drop-in for scikit-learn's GridSearchCV that runs on a Dask cluster: every candidate is fitted on every split of
-    `cv`, one Dask task each, with the same scores. Data has to fit a worker then. Chunked data that does not is for
-    estimators with `partial_fit`, which are trained block by block: on a dask collection, or with `max_iter`.
+    `cv`, one Dask task each, with the same scores. X and y may then take a fifth of a
+    worker's memory limit. An estimator with `partial_fit` is trained block by block instead if X is a dask collection
+    or `max_iter` is given; then the data may be larger than memory.
 
     Parameters
     ----------
@@ -191,8 +192,8 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
     pre_dispatch : int or str, default "2*n_jobs"
         Accepted for compatibility.
     random_state : int, RandomState, Generator or None, default None
-        Of the candidates, which are those of scikit-learn's where they are fitted whole; and of all that
-        `GridSearchCV` uses it for. A Generator is for training block by block.
+        Seeds the candidates, and all that it seeds in `GridSearchCV`. Candidates that are fitted whole are those that
+        scikit-learn has for this seed. A Generator is allowed only where they are trained block by block.
     error_score : "raise" or float, default nan
         The score of a whole fit that fails; "raise" ends the search with its error. Where candidates are trained block
         by block, only a number is allowed: a trial that fails is ranked last, and the search goes on.

@@ -115,7 +115,7 @@ def checked_folds(cv: Any, test_size: Any, validation_data: Any) -> int:
         )
     for name, value in (("test_size", test_size), ("validation_data", validation_data)):
         if value is not None:
-            raise ValueError(f"cv={cv!r} and {name}: give one of them, for each says which rows to score on.")
+            raise ValueError(f"cv={cv!r} and {name}: give one of them, because each says which rows to score on.")
     return int(n_folds)
 
 

@@ -47,7 +47,7 @@ class InverseDecaySearchCV(InitialParameters):
     decay_rate : float, default 1.0
         Higher drops candidates sooner; 0 drops none.
     predict_meta, predict_proba_meta, transform_meta : ndarray or pandas object, optional
-        An empty result of the method, where it cannot be found out by calling it on one row of ones.
+        An empty result of the method; needed where calling the method on one row of ones does not tell its type.
     refit : bool or str, default True
         False leaves no `best_estimator_`. With several metrics the name of the one that decides which trials go on, and
         which is the best.

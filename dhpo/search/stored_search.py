@@ -45,7 +45,7 @@ def load(journal: Any) -> StoredSearch:
     FileNotFoundError
         If there is no journal.
     JournalError
-        If it is damaged, or of another major version.
+        If it is damaged, or in a format that this version of dhpo does not read.
 
     Examples
     --------
@@ -86,9 +86,9 @@ class StoredSearch(ToOptuna):
     model_history_ : dict of str or int to list of dict
         The same by model.
     cv_results_ : dict of str to ndarray
-        Of all trials that were scored; there once one was.
+        Of all trials that were scored. Available once one was.
     best_params_, best_score_, best_index_
-        Of the trial with the highest last score; there once one was scored.
+        Of the trial with the highest last score. Available once one was scored.
 
     Examples
     --------
@@ -227,7 +227,7 @@ class StoredSearch(ToOptuna):
             If the file of the model is gone or damaged.
         """
         if trial not in self._models:
-            raise KeyError(f"trial {trial} has no model here; there are those of {sorted(self._models)}")
+            raise KeyError(f"the journal has no model of trial {trial}; it has those of {sorted(self._models)}")
         return self._read(self._models[trial])
 
     @property
@@ -247,7 +247,7 @@ class StoredSearch(ToOptuna):
                 refitted = next(reversed(self._refitted.values()))
             checkpoint = refitted or self._models.get(best.trial.number)
         if checkpoint is None:
-            raise AttributeError("the search has not come to a best_estimator_ yet")
+            raise AttributeError("the journal has no model of the best: no trial was scored yet, or it was not stored")
         return self._read(checkpoint)
 
     def _read(self, checkpoint: Checkpoint) -> Any:

@@ -93,9 +93,9 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         Returns
         -------
         Plan
-            The brackets. Without `partial_fit` in the estimator they count fits on one split each; otherwise they count
-            `partial_fit` calls, which holds for training block by block: without `max_iter`, a search on data in memory
-            fits its candidates whole instead.
+            If the estimator has no `partial_fit`, the plan counts fits, one for each split; otherwise it counts
+            `partial_fit` calls. It does not know the data: if `max_iter` is not given and the data is in memory,
+            candidates are fitted whole, and the plan does not hold.
 
         Raises
         ------

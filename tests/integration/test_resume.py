@@ -136,7 +136,7 @@ def test_load_needs_no_cluster(finished):
     np.testing.assert_array_equal(stored.best_estimator_.coef_, search.best_estimator_.coef_)
     for trial in stored.summary().index:  # all that was paid for
         assert stored.model(trial).score(X, Y) > 0.3
-    with pytest.raises(KeyError, match="trial 999 has no model here"):
+    with pytest.raises(KeyError, match="the journal has no model of trial 999"):
         stored.model(999)
     assert "<StoredSearch: done after " in repr(stored)
 

@@ -16,7 +16,7 @@ def native_class(name: str) -> Any:
     Parameters
     ----------
     name : str
-        Its name, as "SLURMCluster".
+        Its name, such as "SLURMCluster".
 
     Raises
     ------

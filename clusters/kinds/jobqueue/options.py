@@ -61,7 +61,7 @@ def _words(python: str | None) -> None:
     except ValueError as error:
         raise ValueError(f"python={python!r}: is no command: {error}") from None
     if not words:
-        raise ValueError(f"python={python!r}: expected a command, as 'apptainer exec image.sif python'")
+        raise ValueError(f"python={python!r}: expected a command, such as 'apptainer exec image.sif python'")
 
 
 Folder = Annotated[str, PlainValidator(_folder)]
@@ -80,7 +80,7 @@ class JobOptions(Section):
     port: Port = Field(default=0, description="port of the scheduler; 0 takes a free one")
     job_name: Word = Field(default="dask-worker", description="name of the jobs")
     prologue: Lines | None = Field(
-        default=None, description="shell lines before the worker, as 'module load gcc'; for secrets use env"
+        default=None, description="shell lines before the worker, such as 'module load gcc'; for secrets use env"
     )
     shared_directory: Folder | None = Field(
         default=None, description="a directory that jobs see too, for certificates and env; by default the home"
@@ -113,7 +113,7 @@ class QueueOptions(JobOptions):
         default=None, description="time before its walltime at which a job is ended in good order; a tenth of it"
     )
     directives: Lines | None = Field(
-        default=None, description="more lines of the job script's header, as '--gres=gpu:1' for Slurm"
+        default=None, description="more lines of the job script's header, such as '--gres=gpu:1' for Slurm"
     )
 
     @model_validator(mode="after")

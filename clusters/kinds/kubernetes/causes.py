@@ -71,7 +71,7 @@ def cause_of(seen: Seen) -> tuple[Problem, bool]:
                 return _unschedulable(pod, condition), False
     if not seen.deployments:
         cause = f"the Dask operator did nothing with {seen.cluster['kind']} {seen.cluster['metadata']['name']}"
-        return Problem(cause, "see that the operator runs and watches this namespace, and its log"), False
+        return Problem(cause, "make sure that the operator runs and watches this namespace, and read its log"), False
     return _of_events(seen), False
 
 

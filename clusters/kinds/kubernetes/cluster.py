@@ -206,7 +206,7 @@ class KubernetesCluster(KubeCluster):
             await self._greet_scheduler()
         except OSError as error:
             cause = f"the scheduler runs, and cannot be reached at {reached.address}: {error!r}"
-            raise StartError(cause, "change reach=, or see what lies between") from error
+            raise StartError(cause, "change reach=, or check the network between here and the cluster") from error
 
     async def _greet_scheduler(self) -> None:
         """Connect, again where what lies between breaks off a TLS handshake, which distributed does not try again."""

@@ -240,9 +240,9 @@ async def started(server_class: Any, *args: Any, **options: Any) -> Any:
         while reason.__cause__ is not None:
             reason = reason.__cause__
         text = f"the {server_class.__name__.lower()} did not start: {type(reason).__name__}: {reason}"
-        raise ServerFailed(text, "env=, memory= and threads= are what it gets") from error
+        raise ServerFailed(text, "change env=, memory= or threads=") from error
     if server.status.name != "running":
-        raise ServerFailed("the worker ended when it started", "env=, memory= and threads= are what it gets")
+        raise ServerFailed("the worker ended when it started", "change env=, memory= or threads=")
     return server
 
 

@@ -23,11 +23,11 @@ def test_two_blocks_besides_what_a_worker_holds_are_enough(limit_and_block, capl
 
 
 def test_what_does_not_fit_is_refused_with_what_it_takes_and_the_way_out():
-    with pytest.raises(ValueError, match="X does not fit its workers") as seen:
+    with pytest.raises(ValueError, match="a block of X is too large for its workers") as seen:
         room(640, copied=0.25).check(212 * MB)
     said = str(seen.value)
     for words in (
-        "a block takes 640 MB with y and sample_weight",
+        "it takes 640 MB with y and sample_weight",
         "(and 160 MB more while it is split)",
         "a worker holds 212 MB",
         "its memory limit is 512 MB",

@@ -198,7 +198,8 @@ def test_a_server_that_fails_is_one_line_of_the_log(
     with caplog.at_level(logging.INFO):
         assert not drive(monkeypatch, Failing()).wait(30)
     assert [record.getMessage() for record in caplog.records] == [
-        "MLflow is told no more of this search; 1 of 3 trials are written whole: ConnectionError: no route"
+        "Nothing more of this search is written to MLflow; 1 of 3 trials were written completely: "
+        "ConnectionError: no route"
     ]
 
 
