@@ -93,9 +93,7 @@ def test_a_block_that_does_not_fit_a_worker_is_refused_before_it_is_loaded(clien
         raise AssertionError("a block was loaded")
 
     X = da.ones((2_000_000, 1000), chunks=(1_000_000, 1000)).map_blocks(never, meta=np.empty((0, 0)))
-    with pytest.raises(
-        ValueError, match=r"it takes 8,00\d MB .* its memory limit is 2,000 MB.*Rechunk X to"
-    ) as seen:
+    with pytest.raises(ValueError, match=r"it takes 8,00\d MB .* its memory limit is 2,000 MB.*Rechunk X to") as seen:
         search().fit(X, da.ones(2_000_000, chunks=1_000_000), classes=[0, 1])
     assert "a worker holds" in str(seen.value)
 
