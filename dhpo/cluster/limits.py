@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dhpo.errors import SearchFailed
 from dhpo.history.history import History
+from dhpo.wording import counted
 
 __all__ = ["Limits"]
 
@@ -38,13 +39,13 @@ class Limits:
         ----------
         history : History
         what : str
-            Who failed, for the message: "trials", for instance.
+            Who failed, for the message: "trial", for instance.
         """
         if self.max_failures is None:
             return
         failed = history.n_failed
         if failed > self.max_failures:
             raise SearchFailed(
-                f"{failed} {what} failed, and max_failures={self.max_failures} allows no more. The first failure:\n"
-                f"{history.first_error or 'the score was nan or infinite'}"
+                f"{counted(failed, what)} failed, and max_failures={self.max_failures} allows no more. "
+                f"The first failure:\n{history.first_error or 'the score was nan or infinite'}"
             )

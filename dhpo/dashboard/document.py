@@ -100,7 +100,7 @@ class SearchView:
             self._choose(list(searches)[-1])
 
     def _choose(self, name: str) -> None:
-        if name == self._shown:
+        if name == self._shown or name not in self._searches:
             return
         self._shown, self._data = name, self._searches.get(name)
         self._version, self._trials_version, self._sure = -1, -1, 0

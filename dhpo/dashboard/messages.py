@@ -105,7 +105,7 @@ class Messages:
             case Reported(report, splits=splits):
                 self._none_ahead |= len(splits) > 1
                 score = None if report.failed else float(report.score)
-                error = (self._history.error_of(report.trial) or "")[:_LONGEST_ERROR]
+                error = (self._history.failure_of(event) or "")[:_LONGEST_ERROR]
                 seconds = report.fit_time + report.score_time
                 return [["report", report.trial, report.resource, score, event.time, seconds, error, event.failed]]
             case Dropped(drop):

@@ -81,6 +81,7 @@ class Curves(Panel):
 
     def clear(self) -> None:
         """See `Panel`."""
+        self._axis.clear()
         self._seen = _clear(self._source)
 
     def show(self, data: Any) -> None:
@@ -111,6 +112,7 @@ class BestSoFar(Panel):
 
     def clear(self) -> None:
         """See `Panel`."""
+        self._axis.clear()
         self._seen = _clear(self._source)
 
     def show(self, data: Any) -> None:
@@ -225,6 +227,7 @@ class ParameterFigure:
 
     def clear(self) -> None:
         """Show nothing."""
+        self._axis.clear()
         _clear(self._source)
 
     def draw(self, data: Any, name: str) -> None:

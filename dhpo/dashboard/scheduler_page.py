@@ -157,9 +157,11 @@ def _document(page: Any, extra: dict[str, Any], bare: bool, scheduler: Any, temp
     def update() -> None:
         # Asked first: what comes before the page closes is shown, however long this viewer's last update took.
         closed = page.closed
-        view.update()
-        if closed:
-            doc.remove_periodic_callback(periodic)
+        try:
+            view.update()
+        finally:
+            if closed:
+                doc.remove_periodic_callback(periodic)
 
     periodic = doc.add_periodic_callback(update, _UPDATE_MILLISECONDS)
     doc.theme = BOKEH_THEME

@@ -16,8 +16,9 @@ __all__ = ["ScoreAxis", "lowest_worth_showing"]
 
 # Of the range of all scores. Where low ones leave so little to the others, they are not drawn.
 _TOO_LITTLE = 0.25
-# A gap is wide that is so many times the range of the scores above it; which are this share of all, and this many.
-_WIDE, _SHARE_ABOVE, _FEWEST_ABOVE = 10, 0.25, 3
+# A gap is wide that is so many times as large as the scores above it, and as their range; so that chance level, or a
+# constant prediction, is never below one. Above it are this share of all scores, and so many, at least.
+_WIDE, _SHARE_ABOVE, _FEWEST_ABOVE = 100, 0.1, 3
 _MARGIN = 0.05
 
 
@@ -25,8 +26,8 @@ def lowest_worth_showing(scores: Any) -> float:
     """The lowest score, or a bound below which scores would hide the differences of all others.
 
     Where few are low, the bound is three times the distance between the quartiles below the lower one. Where many are,
-    as of regressors that diverged, it is the lowest score above a gap that is wide beside the scores above it, and
-    beside the differences between them.
+    as of regressors that diverged, it is the lowest score above a gap of a hundred times the scores above it, and their
+    range.
 
     Parameters
     ----------
@@ -47,9 +48,10 @@ def _lowest_above_gaps(finite: np.ndarray) -> float:
     above = np.sort(finite)[::-1]
     fewest = max(_FEWEST_ABOVE, math.ceil(_SHARE_ABOVE * len(finite)))
     while True:
-        gaps, spans = above[:-1] - above[1:], above[0] - above[:-1]
-        largest = np.maximum(abs(above[0]), abs(above[:-1]))  # accuracies, for example, are never apart so far
-        cuts = np.flatnonzero((gaps > _WIDE * spans) & (gaps > largest)) + 1
+        with np.errstate(over="ignore"):  # scores may be as large as numbers get
+            gaps, spans = above[:-1] - above[1:], above[0] - above[:-1]
+            sizes = np.maximum(np.maximum(abs(above[0]), abs(above[:-1])), spans)
+            cuts = np.flatnonzero((sizes > 0) & (gaps > _WIDE * sizes)) + 1
         cuts = cuts[cuts >= fewest]
         if not len(cuts):
             return float(above[-1])
@@ -74,6 +76,10 @@ class ScoreAxis:
         self.range = Range1d(start=0.0, end=1.0)
         self._title = title
         self._set = (0.0, 1.0)
+
+    def clear(self) -> None:
+        """Forget how the viewer has moved it: another search follows."""
+        self.range.update(start=self._set[0], end=self._set[1])
 
     def show(self, scores: Any, figures: Iterable[Any]) -> None:
         """Show these scores in these figures.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from dhpo.driver.startup import Opened, open_search
 from dhpo.driver.step_length import Pace
 from dhpo.driver.step_submission import StepSubmission
 from dhpo.errors import SearchFailed, WorkersLost
+from dhpo.errors.user_code import in_short
 from dhpo.history.events import BestJudged, Refitted, StepDone
 from dhpo.history.history import History
 from dhpo.journal import Journal
@@ -143,7 +143,7 @@ class Executor:
                 self._recorder.now,
             )
         )
-        reason = "failed"
+        reason, error = "failed", ""
         with self._stopping.watched(self.job.limits.time_budget) as (soon, at_once):
             try:
                 self._replay()
@@ -153,14 +153,18 @@ class Executor:
                 reason = self._stopping.reason
                 if reason == "done":
                     await self._judge(soon)
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as cancelled:
                 if not self._stopping.requested:
+                    error = in_short(cancelled)
                     raise
                 # What only is to be judged yet is done.
                 reason = reason if reason == "done" else self._stopping.reason
+            except BaseException as raised:
+                error = in_short(raised)
+                raise
             finally:
                 failure = self._nothing_scored(reason)
-                await self._end(reason, sys.exception() if failure is None else failure)
+                await self._end(reason, error if failure is None else in_short(failure))
         if failure is not None:
             raise failure
 
@@ -175,7 +179,7 @@ class Executor:
         none = "the only trial was not scored" if n_trials == 1 else f"none of {n_trials} trials was scored"
         return SearchFailed(f"{none}. The first failure:\n{error}")
 
-    async def _end(self, reason: str, error: BaseException | None) -> None:
+    async def _end(self, reason: str, error: str) -> None:
         self._workers.close()
         if self._watch is not None:
             self._watch.close()
@@ -299,7 +303,7 @@ class Executor:
                 self._step_came_back(sent, result)
             await watch.look()
             await self._look_after_steps()
-            self.job.limits.check_failures(self._history, "trials")
+            self.job.limits.check_failures(self._history, "trial")
 
     async def _commit(self) -> None:
         """What was paid for is safe from here on, and what it replaces can go."""

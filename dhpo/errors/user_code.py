@@ -15,7 +15,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import cloudpickle
 
-__all__ = ["guarded", "in_thread", "is_harmless", "said", "told"]
+__all__ = ["guarded", "in_short", "in_thread", "is_harmless", "said", "told"]
+
+# Of the beginning and of the end of a long message.
+_LONGEST_PART = 5_000
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -26,7 +29,7 @@ def told(error: BaseException) -> str:
     try:
         lines = traceback.format_exception(error)
         # The traceback of a group ends with a rule; the last line of a traceback is what summaries show.
-        return "".join([*lines, said(error), "\n"] if isinstance(error, BaseExceptionGroup) else lines)
+        return _writable("".join([*lines, said(error), "\n"] if isinstance(error, BaseExceptionGroup) else lines))
     except BaseException:  # of the exception's own methods, or for want of memory
         return f"{type(error).__name__}: <it cannot be shown>\n"
 
@@ -34,9 +37,20 @@ def told(error: BaseException) -> str:
 def said(error: BaseException) -> str:
     """The last line of the traceback: the type of an exception, and its message."""
     try:
-        return "".join(traceback.format_exception_only(error)).strip()
+        return _writable("".join(traceback.format_exception_only(error)).strip())
     except BaseException:
         return f"{type(error).__name__}: <it cannot be shown>"
+
+
+def _writable(text: str) -> str:
+    """Without half characters, which neither files nor messages take."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def in_short(error: BaseException) -> str:
+    """The type of an exception, without its module, and its message, without the middle of a long one."""
+    text = said(error).removeprefix(f"{type(error).__module__}.")
+    return text if len(text) <= 2 * _LONGEST_PART else f"{text[:_LONGEST_PART]}\n...\n{text[-_LONGEST_PART:]}"
 
 
 def is_harmless(error: BaseException) -> bool:

@@ -18,6 +18,8 @@ __all__ = ["MLflowRuns"]
 # What a server takes in one batch.
 _METRICS_PER_BATCH = 1_000
 _OTHERS_PER_BATCH = 50
+# Characters of a tag that a server takes.
+_LONGEST_TAG = 5_000
 
 _ENDS = {"failed": "FAILED", "stopped": "KILLED"}
 
@@ -118,7 +120,10 @@ class MLflowRuns:
         best = self._history.best
         params = {} if best is None else {f"best_{name}": value for name, value in best.trial.params.items()}
         costs = [(name, float(value), stopped.time, 0) for name, value in self._history.costs().items()]
-        tags: dict[str, Any] = {"status": stopped.reason, **({"error": stopped.error} if stopped.error else {})}
+        tags: dict[str, Any] = {
+            "status": stopped.reason,
+            **({"error": stopped.why[:_LONGEST_TAG]} if stopped.error else {}),
+        }
         if best is not None:
             tags["best_trial"] = best.trial.number
         self._log(self._parent, costs, params, tags)

@@ -160,7 +160,7 @@ def _state(status: str, running: bool, is_best: bool) -> TrialState:
 
     if status in _NOT_ENDED and running:
         return TrialState.RUNNING
-    if status == "failed":
+    if status == "failed" and not is_best:  # with a number for error_score it may be
         return TrialState.FAIL
     # Optuna looks for its best trial among those that are complete.
     complete = is_best or status in ("finished", "plateau")

@@ -362,8 +362,13 @@ class Stopped:
     @property
     def why(self) -> str:
         """The error in one line: its first one, and its last where that says what the first only announces."""
-        lines = self.error.strip().splitlines() or [""]
-        return f"{lines[0]} {lines[-1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+        lines = [line.strip() for line in self.error.splitlines() if line.strip()] or [""]
+        first, *others = lines
+        if first.startswith('File "'):  # of a SyntaxError
+            return lines[-1]
+        if others and first.endswith(":") and " " not in first:  # the message begins on a line of its own
+            first = f"{first} {others.pop(0)}"
+        return f"{first} {others[-1]}" if others and first.endswith(":") else first
 
 
 Event = (

@@ -25,7 +25,7 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.judgement import Judgement
-from dhpo.history.row import Row
+from dhpo.history.row import Row, failure_of, traceback_of
 from dhpo.history.summary import summary_of
 from dhpo.history.tables import objects, other_metrics, param_columns, score_columns
 from dhpo.schedules.plan import Plan
@@ -115,7 +115,6 @@ class History:
 
     def append(self, event: Event) -> None:
         """Add one event; nothing else changes a history."""
-        self.events.append(event)
         match event:
             case TrialStarted(trial, train=train):
                 self._rows[trial.number] = Row(trial, 0 if train is None else train.rung)
@@ -127,12 +126,13 @@ class History:
                 row.calls = max(row.calls, report.resource)
             case Dropped(drop):
                 self._rows[drop.trial].drop = drop
-            case FitDone(candidate, failures=failures) if failures:
-                self._rows[candidate].scorer_errors += failures
+            case FitDone(candidate, split, failures=(first, *_)):
+                self._rows[candidate].scorer_errors[split] = first
             case StepDone(progress, worker=worker):
                 for number, calls in progress.items():
                     row = self._rows[number]
                     row.calls, row.worker = max(row.calls, calls), worker
+        self.events.append(event)  # last: who reads it in another thread finds its trial as it is then
 
     def __len__(self) -> int:
         return len(self.events)
@@ -190,7 +190,10 @@ class History:
 
     @property
     def best(self) -> Best | None:
-        """The trial whose last score is highest; failed trials never are. None before the first score."""
+        """The trial whose last score is highest. None before the first score.
+
+        A trial that failed never is, unless it has a score all the same: the number of `error_score`.
+        """
         best: Best | None = None
         for row in self._sorted():
             last = row.last
@@ -215,9 +218,16 @@ class History:
         reports = self._rows[trial.number].reports
         return reports[-1].splits if reports else ()
 
-    def error_of(self, number: int) -> str | None:
-        """Why a trial failed, or in how far, in one line; None where nothing did."""
-        return self._rows[number].error
+    def failure_of(self, event: Reported) -> str | None:
+        """Why a trial failed, or to what extent, in one line; None where nothing did."""
+        return failure_of(event, self._scorer_errors(event))
+
+    def has_failed(self, number: int) -> bool:
+        """Whether the last report of a trial is a failure."""
+        return self._rows[number].failed
+
+    def _scorer_errors(self, event: Reported) -> Mapping[int, str]:
+        return self._rows[event.report.trial].scorer_errors
 
     @property
     def n_failed(self) -> int:
@@ -236,7 +246,8 @@ class History:
     @property
     def first_error(self) -> str | None:
         """The traceback of the first trial that failed with one."""
-        return next((e.report.error for e in self.events if isinstance(e, Reported) and e.report.error), None)
+        reported = (event for event in list(self.events) if isinstance(event, Reported))
+        return next((said for event in reported if (said := traceback_of(event, self._scorer_errors(event)))), None)
 
     @property
     def partial_fit_calls(self) -> int:
@@ -256,7 +267,7 @@ class History:
         pandas.DataFrame
             Indexed by trial number, with
 
-            - `rank` (1 is best; trials that failed or have no score yet have none) and `score`, the last; where there
+            - `rank` (1 is best; trials that have no score have none) and `score`, the last; where there
               are several metrics, `score` is that which decides, and each has a column `test_...`;
             - `status`: why a trial ended ("finished", "not promoted", "plateau" or "failed"), or else "waiting" or
               "running", and once the search was brought to an early end, or its process has died, "stopped";
@@ -264,8 +275,8 @@ class History:
             - `resource`: calls of `partial_fit` that its model has seen, or splits that it was fitted on;
             - `bracket`, and the `rung` of it that the trial was last trained for;
             - `seconds` of training and scoring until its last score; the name of the `worker` that trained it last; and
-              the `error`, the last line of its traceback. A trial that failed, and has the score that `error_score`
-              gives to failures, has both; one that failed on some splits of the data tells on how many.
+              the `error`, the last line of its traceback. A trial that failed keeps the score
+              that a number of `error_score` gives it; one that failed on some splits of the data tells on how many.
 
             `attrs` of the frame hold the totals of `costs`.
         """

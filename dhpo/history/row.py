@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from dhpo.history.events import Reported
 from dhpo.trial import Drop, Report, Trial
@@ -14,34 +15,35 @@ NOT_FINITE = "the score is not a finite number"
 """Why a trial has failed that raised nothing."""
 
 
-def failure_of(event: Reported, scorer_errors: Sequence[str] = ()) -> str | None:
-    """Why a trial failed, or in how far, in one line; None where nothing did.
+def failure_of(event: Reported, scorer_errors: Mapping[int, str] = MappingProxyType({})) -> str | None:
+    """Why a trial failed, or to what extent, in one line; None where nothing did.
 
     Parameters
     ----------
     event : Reported
-    scorer_errors : sequence of str
-        The tracebacks of scorers that failed for the trial.
+    scorer_errors : mapping of int to str
+        The tracebacks of scorers that failed for the trial, by split of the data.
     """
     errors = traceback_of(event, scorer_errors).strip().splitlines()
     if not errors:
         return NOT_FINITE if event.report.failed else None
-    failed = sum(split.error is not None for split in event.splits)
-    if event.failed or not failed:
+    n_fits, n_splits = sum(split.error is not None for split in event.splits), len(event.splits)
+    if event.report.error or n_fits == n_splits:
         return errors[-1]
-    return f"on {failed} of {len(event.splits)} splits: {errors[-1]}"
+    what, n_failed = ("", n_fits) if n_fits else ("a scorer, ", len(scorer_errors))
+    return f"{what}on {n_failed} of {n_splits} splits: {errors[-1]}"
 
 
-def traceback_of(event: Reported, scorer_errors: Sequence[str] = ()) -> str:
+def traceback_of(event: Reported, scorer_errors: Mapping[int, str] = MappingProxyType({})) -> str:
     """The first traceback of a report: its own, that of a split, or of a scorer; empty where there is none.
 
     Parameters
     ----------
     event : Reported
-    scorer_errors : sequence of str
-        The tracebacks of scorers that failed for the trial.
+    scorer_errors : mapping of int to str
+        The tracebacks of scorers that failed for the trial, by split of the data.
     """
-    tracebacks = (event.report.error, *(split.error for split in event.splits), *scorer_errors)
+    tracebacks = (event.report.error, *(split.error for split in event.splits), *scorer_errors.values())
     return next((traceback for traceback in tracebacks if traceback), "")
 
 
@@ -62,8 +64,8 @@ class Row:
         Why it ended.
     worker : str
         The name of the worker that trained it last; empty before.
-    scorer_errors : list of str
-        The tracebacks of scorers that failed in a search by whole fits.
+    scorer_errors : dict of int to str
+        By split of the data, the first traceback of scorers that failed, in a search by whole fits.
     """
 
     trial: Trial
@@ -72,7 +74,7 @@ class Row:
     reports: list[Reported] = field(default_factory=list)
     drop: Drop | None = None
     worker: str = ""
-    scorer_errors: list[str] = field(default_factory=list)
+    scorer_errors: dict[int, str] = field(default_factory=dict)
 
     @property
     def last(self) -> Report | None:
@@ -86,7 +88,7 @@ class Row:
 
     @property
     def failed(self) -> bool:
-        """Whether its last report is a failure; it may have the score that `error_score` gives to such."""
+        """Whether its last report is a failure; it may have a score all the same, the number of `error_score`."""
         return bool(self.reports) and self.reports[-1].failed
 
     @property

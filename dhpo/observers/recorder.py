@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from dhpo.errors.user_code import said
 from dhpo.history.events import Event, PhaseReached, Planned, Stopped
 from dhpo.history.history import History
 from dhpo.journal import Journal
@@ -19,8 +18,6 @@ __all__ = ["Recorder"]
 
 # Between two events that say how far a phase is, and between two commits before the first trial.
 _SECONDS = 1.0
-# Characters of the error that a search has failed by.
-_LONGEST_ERROR = 10_000
 
 
 class Recorder:
@@ -93,13 +90,9 @@ class Recorder:
         self._reached = PhaseReached(phase, now, done, total)
         self.append(self._reached)
 
-    def ended(self, reason: str, error: BaseException | None) -> None:
+    def ended(self, reason: str, error: str) -> None:
         """Tell how the search ended, and where an error has ended it, what that says."""
-        if error is None:
-            self.append(Stopped(reason, self.now()))
-        else:
-            text = said(error).removeprefix(f"{type(error).__module__}.")[:_LONGEST_ERROR]
-            self.append(Stopped("failed", self.now(), text))
+        self.append(Stopped("failed" if error else reason, self.now(), error))
 
     async def during(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await something long, and commit what is told meanwhile, for those who read the journal."""

@@ -71,11 +71,12 @@ def parallel_coordinates(
     for position, name in enumerate(names):
         axis = parameter_axis(search, name)
         places = axis.even(axis.places(trials[PARAM + name]))
-        has_it = np.isfinite(places)
+        has_it, finite = ~np.isnan(places), np.isfinite(places)
         if not has_it.all():
             _label(ax, position, _ABSENT, "not set")
-        if has_it.any():
-            low, high = places[has_it].min(), places[has_it].max()
+        if finite.any():
+            low, high = places[finite].min(), places[finite].max()
+            places = places.clip(low, high)  # what is infinite is at an end
             _draw_scale(ax, position, axis, low, high)
             places = np.where(has_it, 0.5, np.nan) if low == high else (places - low) / (high - low)
         heights.append(np.where(has_it, places, _ABSENT))

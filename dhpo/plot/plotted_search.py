@@ -154,10 +154,10 @@ def plotted_search(source: Any, name: str = "the search", *, needs_history_for: 
     ValueError
         If a frame was given, and the picture needs more.
     """
-    if not hasattr(source, "_history") and not hasattr(source, "history"):
-        source = getattr(source, "cv_results_", source)
-    if isinstance(source, Mapping):
-        source = pd.DataFrame(dict(source))
+    if _history_in(source) is None and hasattr(source, "cv_results_"):
+        source = _frame_of(source.cv_results_, getattr(source, "refit", None))
+    elif _is_results(source):
+        source = _frame_of(source, None)
     if isinstance(source, pd.DataFrame):
         if needs_history_for is not None:
             raise ValueError(
@@ -183,7 +183,7 @@ def plotted_searches(sources: Any, *, needs_history_for: str | None = None) -> l
         See `plotted_search`.
     """
     plotted = partial(plotted_search, needs_history_for=needs_history_for)
-    if isinstance(sources, Mapping) and "params" not in sources:  # which cv_results_ has
+    if isinstance(sources, Mapping) and not _is_results(sources):
         named = dict(sources)
     elif isinstance(sources, list | tuple):
         named = {_name_of(source, i): source for i, source in enumerate(sources)}
@@ -202,11 +202,37 @@ def _name_of(source: Any, index: int) -> str:
     return f"search {index}"
 
 
+def _is_results(source: Any) -> bool:
+    """Whether something is `cv_results_`, and not searches by their names."""
+    return isinstance(source, Mapping) and any(str(name).startswith("mean_test_") for name in source)
+
+
+def _frame_of(results: Mapping[str, Any], refit: Any) -> pd.DataFrame:
+    """`cv_results_` as a frame, with the metric that decides called "score" where `refit` names it."""
+    columns = {name: _column(name, values) for name, values in results.items()}
+    if isinstance(refit, str):
+        for kind in ("mean_test_", "std_test_", "mean_train_", "std_train_"):
+            if kind + refit in columns:
+                columns[f"{kind}score"] = columns[kind + refit]
+    return pd.DataFrame(columns)
+
+
+def _column(name: str, values: Any) -> Any:
+    """Those of a parameter as they are: pandas takes None among strings for one that is missing."""
+    if not name.startswith(PARAM):
+        return pd.Series(list(values))
+    return pd.Series([np.nan if value is np.ma.masked else value for value in values], dtype=object)
+
+
+def _history_in(source: Any) -> History | None:
+    found = (getattr(source, attribute, None) for attribute in ("history", "_history"))
+    return next((history for history in found if isinstance(history, History)), None)
+
+
 def _history_of(source: Any) -> History:
-    for attribute in ("history", "_history"):
-        history = getattr(source, attribute, None)
-        if isinstance(history, History):
-            return history
+    history = _history_in(source)
+    if history is not None:
+        return history
     if hasattr(source, "fit"):
         from sklearn.exceptions import NotFittedError
 

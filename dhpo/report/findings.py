@@ -51,7 +51,9 @@ def findings(history: History) -> list[str]:
     """
     said = []
     best = history.best
-    if best is not None:
+    if best is not None and history.has_failed(best.trial.number):
+        said.append(f"The best, trial {best.trial.number}, failed: error_score is above the scores of all others.")
+    elif best is not None:
         for name, of_parameter in ranges_of(history).items():
             sentence = edge_of_range(name, best.trial.params.get(name), of_parameter)
             said += [sentence] if sentence else []
@@ -71,8 +73,8 @@ def findings(history: History) -> list[str]:
         said.append(f"{counted(history.n_failed, 'trial')} failed; see below.")
     if history.n_failed_in_part:
         said.append(
-            f"{counted(history.n_failed_in_part, 'trial')} failed in part, on some splits of the data or by a scorer, "
-            "and counts there with error_score; see below."
+            f"Of {counted(history.n_failed_in_part, 'trial')} some fit or some scorer failed; error_score stands in "
+            "for what is missing. See below."
         )
     return said
 

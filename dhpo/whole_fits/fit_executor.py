@@ -10,7 +10,6 @@ import asyncio
 import concurrent.futures
 import logging
 import math
-import sys
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from dhpo.cluster.watchdog import Watch
 from dhpo.cluster.workers import Workers
 from dhpo.errors import SearchFailed
 from dhpo.errors.full_disk import JOURNAL, TEMPORARY, says_where
-from dhpo.errors.user_code import in_thread
+from dhpo.errors.user_code import in_short, in_thread
 from dhpo.history.events import (
     Dropped,
     FitDone,
@@ -138,7 +137,7 @@ class FitExecutor:
         Exception
             What a fit raised, if `error_score` is "raise"; what the last fit of the best on all rows raised.
         """
-        reason = "failed"
+        reason, error = "failed", ""
         with self._stopping.watched(self._search.limits.time_budget) as (soon, at_once):
             try:
                 await self._prepare(soon)
@@ -147,13 +146,17 @@ class FitExecutor:
                     await self._cancel()
                 await self._finish(at_once)
                 reason = self._stopping.reason
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as cancelled:
                 if not self._stopping.requested:
+                    error = in_short(cancelled)
                     raise
                 reason = self._stopping.reason
+            except BaseException as raised:
+                error = in_short(raised)
+                raise
             finally:
                 too_late = self._nothing_scored(reason)
-                await self._end(reason, sys.exception() if too_late is None else too_late)
+                await self._end(reason, error if too_late is None else in_short(too_late))
         if too_late is not None:
             raise too_late
 
@@ -164,7 +167,7 @@ class FitExecutor:
             f"no candidate was scored before time_budget={self._search.limits.time_budget:g} s was over."
         )
 
-    async def _end(self, reason: str, error: BaseException | None) -> None:
+    async def _end(self, reason: str, error: str) -> None:
         try:
             await self._cancel()
             if self._watch is not None:
@@ -253,7 +256,7 @@ class FitExecutor:
             waiting.extendleft(reversed(await fits.forgotten()))
             if not waiting:
                 waiting.extend(await fits.works_of_silent())
-            self._search.limits.check_failures(self._history, "candidates")
+            self._search.limits.check_failures(self._history, "candidate")
 
     def _submit(self, waiting: deque[CandidateSplit]) -> None:
         # One task more than threads for each worker hides the way of its result to us.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import signal
@@ -30,11 +31,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeRegressor
 
 import dhpo
-from dhpo import GridSearchCV, RandomizedSearchCV
+from dhpo import GridSearchCV, IncrementalSearchCV, RandomizedSearchCV, SearchFailed
 from dhpo.storage.workspace import holds_token
 from dhpo.trial import plain
 
@@ -297,8 +298,6 @@ def test_results_stream_in_and_a_search_can_be_stopped(client, tmp_path):
 
 
 def test_an_asynchronous_client_is_awaited(cluster):
-    import asyncio
-
     async def search():
         async with Client(cluster.scheduler_address, asynchronous=True):
             return await GridSearchCV(SVC(), {"C": [0.1, 1]}, cv=2, verbose=0).fit(*IRIS)
@@ -329,14 +328,54 @@ def test_failures_that_count_with_a_number_are_told_all_the_same(client, tmp_pat
         errors, status = summary["error"].sort_index(), summary["status"].sort_index()
         assert errors.isna().tolist() == [True, False, False]
         assert "The 'C' parameter of SVC must be" in errors[1]
-        assert "Expected n_neighbors <= n_samples_fit" in errors[2]
+        assert errors[2].startswith("a scorer, on 1 of 2 splits: ValueError: Expected n_neighbors <= n_samples_fit")
         assert status.tolist() == ["finished", "failed", "finished"]
         assert summary["score"].sort_index().tolist() == search.cv_results_["mean_test_score"].tolist()
         assert summary["rank"].sort_index().tolist() == search.cv_results_["rank_test_score"].tolist()
     search.report(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "1 trial failed; see below." in page
-    assert "1 trial failed in part" in page
+    assert "Of 1 trial some fit or some scorer failed" in page
+
+
+def test_a_failed_fit_that_error_score_makes_the_best_is_said_to_be_one(client, tmp_path):
+    X, y = load_diabetes(return_X_y=True)
+    search = GridSearchCV(
+        SVR(), {"C": [-1.0, 1.0]}, cv=2, scoring="neg_mean_squared_error", error_score=0.0, refit=False, verbose=0
+    )
+    with pytest.warns(FitFailedWarning):
+        search.fit(X, y)
+    assert search.best_params_ == {"C": -1.0}
+    assert search.summary()[["rank", "status"]].iloc[0].tolist() == [1, "failed"]
+    study = search.to_optuna()
+    assert (study.best_trial.number, study.best_value) == (0, 0.0)
+    search.report(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "The best, trial 0, failed" in page
+    assert "Extend C" not in page
+
+
+def test_failures_that_have_a_score_count_for_max_failures(client):
+    search = GridSearchCV(SVC(), {"C": [1.0, -2.0, -3.0]}, cv=2, error_score=0.0, max_failures=1, verbose=0)
+    with pytest.raises(SearchFailed, match=r"2 candidates failed(.|\n)*The 'C' parameter of SVC"):
+        search.fit(*IRIS)
+
+
+def test_a_search_inside_of_an_except_is_done_all_the_same(cluster, tmp_path):
+    async def search():
+        async with Client(cluster.scheduler_address, asynchronous=True):
+            await GridSearchCV(SVC(), {"C": [0.1, 1]}, cv=2, verbose=0).fit(*IRIS, journal=tmp_path / "whole")
+            over_blocks = IncrementalSearchCV(SGDClassifier(), {"alpha": [0.1]}, "grid", max_iter=2, verbose=0)
+            X, y = (da.from_array(values, chunks=50) for values in IRIS)
+            await over_blocks.fit(X, y, classes=[0, 1, 2], journal=tmp_path / "blocks")
+
+    try:
+        raise KeyError("config")
+    except KeyError:
+        asyncio.run(search())
+    for kind in ("whole", "blocks"):
+        stored = dhpo.load(tmp_path / kind)
+        assert (stored.status, stored.history.end.error) == ("done", "")
 
 
 def test_all_fits_failing_is_an_error_with_the_traceback(client):

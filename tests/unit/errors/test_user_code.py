@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dhpo.errors.user_code import guarded, in_thread, said, told
+from dhpo.errors import SearchFailed
+from dhpo.errors.user_code import guarded, in_short, in_thread, said, told
 
 
 class Unshowable(BaseException):
@@ -72,3 +73,11 @@ def test_what_a_thread_raises_can_be_awaited(error):
         assert caught.value.__cause__ is error
 
     asyncio.run(run())
+
+
+def test_long_messages_keep_both_ends_and_half_characters_can_be_written() -> None:
+    short = in_short(SearchFailed("first:\n" + "x" * 20_000 + "\nlast"))
+    assert short.startswith("SearchFailed: first:")
+    assert short.endswith("xxx\nlast")
+    assert len(short) < 11_000
+    assert told(ValueError("\udcff")).endswith("ValueError: \\udcff\n")

@@ -361,6 +361,7 @@ def test_what_failed_is_ranked_behind_the_lowest_score() -> None:
 
 FAILED, SCORED = SplitScores({"score": 0.0}, error="Traceback\nValueError: no\n"), SplitScores({"score": 0.75})
 SCORER = "Traceback\nTypeError: this scorer\n"
+ON_ONE = "a scorer, on 1 of 2 splits: TypeError: this scorer"
 
 
 @pytest.mark.parametrize(
@@ -372,8 +373,8 @@ SCORER = "Traceback\nTypeError: this scorer\n"
         # With a number for error_score.
         (Report(0, 2, 0.0), (FAILED,) * 2, "", "ValueError: no", "failed", FAILED.error),
         (Report(0, 2, 0.375), (FAILED, SCORED), "", "on 1 of 2 splits: ValueError: no", "finished", FAILED.error),
-        (Report(0, 2, 0.75), (SCORED,) * 2, SCORER, "TypeError: this scorer", "finished", SCORER),
-        (Report(0, 2, NAN), (SCORED,) * 2, SCORER, "TypeError: this scorer", "failed", SCORER),
+        (Report(0, 2, 0.75), (SCORED,) * 2, SCORER, ON_ONE, "finished", SCORER),
+        (Report(0, 2, NAN), (SCORED,) * 2, SCORER, ON_ONE, "failed", SCORER),
     ],
 )
 def test_a_failure_says_why_also_in_part(
@@ -389,6 +390,7 @@ def test_a_failure_says_why_also_in_part(
     assert row["status"] == status
     assert row["error"] == why if why else pd.isna(row["error"])
     assert history.errors() == ({} if traceback is None else {0: traceback})
+    assert history.first_error == (traceback or None)
     assert (history.n_failed, history.n_failed_in_part) == (status == "failed", bool(why) and status != "failed")
     if np.isfinite(report.score):
         assert (row["rank"], row["score"]) == (1, report.score)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
@@ -203,6 +204,10 @@ def test_trials_without_a_parameter_go_through_a_place_of_their_own() -> None:
     assert [[round(float(y), 2) for y in line] for line in lines] == [[0.0, 0.0], [1.0, -0.15], [-0.15, 1.0]]
     assert sum(text.get_text() == "not set" for text in ax.texts) == 2
     assert ax.get_ylim()[0] < -0.15
+    infinite = pd.DataFrame({"param_C": [1.0, 2.0, np.inf], "param_x": [1.0, 2.0, 3.0], "score": [0.1, 0.2, 0.3]})
+    ax = plot.parallel_coordinates(infinite).ax_
+    assert "not set" not in [text.get_text() for text in ax.texts]
+    assert max(float(line.get_ydata()[0]) for line in ax.lines if list(line.get_xdata()) == [0, 1]) == 1.0
     best_without = pd.DataFrame({**values, "param_y": [1.0, 2.0, np.nan], "score": [0.1, 0.2, 0.3]})
     assert len(plot.parallel_coordinates(best_without, top=1).data_) == 1
 
@@ -211,9 +216,15 @@ def test_results_and_searches_of_scikit_learn_are_drawn(frame: pd.DataFrame) -> 
     X = np.random.default_rng(0).normal(size=(60, 3))
     theirs = GridSearchCV(SGDClassifier(random_state=0), {"alpha": [1e-4, 1.0], "penalty": ["l1", None]}, cv=3)
     theirs.fit(X, X[:, 0] > 0)
-    for source in (theirs, theirs.cv_results_, pd.DataFrame(theirs.cv_results_)):
+    for source in (theirs, theirs.cv_results_):
         assert plot.history(source).data_["score"].tolist() == theirs.cv_results_["mean_test_score"].tolist()
-        assert {"param_alpha", "param_penalty"} <= set(plot.slice(source).data_.columns)
+        assert set(plot.slice(source).data_["param_penalty"]) == {"l1", None}
+        assert "not set" not in [text.get_text() for text in plot.parallel_coordinates(source).ax_.texts]
+    assert plot.history(pd.DataFrame(theirs.cv_results_)).data_["trial"].tolist() == [0, 1, 2, 3]
+    several = clone(theirs).set_params(scoring=["accuracy", "f1"], refit="f1").fit(X, X[:, 0] > 0)
+    assert plot.history(several).data_["score"].tolist() == several.cv_results_["mean_test_f1"].tolist()
+    with pytest.raises(TypeError, match="asked for of a dict"):
+        plot.slice({"a": theirs})
     assert plot.history({"theirs": theirs, "ours": frame}).data_["search"].unique().tolist() == ["theirs", "ours"]
     with pytest.raises(ValueError, match="needs all that happened"):
         plot.learning_curves(theirs)

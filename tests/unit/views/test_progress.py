@@ -70,7 +70,7 @@ def test_nobody_knows_how_long_what_has_not_begun_will_take() -> None:
     assert Progress(history).seconds_left(5.0) == pytest.approx(50.0)
 
 
-def test_the_outcome_is_told_in_two_lines() -> None:
+def test_the_outcome_is_told_in_few_lines() -> None:
     history = history_of(DataPrepared(8, 100, 20, 9_000, 0, 0.5), started(0, alpha=0.5), reported(0, 3, 0.75))
     history.append(dropped(0, "finished"))
     history.append(Stopped("done", 61.0))
@@ -81,6 +81,23 @@ def test_the_outcome_is_told_in_two_lines() -> None:
     assert outcome_lines(history, with_best=False) == outcome_lines(history)[1:]
     failed = history_of(Stopped("failed", 2.0, "SearchFailed: nothing was scored.\nTraceback"))
     assert outcome_lines(failed) == ["SearchFailed: nothing was scored.", "failed after 2 s: 0 trials, 0 calls"]
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            "SearchFailed: 3 failed. The first failure:\nTraceback\nValueError: no\n",
+            "SearchFailed: 3 failed. The first failure: ValueError: no",
+        ),
+        ("ValueError: \nAll the 6 fits failed.\nIt is likely ...", "ValueError: All the 6 fits failed."),
+        ('  File "/tmp/a.py", line 3\n    x =\n       ^\nSyntaxError: invalid syntax', "SyntaxError: invalid syntax"),
+        ("KeyError", "KeyError"),
+        ("", ""),
+    ],
+)
+def test_what_a_search_failed_by_is_said_in_one_line(error: str, why: str) -> None:
+    assert Stopped("failed", 1.0, error).why == why
 
 
 def test_html_says_what_the_terminal_says_and_nothing_is_taken_for_markup() -> None:
