@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.constrain import Constrain
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,10 @@ from dhpo.views.text import best_line, data_line, duration, end_line, score, sho
 __all__ = ["Picture"]
 
 _WIDEST = 200
+_COLUMNS = ("bracket", "trials", "active", "best", "bar", "calls", "share")
+_NARROWEST = {"best": 6, "share": 4}
+# Of a terminal that is narrow: a number is never cut.
+_LEFT_OUT = tuple(frozenset(columns) for columns in ((), ("bar",), ("bar", "active"), ("bar", "active", "share")))
 
 
 class Picture:
@@ -49,21 +54,22 @@ class Picture:
     def render(self) -> RenderableType:
         """Draw the history as it is now."""
         self.progress.update()
-        return Constrain(Group(self._table(), *self._footer()), _WIDEST)
+        tables = [self._table(without) for without in _LEFT_OUT]
+        return Constrain(Group(_FirstThatFits(tables), *self._footer()), _WIDEST)
 
-    def _table(self) -> Table:
-        table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="dim")
-        table.add_column("bracket", justify="right")
-        table.add_column("trials", justify="right")
-        table.add_column("active", justify="right")
-        table.add_column("best", justify="right", min_width=6)
-        table.add_column("", ratio=1, min_width=8)
-        table.add_column("fits" if self._history.by_fits else "calls", justify="right")
-        table.add_column("", justify="right", min_width=4)
+    def _table(self, without: frozenset[str]) -> Table:
+        columns = [column for column in _COLUMNS if column not in without]
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand="bar" in columns, header_style="dim")
+        for column in columns:
+            if column == "bar":
+                table.add_column("", ratio=1, min_width=5)
+            else:
+                title = {"share": "", "calls": "fits" if self._history.by_fits else "calls"}.get(column, column)
+                table.add_column(title, justify="right", no_wrap=True, min_width=_NARROWEST.get(column))
         if len(self.progress.brackets) > 1:
             for bracket, counts in self.progress.brackets.items():
-                _add_row(table, str(bracket), counts)
-        _add_row(table, "all", self.progress.everything, style="bold")
+                _add_row(table, columns, str(bracket), counts)
+        _add_row(table, columns, "all", self.progress.everything, style="bold")
         return table
 
     def _footer(self) -> Iterator[RenderableType]:
@@ -105,15 +111,29 @@ class Picture:
         )
 
 
-def _add_row(table: Table, name: str, counts: BracketProgress, style: str = "") -> None:
-    table.add_row(
-        name,
-        f"{counts.trials:,}/{counts.all_trials:,}",
-        f"{counts.active:,}",
-        score(counts.best),
+class _FirstThatFits:
+    """Shows the first of some tables for which the terminal is wide enough, or the last."""
+
+    def __init__(self, tables: list[Table]) -> None:
+        self._tables = tables
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        for table in self._tables[:-1]:
+            if Measurement.get(console, options.update(width=_WIDEST), table).minimum <= options.max_width:
+                yield table
+                return
+        yield self._tables[-1]
+
+
+def _add_row(table: Table, columns: list[str], name: str, counts: BracketProgress, style: str = "") -> None:
+    cells: dict[str, RenderableType] = {
+        "bracket": name,
+        "trials": f"{counts.trials:,}/{counts.all_trials:,}",
+        "active": f"{counts.active:,}",
+        "best": score(counts.best),
         # A total of 0 would pulse for ever.
-        ProgressBar(total=max(counts.all_calls, 1), completed=counts.calls),
-        f"{counts.calls:,}/{counts.all_calls:,}",
-        f"{counts.share:.0%}",
-        style=style,
-    )
+        "bar": ProgressBar(total=max(counts.all_calls, 1), completed=counts.calls),
+        "calls": f"{counts.calls:,}/{counts.all_calls:,}",
+        "share": f"{counts.share:.0%}",
+    }
+    table.add_row(*(cells[column] for column in columns), style=style)

@@ -138,6 +138,23 @@ def test_narrow_and_wide(width: int) -> None:
     assert lines[-2].endswith("…" if width < 100 else "first=spread over lines xxxxx…, second=1e-07")
 
 
+@pytest.mark.parametrize(
+    ("width", "cells"),
+    [
+        (60, ["all", "5/9", "5", "0.5000", "40/1,000", "4%"]),
+        (47, ["all", "5/9", "5", "0.5000", "40/1,000", "4%"]),
+        (39, ["all", "5/9", "0.5000", "40/1,000", "4%"]),
+        (33, ["all", "5/9", "0.5000", "40/1,000"]),
+    ],
+)
+def test_a_narrow_terminal_shows_less_and_cuts_no_number(width: int, cells: list[str]) -> None:
+    history = history_of(*(started(n, 0) for n in range(5)), stepped(t0=40), reported(0, 40, 0.5))
+    lines = draw(Picture(plan_of([(9, 1), (1, 992)]), history, None, clock=Clock()), width=width)
+    assert row(lines, "all") == cells
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines[:2])
+
+
 @pytest.mark.parametrize("bracket", [0, 7])
 def test_trials_that_the_plan_does_not_know(bracket: int) -> None:
     lines = draw(Picture(Plan(()), history_of(started(0, bracket), stepped(t0=5)), None, clock=Clock()))
