@@ -141,6 +141,8 @@ class Report:
         Seconds in `partial_fit` since the previous report of this trial, and in scoring.
     error : str, optional
         The traceback, if the trial raised.
+    bracket, rung : int, default 0
+        Those of the `Train`.
 
     Examples
     --------
@@ -157,6 +159,8 @@ class Report:
     fit_time: float = 0.0
     score_time: float = 0.0
     error: str | None = None
+    bracket: int = 0
+    rung: int = 0
 
     @property
     def failed(self) -> bool:

@@ -297,7 +297,11 @@ class LeaderBoard(Panel):
             **{"trial": 50, "rank": 50, "score": 70, "status": 100, "parameters": 360, "resource": 70, "bracket": 60},
             **{"rung": 50, "seconds": 70, "worker": 130, "error": 300},
         }
-        formats = {"score": NumberFormatter(format="0.0000"), "seconds": NumberFormatter(format="0.00")}
+        formats = {
+            "rank": NumberFormatter(format="0", null_format="-"),
+            "score": NumberFormatter(format="0.0000"),
+            "seconds": NumberFormatter(format="0.00"),
+        }
         columns = [TableColumn(field=name, title=name, width=width) for name, width in widths.items()]
         for table_column in columns:
             if table_column.field in formats:

@@ -166,6 +166,8 @@ class Ledger:
     def drop(self, drop: Drop) -> None:
         """A trial is given up."""
         active = self.trials.remove(drop.trial)
+        if hasattr(self._sampler, "drop"):
+            self._sampler.drop(drop)
         if self._folds.n_folds:
             for model in active.models:
                 self._models.forget(model.number)
@@ -348,6 +350,8 @@ class Ledger:
             sum(model.fit_seconds for model in active.models),
             sum(model.score_seconds for model in active.models),
             error,
+            active.trial.bracket,
+            active.rung,
         )
         self._append(Reported(report, self._now(), splits))
         self.take_report(report)

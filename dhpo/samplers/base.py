@@ -18,7 +18,8 @@ class Sampler(Protocol):
 
     A sampler is asked for a trial when a thread is free to begin it. One with an attribute ``learns = True``, whose
     parameters depend on reports, is asked as late as the threads allow: trials are then begun in shorter steps, so that
-    few are begun before others are scored.
+    few are begun before others are scored. It is told of every report: of each rung, and of failures. One that has a
+    method ``drop(drop)``, too, is told of every `Drop`.
 
     Examples
     --------

@@ -1,6 +1,4 @@
-"""Runs a step in a process of its own: for a trial that workers were training when they died.
-
-    python -m dhpo.worker.isolated_step STEP RESULT PARENT
+"""Has a step run in a process of its own: for a trial that workers were training when they died.
 
 If the trial ends processes, it ends this one, and the worker goes on: so the cause is known for certain.
 """
@@ -13,22 +11,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import cloudpickle
 import psutil
 from dask.typing import Key
 
-from dhpo.errors.user_code import guarded, said, told
+from dhpo.errors.user_code import guarded
 from dhpo.history.events import StepStats
 from dhpo.worker.breadcrumbs import read_crumb, remove_crumb
 from dhpo.worker.messages import Outcome, Step, StepResult
-from dhpo.worker.step import run_step
 
 __all__ = ["run_quarantined"]
 
@@ -55,7 +50,7 @@ def run_quarantined(
     with tempfile.TemporaryDirectory(prefix="dhpo-quarantine-", dir=beside) as folder:
         asked, found = Path(folder) / "step", Path(folder) / "result"
         asked.write_bytes(cloudpickle.dumps((run, context, step, list(names), list(values)), protocol=5))
-        command = [sys.executable, "-m", "dhpo.worker.isolated_step", str(asked), str(found), str(os.getpid())]
+        command = [sys.executable, "-m", "dhpo.worker.isolated_process", str(asked), str(found), str(os.getpid())]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         # In a session of its own: Ctrl-C in the terminal of the worker would reach it as well, and look like its death.
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True) as process:
@@ -101,33 +96,3 @@ def _watched(process: subprocess.Popen[bytes], memory_limit: int, found: Path) -
         if code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_LOOK_SECONDS)
-    os._exit(1)
-
-
-def _die_of(number: int, frame: FrameType | None) -> None:
-    """End as by a signal that nobody handles: KeyboardInterrupt could be raised wherever the step is by then."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-
-
-def main() -> None:
-    signal.signal(signal.SIGINT, _die_of)
-    asked, found, parent = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    run, context, step, names, values = pickle.loads(asked.read_bytes())
-    try:
-        result: StepResult | str = run_step(run, context, step, names, values)
-    except Exception as error:
-        result = f"{said(error)}\nThe traceback in the process of its own:\n{told(error)}"
-    partial = found.with_suffix(".partial")
-    partial.write_bytes(cloudpickle.dumps(result, protocol=5))
-    os.replace(partial, found)
-
-
-if __name__ == "__main__":
-    main()

@@ -349,15 +349,20 @@ def test_a_store_that_cannot_be_written_ends_the_search(client, tmp_path):
 # -- workers die
 
 
+_CALLS_BETWEEN_KILLS = 12
+
+
 class Chaos:
     """Kills one of the workers every now and then.
 
-    With `all_there`, no sooner than all are back: however slow the machine is, it starts them faster than they die.
+    With a file of calls, no sooner than all workers are back and a few more calls were made: however slow the machine
+    is, the search comes on faster than they die.
     """
 
-    def __init__(self, client: Client, every: float, seed: int, all_there: bool = False) -> None:
+    def __init__(self, client: Client, every: float, seed: int, calls: Path | None = None) -> None:
         self.kills = 0
-        self._all = len(client.cluster.workers) if all_there else 0
+        self._all = len(client.cluster.workers)
+        self._calls, self._n_calls = calls, 0
         self._client, self._every, self._random = client, every, random.Random(seed)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -372,7 +377,7 @@ class Chaos:
 
     def _run(self) -> None:
         while not self._over.wait(self._every):
-            if len(self._client.cluster.scheduler_info["workers"]) < self._all:
+            if self._calls is not None and not self._comes_on(self._calls):
                 continue
             # Not by asking the workers: those that are being restarted are killed, too.
             nannies = list(self._client.cluster.workers.values())
@@ -384,6 +389,15 @@ class Chaos:
                 except ProcessLookupError:
                     pass
 
+    def _comes_on(self, calls: Path) -> bool:
+        if len(self._client.cluster.scheduler_info["workers"]) < self._all:
+            return False
+        before, now = self._n_calls, calls.stat().st_size if calls.exists() else 0
+        if now < before + _CALLS_BETWEEN_KILLS:
+            return False
+        self._n_calls = now
+        return True
+
 
 def make_chaotic(calls: Path | str, max_iter: int, seconds: float) -> HyperbandSearchCV:
     estimator = Alpha(calls=str(calls), seconds=seconds)
@@ -393,7 +407,7 @@ def make_chaotic(calls: Path | str, max_iter: int, seconds: float) -> HyperbandS
 def test_workers_that_are_killed_all_the_time_change_no_answer(three, tmp_path):
     undisturbed = make_chaotic("", 9, 0.0).fit(*LAZY, classes=[0, 1])
     calls = tmp_path / "calls"
-    with Chaos(three, 1.5, seed=0, all_there=True) as chaos:
+    with Chaos(three, 1.5, seed=0, calls=calls) as chaos:
         search = make_chaotic(calls, 9, 0.1).fit(*LAZY, classes=[0, 1])
     assert chaos.kills
     assert without_times(search) == without_times(undisturbed)
@@ -456,7 +470,7 @@ def test_a_trial_whose_worker_dies_while_it_has_a_process_of_its_own_is_not_to_b
     search = with_one("unlucky", tmp_path / "calls", n=6).fit(*LAZY, classes=[0, 1])
     assert deaths(tmp_path / "calls") == 3
     assert search.summary()["status"].tolist() == ["finished"] * 6
-    assert (tmp_path / "calls.where").read_text() != "dhpo.worker.isolated_step"
+    assert (tmp_path / "calls.where").read_text() != "dhpo.worker.isolated_process"
 
 
 def test_a_step_that_waits_for_a_paused_worker_goes_elsewhere(three, tmp_path):

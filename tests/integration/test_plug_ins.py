@@ -156,6 +156,8 @@ class Remembering:
     def __init__(self) -> None:
         self.n_told = 0
         self.told_before: dict[int, int] = {}
+        self.rungs: set[tuple[int, int, int]] = set()
+        self.drops: dict[int, str] = {}
 
     def __deepcopy__(self, memo: Any) -> Remembering:
         return self  # so that the test sees what is noted
@@ -166,6 +168,10 @@ class Remembering:
 
     def tell(self, report: Any) -> None:
         self.n_told += 1
+        self.rungs.add((report.bracket, report.rung, report.resource))
+
+    def drop(self, drop: Any) -> None:
+        self.drops[drop.trial] = drop.reason
 
 
 @pytest.mark.parametrize(("n_threads", "seconds", "least"), [(2, 0.01, 100), (8, 0.1, 50)])
@@ -181,6 +187,13 @@ def test_the_last_third_of_hyperbands_trials_is_drawn_when_the_reports_of_others
     assert len(sampler.told_before) == 143
     first_of_last_third = sorted(sampler.told_before.values())[2 * 143 // 3]
     assert first_of_last_third >= least
+    assert sampler.rungs == {
+        (bracket.bracket, number, rung.resource)
+        for bracket in search.plan().brackets
+        for number, rung in enumerate(bracket.rungs)
+    }
+    assert len(sampler.drops) == 143
+    assert set(sampler.drops.values()) == {"finished", "not promoted"}
 
 
 class Broken(Observer):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import _thread
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -121,3 +123,14 @@ def test_data_that_cannot_be_read_is_no_failure_of_the_trial(arguments):
     broken = {0: replace(step.blocks[0], data=b"no block")}
     with pytest.raises(RuntimeError, match=r"(?s)UnpicklingError.*in the process of its own"):
         run_quarantined(run, context, replace(step, blocks=broken))
+
+
+def test_a_process_whose_worker_has_died_ends_before_it_imports_anything(tmp_path):
+    command = [sys.executable, "-X", "importtime", "-m", "dhpo.worker.isolated_process"]
+    not_its_parent = os.getppid()
+    ended = subprocess.run(
+        [*command, tmp_path / "step", tmp_path / "result", str(not_its_parent)], capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    assert "dhpo.worker" in ended.stderr
+    assert not re.search(r"\| +(numpy|dask|sklearn)\n", ended.stderr)
