@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sklearn.linear_model import SGDClassifier
 import clusters
 from clusters.script_guard import runs_on_import
 from dhpo import HyperbandSearchCV
+from tests.conftest import threads_of_this_process
 
 
 def own_children() -> set[psutil.Process]:
@@ -128,11 +130,12 @@ def test_threads_that_all_import_at_once_and_a_worker_that_is_replaced(tmp_path:
     rng = np.random.default_rng(0)
     frame = dd.from_pandas(pd.DataFrame(rng.normal(size=(400, 3)), columns=list("abc")), npartitions=8)
     scores = []
-    for threads, once in [(4, str(tmp_path / "once")), (1, "")]:
+    several = partial(clusters.local, workers=2, threads=4, dashboard=None)
+    for make_cluster, once in [(several, str(tmp_path / "once")), (partial(threads_of_this_process, 1), "")]:
         search = HyperbandSearchCV(
             EndsItsWorker(once=once), {"alpha": [1e-5, 1e-4, 1e-3, 1e-2]}, max_iter=9, random_state=0, verbose=0
         )
-        with clusters.local(workers=2, threads=threads, dashboard=None) as cluster, cluster.get_client():
+        with make_cluster() as cluster, cluster.get_client():
             search.fit(frame, frame["a"] > 0, classes=[False, True])
         scores.append(search.summary()["score"].sort_index().tolist())
     assert (tmp_path / "once").exists()

@@ -67,7 +67,7 @@ def restarts_and_pauses(client):
 @pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.benchmarks), 2])
 def test_room_for_two_blocks_is_enough(tmp_path, cluster, client, threads):
     """One worker whose limit x 0.8 is what it holds before, and two blocks; nothing is paused, nothing restarted."""
-    X, y = on_disk(tmp_path, 8, 40 * MB)
+    X, y = on_disk(tmp_path, 5, 40 * MB)
     expected = search().fit(X, y, classes=[0, 1])
     held = max(client.run(held_before_blocks, b"").values())
     with (

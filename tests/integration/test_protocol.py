@@ -39,7 +39,7 @@ FACES = {
         SGDClassifier(), GRID, n_initial_parameters=3, n_initial_iter=3, max_iter=9, **COMMON
     ),
     "asha": dhpo.ASHASearchCV(SGDClassifier(), GRID, 3, 3, max_iter=9, **COMMON),
-    "hyperband": dhpo.HyperbandSearchCV(SGDRegressor(), GRID, max_iter=9, **COMMON),
+    "hyperband": dhpo.HyperbandSearchCV(SGDRegressor(), GRID, max_iter=4, **COMMON),
 }
 _ROWS = "a row of weight 2 and two rows are split differently; scikit-learn's own searches fail it, too"
 _FAIL = {
