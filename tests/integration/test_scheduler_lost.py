@@ -51,7 +51,8 @@ def running_cluster() -> Iterator[Cluster]:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     began = time.monotonic()
-    processes = [get_mp_context().Process(target=serve, args=(kind, address)) for kind in ("scheduler", "worker")]
+    arguments = address, dict(os.environ)
+    processes = [get_mp_context().Process(target=serve, args=(kind, *arguments)) for kind in ("scheduler", "worker")]
     for process in processes:
         process.start()
     try:
@@ -66,8 +67,9 @@ def running_cluster() -> Iterator[Cluster]:
             process.join()
 
 
-def serve(kind: str, address: str) -> None:
+def serve(kind: str, address: str, environment: dict[str, str]) -> None:
     """Be a scheduler, or its worker. What their tasks need of this module is imported with it."""
+    os.environ.update(environment)  # which is that of before the test else
     logging.getLogger("distributed").setLevel(logging.ERROR)
 
     async def run() -> None:
