@@ -5,5 +5,6 @@ from __future__ import annotations
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.grid import GridSampler
 from dhpo.samplers.random import RandomSampler
+from dhpo.samplers.sobol import SobolSampler
 
-__all__ = ["GridSampler", "RandomSampler", "Sampler"]
+__all__ = ["GridSampler", "RandomSampler", "Sampler", "SobolSampler"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -9,12 +10,17 @@ from dhpo.errors.checks import check_methods
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.grid import GridSampler
 from dhpo.samplers.random import RandomSampler
+from dhpo.samplers.sobol import SobolSampler
 from dhpo.space.parameter_space import Space
-from dhpo.wording import counted
+from dhpo.wording import counted, did_you_mean
 
 __all__ = ["make_sampler"]
 
-_NAMES = ("random", "grid")
+_BY_NAME: dict[str, Callable[[Space, int], Sampler]] = {
+    "random": RandomSampler,
+    "grid": lambda space, entropy: GridSampler(space),
+    "sobol": SobolSampler,
+}
 
 
 def make_sampler(sampler: Any, space: Space, entropy: int, n_trials: int) -> Sampler:
@@ -23,7 +29,7 @@ def make_sampler(sampler: Any, space: Space, entropy: int, n_trials: int) -> Sam
     Parameters
     ----------
     sampler : str or Sampler
-        "random", "grid", or an object, which is copied: one that learns begins anew with each search.
+        "random", "grid", "sobol", or an object, which is copied: one that learns begins anew with each search.
     space : Space
     entropy : int
         Seed of those made by name.
@@ -33,19 +39,22 @@ def make_sampler(sampler: Any, space: Space, entropy: int, n_trials: int) -> Sam
     Raises
     ------
     TypeError, ValueError
-        If it is neither of the names nor a sampler, or the space has a distribution or too few points where a grid is
+        If it is none of the names nor a sampler, or the space has a distribution or too few points where a grid is
         asked for.
     """
     if isinstance(sampler, str):
-        if sampler not in _NAMES:
-            raise ValueError(f"sampler={sampler!r} is not allowed: give 'random', 'grid', or a sampler.")
-        made: Sampler = RandomSampler(space, entropy) if sampler == "random" else GridSampler(space)
+        if sampler not in _BY_NAME:
+            names = ", ".join(map(repr, _BY_NAME))
+            raise ValueError(
+                f"sampler={sampler!r} is not allowed: give {names}, or a sampler.{did_you_mean(sampler, _BY_NAME)}"
+            )
+        made = _BY_NAME[sampler](space, entropy)
     else:
         check_methods(f"sampler={sampler!r}", sampler, ("ask", "tell"), "dhpo.Sampler")
         made = deepcopy(sampler)
     if isinstance(made, GridSampler) and n_trials > made.n_trials:
         raise ValueError(
             f"sampler={sampler!r} has {counted(made.n_trials, 'point')}, and the search asks for {n_trials} trials. "
-            f"Give {made.n_trials} trials at most, or sampler='random'."
+            f"Give {counted(made.n_trials, 'trial')} at most, or sampler='random'."
         )
     return made

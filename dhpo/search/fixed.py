@@ -17,6 +17,7 @@ from dhpo.schedules.base import Schedule
 from dhpo.schedules.fixed import Fixed
 from dhpo.search.whole import WholeOrBlockSearchCV
 from dhpo.space.parameter_space import Space
+from dhpo.space.seeds import entropy_of
 from dhpo.trial import Params
 from dhpo.wording import counted
 
@@ -217,9 +218,11 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
     callbacks : list of Observer, optional
         Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
         logged and costs the search nothing.
-    sampler : "random", "grid" or Sampler, default "random"
-        What gives the parameters of the trials, where candidates are trained block by block. An object of your own has
-        the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search works with a copy of it.
+    sampler : "random", "grid", "sobol" or Sampler, default "random"
+        What gives the parameters of the candidates. "random" draws as scikit-learn does where they are fitted whole;
+        "sobol" spreads them more evenly. An object of your own has the methods of `dhpo.Sampler`, which
+        `dhpo.testing.check_sampler` checks; one that learns is for training block by block. Each search works with a
+        copy of it.
 
     Attributes
     ----------
@@ -295,14 +298,17 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
 
     def _candidates(self) -> Sequence[Params]:
         n_iter = checked_int("n_iter", self.n_iter)
-        return list(ParameterSampler(self.param_distributions, n_iter, random_state=self.random_state))
+        if self.sampler == "random":
+            return list(ParameterSampler(self.param_distributions, n_iter, random_state=self.random_state))
+        sampler = self._sampler(self._space(), entropy_of(self.random_state), n_iter)
+        return [sampler.ask(number) for number in range(n_iter)]
 
     def _refuse_what_blocks_need(self, validation_data: Any) -> None:
         super()._refuse_what_blocks_need(validation_data)
-        if self.sampler != "random":
+        if getattr(self.sampler, "learns", False):
             raise ValueError(
-                f"sampler={self.sampler!r} is for training block by block, with max_iter; where candidates are fitted "
-                "whole, they are those of scikit-learn's RandomizedSearchCV."
+                f"sampler={self.sampler!r} learns, and is for training block by block, with max_iter; where candidates "
+                "are fitted whole, all are drawn before the first fit."
             )
 
     def _space(self) -> Space:

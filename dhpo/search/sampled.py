@@ -6,6 +6,7 @@ from typing import Any
 
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.by_name import make_sampler
+from dhpo.samplers.grid import GridSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.patience import Patience
 from dhpo.search.base import BlockSearchCV
@@ -49,14 +50,16 @@ class InitialParameters(SampledSearchCV):
 
     def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
         sampler = self.sampler
-        if self.n_initial_parameters == "grid":
-            if not isinstance(sampler, str):
-                raise ValueError(
-                    f"n_initial_parameters='grid' tries all points of the grid, and sampler={sampler!r} gives others. "
-                    "Give a number of trials, or leave the sampler out."
-                )
-            sampler = "grid" if sampler == "random" else sampler  # which is the default
-        return make_sampler(sampler, space, entropy, n_trials)
+        if self.n_initial_parameters != "grid":
+            return make_sampler(sampler, space, entropy, n_trials)
+        if isinstance(sampler, str):
+            made = make_sampler("grid" if sampler == "random" else sampler, space, entropy, n_trials)
+            if isinstance(made, GridSampler):
+                return made
+        raise ValueError(
+            f"n_initial_parameters='grid' tries all points of the grid, and sampler={sampler!r} gives others. "
+            "Give a number of trials, or leave the sampler out."
+        )
 
 
 def with_patience(schedule: Schedule, patience: Any, tol: float | None, fits_per_score: int | None = None) -> Schedule:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-import operator
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from numbers import Integral, Real
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from scipy.stats import rv_discrete
 from sklearn.model_selection import ParameterSampler
 
+from dhpo.space.grid import Grid, n_points
 from dhpo.space.parameter_range import MAX_CHOICES, Choice, ParameterRange, are_far_apart, readable_choice, scales_of
-from dhpo.wording import counted, did_you_mean
+from dhpo.space.quantiles import value_at
+from dhpo.wording import did_you_mean
 
-__all__ = ["Grid", "Space"]
+__all__ = ["Space"]
 
 _ALLOWED = (
     "a dict, or a list of dicts, from parameter names to lists, tuples or one-dimensional arrays of values, or to "
@@ -101,6 +104,32 @@ class Space:
         (params,) = ParameterSampler(self._dicts, n_iter=1, random_state=rng)
         return dict(params)
 
+    @property
+    def n_dimensions(self) -> int:
+        """How many numbers tell a point of the space; see `at`."""
+        return (len(self._dicts) > 1) + max(map(len, self._dicts))
+
+    def at(self, position: Sequence[float], rng: np.random.RandomState) -> dict[str, Any]:
+        """The point at these quantiles.
+
+        Parameters
+        ----------
+        position : sequence of float
+            As many numbers from 0 to 1 as there are dimensions. Where the space has several dicts, the first tells
+            which one is meant: those of a finite space are as likely as they have points, else all are equally likely.
+        rng : numpy RandomState
+            Where values come from of distributions that have no quantile function.
+        """
+        choices = self._dicts[0]
+        if len(self._dicts) > 1:
+            which, *position = position
+            ends = list(accumulate(map(n_points, self._dicts) if self.is_finite else [1] * len(self._dicts)))
+            choices = self._dicts[bisect_right(ends[:-1], which * ends[-1])]
+        return {
+            name: value_at(choices[name], quantile, rng)
+            for name, quantile in zip(sorted(choices), position, strict=False)  # another dict may have more
+        }
+
     def scales(self) -> dict[str, str]:
         """How each parameter is best drawn: "log" or "linear" for numbers, else "category"."""
         return scales_of(self.ranges())
@@ -144,51 +173,6 @@ class Space:
                 if not _is_settable(name, known, choices):
                     hint = did_you_mean(name, known) or f" Allowed are {', '.join(sorted(known))}."
                     raise ValueError(f"parameters: {name!r} is not a parameter of {type(estimator).__name__}.{hint}")
-
-
-class Grid(Sequence[dict[str, Any]]):
-    """All points of a finite space, computed when asked for.
-
-    Made by `Space.grid`. scikit-learn's ParameterGrid has the same order, but multiplies sizes in 64 bits and so
-    repeats points of very large grids. `len` is limited to `sys.maxsize` by Python; `size` is not.
-    """
-
-    def __init__(self, dicts: Sequence[Mapping[str, Any]]) -> None:
-        self._subgrids = [(sorted(choices.items()), _n_points(choices)) for choices in dicts]
-        self.size: int = sum(n_points for _, n_points in self._subgrids)
-
-    def __len__(self) -> int:
-        return self.size
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self.size))]
-        position = operator.index(index)
-        if position < 0:
-            position += self.size
-        if not 0 <= position < self.size:
-            raise IndexError(f"the grid has {counted(self.size, 'point')}, number {index} is not one of them")
-        for choices, n_points in self._subgrids:
-            if position < n_points:
-                return _decode(choices, position)
-            position -= n_points
-        raise AssertionError("unreachable: sizes of subgrids add up to the size of the grid")
-
-
-def _decode(choices: list[tuple[str, Any]], position: int) -> dict[str, Any]:
-    digits = []
-    for _, values in reversed(choices):  # the last name runs fastest
-        position, digit = divmod(position, len(values))
-        digits.append(digit)
-    return {name: values[digit] for (name, values), digit in zip(choices, reversed(digits), strict=True)}
-
-
-def _n_points(choices: Mapping[str, Any]) -> int:
-    return math.prod(len(values) for values in choices.values())
 
 
 def _is_distribution(value: Any) -> bool:
@@ -294,6 +278,11 @@ def _checked(parameters: Any) -> list[dict[str, Any]]:
 
 
 def _check_values(name: str, value: Any) -> None:
+    if hasattr(value, "icdf") and hasattr(value, "sample"):
+        raise TypeError(
+            f"parameters: {name!r} is {value!r}, one of SciPy's new distributions, which cannot be drawn by a "
+            "random_state. Give a frozen one instead, as scipy.stats.norm(0, 1) for scipy.stats.Normal(mu=0, sigma=1)."
+        )
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
         raise TypeError(
             f"parameters: {name!r} is {value!r} of type {type(value).__name__}, which is neither values nor a "

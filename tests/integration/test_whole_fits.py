@@ -435,3 +435,11 @@ def test_fits_that_wait_for_workers_that_are_gone_go_to_those_that_came(brief_cl
             (tmp_path / gate).touch()
     run.result(timeout=60)
     assert search.best_params_ == {"number": 7}
+
+
+def test_candidates_of_a_sobol_sequence_are_spread_evenly(client):
+    space = {"C": loguniform(1e-2, 1e2), "kernel": ["linear", "rbf"]}
+    search = RandomizedSearchCV(SVC(), space, n_iter=8, sampler="sobol", cv=2, random_state=0, verbose=0).fit(*IRIS)
+    again = RandomizedSearchCV(SVC(), space, n_iter=8, sampler="sobol", cv=2, random_state=0, verbose=0).fit(*IRIS)
+    assert search.cv_results_["params"] == again.cv_results_["params"]
+    assert sorted(np.floor(2 * np.log10([p["C"] for p in search.cv_results_["params"]]))) == list(range(-4, 4))

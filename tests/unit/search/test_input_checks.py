@@ -87,6 +87,11 @@ def hyperband(estimator=None, parameters=SPACE, **kwargs):
             ["n_initial_parameters='grid'", "GridSampler", "leave the sampler out"],
         ),
         (
+            IncrementalSearchCV(SGDClassifier(), {"alpha": [1, 2]}, "grid", sampler="sobol"),
+            ValueError,
+            ["n_initial_parameters='grid'", "sampler='sobol' gives others"],
+        ),
+        (
             IncrementalSearchCV(SGDClassifier(), {"alpha": [1, 2]}, "grid", sampler="gird"),
             ValueError,
             ["sampler='gird' is not allowed"],
@@ -206,7 +211,9 @@ def test_whole_fits_are_checked_before_any_task(options, arguments, said):
         search.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], **arguments)
 
 
-def test_whole_fits_refuse_a_sampler():
-    search = RandomizedSearchCV(SVC(), {"C": [1.0, 2.0]}, n_iter=1, sampler="grid")
-    with pytest.raises(ValueError, match="sampler='grid' is for training block by block, with max_iter"):
+def test_whole_fits_refuse_a_sampler_that_learns():
+    sampler = GridSampler(Space({"C": [1.0, 2.0]}))
+    sampler.learns = True
+    search = RandomizedSearchCV(SVC(), {"C": [1.0, 2.0]}, n_iter=1, sampler=sampler)
+    with pytest.raises(ValueError, match=r"sampler=.* learns, and is for training block by block, with max_iter"):
         search.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])

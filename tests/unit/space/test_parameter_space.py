@@ -122,6 +122,11 @@ def test_an_empty_dict_among_others_stands_for_the_defaults():
         ([], ValueError, "is empty"),
         ([{}], ValueError, "is empty"),
         ({1: [1]}, TypeError, "the name 1 is not a string"),
+        (
+            {"alpha": scipy.stats.Normal(mu=0, sigma=1)},
+            TypeError,
+            "'alpha' is .*one of SciPy's new distributions.*norm",
+        ),
         ({"a": 0.1}, TypeError, r"'a' is 0.1 of type float.* write \[0.1\] for a single value"),
         ({"a": "l1"}, TypeError, r"'a' is 'l1' of type str"),
         ({"a": {1, 2}}, TypeError, "'a' is .* of type set"),
