@@ -31,7 +31,7 @@ from tests.integration import shown
 from tests.unit.views.events import TWO_BRACKETS, history_of, started
 
 HERE = Path(__file__).parent
-TIMEOUT = 60
+TIMEOUT = 300  # seconds; nothing takes as long
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # For schedulers and workers whose environment does not have dhpo.

@@ -251,7 +251,7 @@ def test_who_stops_a_search_does_not_wait_for_it_to_be_judged(client: Any, tmp_p
         assert time.monotonic() < ends_at
         time.sleep(0.01)
     run.stop()
-    run.result(timeout=60)
+    run.result(timeout=300)
     assert run.status == "done"  # nothing was left to train
     assert run.history.judgement is None
 

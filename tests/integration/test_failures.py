@@ -298,7 +298,7 @@ def test_a_client_that_is_closed_during_a_search_is_told(cluster, tmp_path):
             time.sleep(0.01)
     assert client.status == "closed"
     with pytest.raises(WorkersLost, match="closed"):
-        run.result(timeout=60)
+        run.result(timeout=300)
 
 
 def test_max_failures(client, tmp_path):
@@ -482,7 +482,7 @@ def test_a_step_that_waits_for_a_paused_worker_goes_elsewhere(three, tmp_path):
         assert not run.done
         time.sleep(0.02)
     three.run(_pause, workers=[address])
-    search = run.result(timeout=60)
+    search = run.result(timeout=300)
     assert not blocked.done()
     end.touch()
     assert without_times(search) == without_times(undisturbed)

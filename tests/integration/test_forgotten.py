@@ -14,7 +14,7 @@ from dhpo import GridSearchCV
 
 X = np.random.default_rng(0).normal(size=(120, 3))
 Y = (X[:, 0] > 0).astype(int)
-TIMEOUT = 120  # seconds; none takes as long
+TIMEOUT = 300  # seconds; none takes as long
 
 
 def wait_for(gate):

@@ -256,7 +256,7 @@ def test_of_threads_that_fit_one_search_all_but_the_first_are_refused_and_the_se
     threads = [threading.Thread(target=fit) for _ in range(4)]
     for thread in threads:
         thread.start()
-    said = [refused.get(timeout=60) for _ in range(3)]
+    said = [refused.get(timeout=300) for _ in range(3)]
     distributed.Event("read").set()
     for thread in threads:
         thread.join()

@@ -20,7 +20,7 @@ from tests.conftest import two_workers
 pytestmark = pytest.mark.usefixtures("spawned_workers")  # those that are forked hold less
 MB = 1_000_000
 FEATURES = 50
-TIMEOUT = 120  # seconds; nothing takes as long
+TIMEOUT = 300  # seconds; nothing takes as long
 SPACE = {"alpha": [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]}
 
 

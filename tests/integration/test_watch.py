@@ -27,7 +27,7 @@ import dhpo
 from tests.conftest import threads_of_this_process
 
 HERE = Path(__file__).parent
-TIMEOUT = 120
+TIMEOUT = 300
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((600, 5))
 Y = (X[:, 0] > 0).astype(int)

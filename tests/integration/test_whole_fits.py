@@ -292,7 +292,7 @@ def test_results_stream_in_and_a_search_can_be_stopped(client, tmp_path):
         run.stop()
     finally:
         gate.touch()
-    run.result(timeout=60)
+    run.result(timeout=300)
     assert len(search.cv_results_["params"]) >= 1
     assert search.best_estimator_.number == search.best_params_["number"]
 
@@ -433,7 +433,7 @@ def test_fits_that_wait_for_workers_that_are_gone_go_to_those_that_came(brief_cl
     finally:
         for gate in "01":
             (tmp_path / gate).touch()
-    run.result(timeout=60)
+    run.result(timeout=300)
     assert search.best_params_ == {"number": 7}
 
 

@@ -14,7 +14,7 @@ from dhpo.data.order import PassOrder
 from dhpo.data.rows import Rows
 
 KB = 1000
-TIMEOUT = 30  # seconds after which a test gives up; none waits that long
+TIMEOUT = 300  # seconds after which a test gives up; none waits that long
 
 
 def block(n_bytes=KB, fill=0):

@@ -12,7 +12,7 @@ import pytest
 from dhpo.data.memory import MemoryGate, resident_bytes
 
 MB = 1_000_000
-TIMEOUT = 30  # seconds after which a test gives up; none waits that long
+TIMEOUT = 300  # seconds after which a test gives up; none waits that long
 
 
 class Process:

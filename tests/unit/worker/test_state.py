@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info
 from dhpo.data.rows import Rows
 from dhpo.worker.state import WorkerState, forget_run, give_back, single_threaded, worker_state
 
-TIMEOUT = 30  # seconds after which a test gives up; none waits that long
+TIMEOUT = 300  # seconds after which a test gives up; none waits that long
 
 
 @pytest.fixture

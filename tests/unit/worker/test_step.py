@@ -37,7 +37,7 @@ from dhpo.worker.step import run_step
 
 N_BLOCKS, ROWS = 4, 30
 LONG = 1000.0  # seconds that no step takes
-TIMEOUT = 30
+TIMEOUT = 300
 
 
 class Log(BaseEstimator):
