@@ -134,5 +134,5 @@ def test_tags_are_those_of_the_estimator():
 def test_a_search_is_a_step_of_a_pipeline(threads):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pipeline = make_pipeline(StandardScaler(), clone(FACES["hyperband"])).fit(X, Y)
+        pipeline = make_pipeline(StandardScaler(), clone(FACES["hyperband"]).set_params(max_iter=9)).fit(X, Y)
     assert pipeline.score(X, Y) > 0.5
