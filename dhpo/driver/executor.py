@@ -153,15 +153,12 @@ class Executor:
                 reason = self._stopping.reason
                 if reason == "done":
                     await self._judge(soon)
-            except asyncio.CancelledError as cancelled:
-                if not self._stopping.requested:
-                    error = in_short(cancelled)
+            except BaseException as raised:
+                if not (isinstance(raised, asyncio.CancelledError) and self._stopping.requested):
+                    error = in_short(raised)
                     raise
                 # What only is to be judged yet is done.
                 reason = reason if reason == "done" else self._stopping.reason
-            except BaseException as raised:
-                error = in_short(raised)
-                raise
             finally:
                 failure = self._nothing_scored(reason)
                 await self._end(reason, error if failure is None else in_short(failure))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from dhpo.samplers.permutation import Permutation
 from dhpo.space.parameter_space import Space
-from dhpo.space.seeds import RandomStateLike, entropy_of, seed_sequence
+from dhpo.space.seeds import RandomStateLike, entropy_of, params_rng, seed_sequence
 from dhpo.trial import Report
 
 __all__ = ["RandomSampler"]
@@ -62,9 +60,7 @@ class RandomSampler:
         if number < 0:
             raise ValueError(f"number={number!r} is not allowed: trials are numbered from 0.")
         if self._grid is None:
-            # RandomState, not Generator: third-party distributions were written for what scikit-learn hands them.
-            bits = np.random.MT19937(seed_sequence(self.entropy, number, "params"))
-            return self._space.sample(np.random.RandomState(bits))
+            return self._space.sample(params_rng(self.entropy, number))
         cycle, position = divmod(number, self._grid.size)
         order = Permutation(self._grid.size, seed_sequence(self.entropy, cycle, "permutation"))
         return self._grid[order[position]]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from dhpo.space.parameter_space import Space
-from dhpo.space.seeds import RandomStateLike, entropy_of, seed_sequence
+from dhpo.space.seeds import RandomStateLike, entropy_of, params_rng, seed_sequence
 from dhpo.trial import Report
 
 __all__ = ["SobolSampler"]
@@ -64,8 +64,7 @@ class SobolSampler:
         if number > self._points.num_generated:
             self._points.fast_forward(number - self._points.num_generated)
         (point,) = self._points.random(1)
-        bits = np.random.MT19937(seed_sequence(self.entropy, number, "params"))
-        return self._space.at(point.tolist(), np.random.RandomState(bits))
+        return self._space.at(point.tolist(), params_rng(self.entropy, number))
 
     def tell(self, report: Report) -> None:
         """Do nothing: the sequence does not depend on what came of its points."""

@@ -30,9 +30,9 @@ class GridSearchCV(WholeOrBlockSearchCV):
     """Search over every point of a grid.
 
     A drop-in for scikit-learn's GridSearchCV that runs on a Dask cluster: every candidate is fitted on every split of
-    `cv`, one Dask task each, with the same scores. X and y may then take a fifth of a
-    worker's memory limit. An estimator with `partial_fit` is trained block by block instead if X is a dask collection
-    or `max_iter` is given; then the data may be larger than memory.
+    `cv`, one Dask task each, with the same scores. X and y may then take a fifth of a worker's memory limit. An
+    estimator with `partial_fit` is trained block by block instead if X is a dask collection or `max_iter` is given;
+    then the data may be larger than memory.
 
     Parameters
     ----------

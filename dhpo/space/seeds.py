@@ -11,7 +11,7 @@ from numbers import Integral
 
 import numpy as np
 
-__all__ = ["RandomStateLike", "entropy_of", "seed_for", "seed_sequence"]
+__all__ = ["RandomStateLike", "entropy_of", "params_rng", "seed_for", "seed_sequence"]
 
 RandomStateLike = int | np.integer | np.random.RandomState | np.random.Generator | None
 
@@ -67,6 +67,19 @@ def seed_sequence(entropy: int, number: int, purpose: str) -> np.random.SeedSequ
     # Every part has its fixed number of 32-bit words: SeedSequence only chains them, so other lengths could collide.
     key = (*np.frombuffer(digest, dtype="<u4").tolist(), *reversed(divmod(number, _WORD)))
     return np.random.SeedSequence(entropy, spawn_key=key)
+
+
+def params_rng(entropy: int, number: int) -> np.random.RandomState:
+    """Where the parameters of one trial are drawn from.
+
+    A RandomState, not a Generator: distributions of third parties were written for what scikit-learn hands them.
+
+    Parameters
+    ----------
+    entropy, number
+        As for `seed_sequence`.
+    """
+    return np.random.RandomState(np.random.MT19937(seed_sequence(entropy, number, "params")))
 
 
 def seed_for(entropy: int, number: int, purpose: str) -> int:

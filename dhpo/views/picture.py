@@ -54,8 +54,7 @@ class Picture:
     def render(self) -> RenderableType:
         """Draw the history as it is now."""
         self.progress.update()
-        tables = [self._table(without) for without in _LEFT_OUT]
-        return Constrain(Group(_FirstThatFits(tables), *self._footer()), _WIDEST)
+        return Constrain(Group(_TableThatFits(self._table), *self._footer()), _WIDEST)
 
     def _table(self, without: frozenset[str]) -> Table:
         columns = [column for column in _COLUMNS if column not in without]
@@ -111,18 +110,18 @@ class Picture:
         )
 
 
-class _FirstThatFits:
-    """Shows the first of some tables for which the terminal is wide enough, or the last."""
+class _TableThatFits:
+    """Shows a table without as many columns as the terminal is too narrow for."""
 
-    def __init__(self, tables: list[Table]) -> None:
-        self._tables = tables
+    def __init__(self, make_table: Callable[[frozenset[str]], Table]) -> None:
+        self._make_table = make_table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
-        for table in self._tables[:-1]:
+        for without in _LEFT_OUT:
+            table = self._make_table(without)
             if Measurement.get(console, options.update(width=_WIDEST), table).minimum <= options.max_width:
-                yield table
-                return
-        yield self._tables[-1]
+                break
+        yield table
 
 
 def _add_row(table: Table, columns: list[str], name: str, counts: BracketProgress, style: str = "") -> None:

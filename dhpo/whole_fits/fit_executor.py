@@ -146,14 +146,11 @@ class FitExecutor:
                     await self._cancel()
                 await self._finish(at_once)
                 reason = self._stopping.reason
-            except asyncio.CancelledError as cancelled:
-                if not self._stopping.requested:
-                    error = in_short(cancelled)
+            except BaseException as raised:
+                if not (isinstance(raised, asyncio.CancelledError) and self._stopping.requested):
+                    error = in_short(raised)
                     raise
                 reason = self._stopping.reason
-            except BaseException as raised:
-                error = in_short(raised)
-                raise
             finally:
                 too_late = self._nothing_scored(reason)
                 await self._end(reason, error if too_late is None else in_short(too_late))
