@@ -91,7 +91,7 @@ def spawned_workers(forked_workers: None) -> Iterator[None]:
 def no_process_left(forked_workers: None) -> Iterator[None]:
     """Fail the session if one of its processes outlives it."""
     yield
-    _, alive = psutil.wait_procs(child_processes(), timeout=5)
+    _, alive = psutil.wait_procs(child_processes(), timeout=300)
     assert not alive, f"still running: {[process.cmdline() for process in alive]}"
 
 

@@ -45,7 +45,7 @@ def leaving_nothing(hosts: SshHosts, monkeypatch: pytest.MonkeyPatch) -> Iterato
     assert hosts.leftovers() == []
     yield hosts
     # A process that has been killed is there until its parent has looked at it.
-    wait_until(lambda: not hosts.leftovers(), seconds=10)
+    wait_until(lambda: not hosts.leftovers(), seconds=300)
 
 
 @pytest.fixture

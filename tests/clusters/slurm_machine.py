@@ -52,7 +52,7 @@ PartitionName={partition} Nodes=ALL Default=YES MaxTime=12:00:00 State=UP
 """
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 90.0, what: str = "it") -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 300.0, what: str = "it") -> None:
     """Poll until something holds; fail where it does not in time."""
     end = time.monotonic() + seconds
     while not condition():
@@ -93,12 +93,12 @@ class SlurmMachine:
 
     def ask(self, *command: str) -> str:
         """What a command of Slurm prints."""
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
 
     def answers(self) -> bool:
         """Whether the node takes jobs."""
         asked = subprocess.run(
-            ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=30, check=False
+            ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=300, check=False
         )
         assert all(daemon.poll() is None for daemon in self.daemons.values()), self.logs()
         return asked.stdout.split() == ["idle"]

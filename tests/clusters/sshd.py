@@ -134,7 +134,9 @@ class SshHosts:
     def _in_namespaces(self) -> list[SshHost]:
         # Names of interfaces may have 15 characters.
         prefix = f"cl{os.getpid() % 100000}"
-        net = os.getpid() % 250
+        # What a run before has left behind, because it was killed, is in nobody's way.
+        taken = run("ip", "-br", "addr")
+        net = next(n for n in (*range(os.getpid() % 250, 250), *range(250)) if f" 10.231.{n}.1/" not in taken)
         bridge = f"{prefix}br"
         run("ip", "link", "add", bridge, "type", "bridge")
         self._undo.callback(run, "ip", "link", "del", bridge)
@@ -173,11 +175,11 @@ class SshHosts:
             for process in [*self.processes(), server]:
                 with contextlib.suppress(psutil.Error, ProcessLookupError):
                     process.kill()
-            server.wait(10)
+            server.wait(300)
 
         self._undo.callback(stop)
         question = host.inside("ssh-keyscan", "-p", str(host.port), host.address)
-        wait_until(lambda: subprocess.run(question, capture_output=True, check=False).stdout, seconds=10)
+        wait_until(lambda: subprocess.run(question, capture_output=True, check=False).stdout, seconds=300)
 
 
 def run(*words: str) -> str:
@@ -190,7 +192,7 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"

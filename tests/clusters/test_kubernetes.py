@@ -51,7 +51,7 @@ def test_a_cluster_lives_and_leaves_nothing(kube: Kube) -> None:
         groups={"big": {"memory": "600MB", "workers": 1}},
         network_policy=True,
         labels={"team": "tests"},
-        start_timeout=60,
+        start_timeout=300,
     )
     with clusters.start(config) as cluster, cluster.get_client() as client:
         assert isinstance(cluster, KubeCluster)
@@ -133,12 +133,12 @@ def assert_secrets_are_only_in_secrets(kube: Kube) -> None:
 
 
 def test_the_number_of_workers_follows_the_work(kube: Kube) -> None:
-    with clusters.start("kubernetes", image=IMAGE, workers=(0, 2), start_timeout=60) as cluster:
+    with clusters.start("kubernetes", image=IMAGE, workers=(0, 2), start_timeout=300) as cluster:
         assert workers_of(cluster) == 0
         (scaler,) = kube.objects("daskautoscalers")
         assert (scaler["spec"]["minimum"], scaler["spec"]["maximum"]) == (0, 2)
         with Client(cluster) as client:
-            assert client.submit(sum, [1, 2]).result(timeout=40) == 3
+            assert client.submit(sum, [1, 2]).result(timeout=300) == 3
         # The operator would rest for a quarter of a minute before it looks again.
         rested = {"metadata": {"annotations": {"kubernetes.dask.org/cooldown-until": "0"}}}
         kube.change(DASK, "daskautoscalers", cluster.name, rested)
@@ -154,7 +154,7 @@ import sys
 import clusters
 if __name__ == "__main__":
     security = sys.argv[1] == "killed"
-    cluster = clusters.start("kubernetes", image="dhpo:test", idle_timeout=90, start_timeout=60, security=security)
+    cluster = clusters.start("kubernetes", image="dhpo:test", idle_timeout=90, start_timeout=300, security=security)
     answer = cluster.get_client().submit(sum, [1, 2]).result()
     print(cluster.name, cluster.scheduler_address[:6], answer, flush=True)
     input()
@@ -179,7 +179,7 @@ def test_a_driver_that_does_not_close(kube: Kube, tmp_path: Path, how: str, prot
             # The start itself may take longer than what is short enough for a test.
             kube.change(DASK, "daskclusters", name, {"spec": {"idleTimeout": 1}})
         else:
-            driver.communicate("\n", timeout=30)
+            driver.communicate("\n", timeout=300)
             assert driver.returncode == 0
             assert kube.objects("daskclusters") == []
     # The operator looks every five seconds.
@@ -190,15 +190,15 @@ def test_a_driver_that_does_not_close(kube: Kube, tmp_path: Path, how: str, prot
 SCRIPT = """
 import os, sys
 from distributed import Client
-with Client(timeout=60) as client:
-    client.wait_for_workers(1, timeout=60)
+with Client(timeout=300) as client:
+    client.wait_for_workers(1, timeout=300)
     print("RESULT", client.submit(sum, range(100)).result(), client.scheduler.address, sys.argv[1:])
     print("WORKER HAS", client.submit(os.getenv, "TOKEN_OF_TEST").result() is not None)
 """
 
 
 def test_a_job_runs_to_its_end_by_itself(kube: Kube) -> None:
-    config = clusters.configure("kubernetes", image=IMAGE, env={"TOKEN_OF_TEST": SECRET}, start_timeout=60)
+    config = clusters.configure("kubernetes", image=IMAGE, env={"TOKEN_OF_TEST": SECRET}, start_timeout=300)
     assert isinstance(config, KubernetesConfig)
     name = submit_job(config, ["--fast"], script=SCRIPT)
     wait_until(lambda: job_state(config, name) in ("Successful", "Failed"), 60, "the end of the job")

@@ -118,7 +118,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(kube: Kube, monkeypatch: pyt
 
     monkeypatch.setattr(KubernetesCluster, "sync", sync)
     with pytest.raises(KeyboardInterrupt):
-        clusters.start("kubernetes", image="dhpo:test", workers=1, memory="500MB", start_timeout=60)
+        clusters.start("kubernetes", image="dhpo:test", workers=1, memory="500MB", start_timeout=300)
     assert interrupted[0].status.name == "closed"
     # An operator that was in the middle of making it tries again, before it lets go.
     wait_until(lambda: not kube.left(), 90, "the end of the cluster")
@@ -145,7 +145,7 @@ def test_a_permission_that_the_review_promised_and_the_server_refuses(kube: Kube
 
 
 def test_a_name_that_is_taken_and_a_cluster_that_somebody_else_deletes(kube: Kube) -> None:
-    with clusters.start("kubernetes", image="dhpo:test", name="taken", workers=(0, 1), start_timeout=60):
+    with clusters.start("kubernetes", image="dhpo:test", name="taken", workers=(0, 1), start_timeout=300):
         assert_told(refused(30, {"name": "taken"}), "a DaskCluster 'taken' exists already", "name=")
         assert [cluster["metadata"]["name"] for cluster in kube.objects("daskclusters")] == ["taken"]
         kube.delete("kubernetes.dask.org", "daskclusters", "taken")

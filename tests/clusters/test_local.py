@@ -49,7 +49,7 @@ def test_it_computes_on_loopback_and_leaves_nothing(processes: bool) -> None:
         ports = set.union(listening(this) - ports_before, *(listening(worker) for worker in workers))
         assert {host for host, _ in ports} == {"127.0.0.1"}
         assert cluster.dashboard_link.startswith("http://127.0.0.1:")
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=300)
     assert not alive
     assert listening(this) <= ports_before
 
@@ -89,7 +89,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(moment: str, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         clusters.start("local", workers=1, memory="500MB", dashboard=None)
     assert interrupted[0].status.name == "closed"
-    assert psutil.wait_procs(own_children() - children_before, timeout=10)[1] == []
+    assert psutil.wait_procs(own_children() - children_before, timeout=300)[1] == []
     assert listening(this) <= ports_before
     assert loops() == threads_before
 

@@ -24,7 +24,7 @@ def loops() -> int:
     return sum(thread.name == "IO loop" for thread in threading.enumerate())
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "not within the time allowed"
@@ -33,7 +33,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 def test_local_behind_the_common_interface_with_tls_and_adapt() -> None:
     with clusters.start(
-        "local", workers=(1, 2), memory="500MB", env={"OF_TEST": "here"}, security=True, start_timeout=30
+        "local", workers=(1, 2), memory="500MB", env={"OF_TEST": "here"}, security=True, start_timeout=300
     ) as cluster:
         assert isinstance(cluster, LocalCluster)
         assert cluster.scheduler_address.startswith("tls://127.0.0.1:")

@@ -257,7 +257,7 @@ def test_fit_is_awaited_with_an_asynchronous_client(cluster, arrays, lazy):
     async def search():
         async with distributed.Client(cluster.scheduler_address, asynchronous=True) as client:
             classes = client.compute(da.unique(lazy[1]))
-            return await asyncio.wait_for(make("HyperbandSearchCV").fit(*lazy, classes=classes), 60)
+            return await asyncio.wait_for(make("HyperbandSearchCV").fit(*lazy, classes=classes), 300)
 
     found = asyncio.run(search())
     assert found.classes_.tolist() == [0, 1]

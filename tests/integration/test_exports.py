@@ -111,7 +111,7 @@ def test_mlflow_has_a_run_for_the_search_and_one_for_each_trial(
     )
     clone(search)
     search.fit(*LAZY, classes=[0, 1])
-    assert observer.wait(60)
+    assert observer.wait(300)
     server = MlflowClient(uri)
     experiment = server.get_experiment_by_name("digits")
     runs = server.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
@@ -246,7 +246,7 @@ def test_who_stops_a_search_does_not_wait_for_it_to_be_judged(client: Any, tmp_p
     while run.status != "judging the best":
         assert not run.done
         time.sleep(0.01)
-    ends_at = time.monotonic() + 60
+    ends_at = time.monotonic() + 300
     while dhpo.load(tmp_path / "run").best != run.best:  # what was paid for is safe before
         assert time.monotonic() < ends_at
         time.sleep(0.01)

@@ -333,7 +333,7 @@ class Racing(Fails):
     fit = partial_fit
 
     def wait_for(self, name):
-        ends_at = time.monotonic() + 60
+        ends_at = time.monotonic() + 300
         while not Path(self.folder, name).exists():
             assert time.monotonic() < ends_at
             time.sleep(0.01)

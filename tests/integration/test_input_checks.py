@@ -85,7 +85,7 @@ def test_classes_that_dask_has_yet_to_compute_with_an_asynchronous_client(cluste
 
     async def search():
         async with distributed.Client(cluster.scheduler_address, asynchronous=True):
-            return await asyncio.wait_for(make_search().fit(X, y, classes=da.unique(y)), 60)
+            return await asyncio.wait_for(make_search().fit(X, y, classes=da.unique(y)), 300)
 
     assert asyncio.run(search()).classes_.tolist() == [0, 1]
 
@@ -238,7 +238,7 @@ def test_a_text_for_each_row(client, kind):
 
 def test_of_threads_that_fit_one_search_all_but_the_first_are_refused_and_the_search_stays_usable(client, arrays):
     def when_told(block):
-        distributed.Event("read").wait(60)
+        distributed.Event("read").wait(300)
         return block
 
     X = da.from_array(arrays[0], (20, -1)).map_blocks(when_told, meta=np.empty((0, 0)))

@@ -149,7 +149,7 @@ class WaitingFit(Waiting):
 
 def wait_in(folder: str) -> None:
     Path(folder, "waits").touch()
-    ends_at = time.monotonic() + 60
+    ends_at = time.monotonic() + 300
     while time.monotonic() < ends_at and not Path(folder, "ends").exists():
         time.sleep(0.02)
 

@@ -352,7 +352,7 @@ def test_models_travel_where_workers_share_no_folder_with_the_driver(client, dat
     assert_identical(expected, FACES["hyperband"](random_state=0, verbose=0).fit(*persisted))
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=300):
     event = threading.Event()
     for _ in range(int(seconds / 0.01)):
         if condition():

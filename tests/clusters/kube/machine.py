@@ -98,7 +98,7 @@ class Kube:
         if self.operator is not None:
             self.operator.terminate()
             try:
-                self.operator.wait(10)
+                self.operator.wait(300)
             except subprocess.TimeoutExpired:
                 self.operator.kill()
                 self.operator.wait()

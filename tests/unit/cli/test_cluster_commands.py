@@ -128,9 +128,9 @@ def test_up_is_reached_and_ended_by_others(up: tuple[subprocess.Popen[str], Path
     assert "is there already" in run("cluster", "up", "local", "--connection", str(file), code=1)
     assert run("cluster", "down", str(file)) == "closed\n"
     assert process.stdout.read() == "closed\n"
-    assert process.wait(20) == 0
+    assert process.wait(300) == 0
     assert not file.exists()
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert psutil.wait_procs(children, timeout=300)[1] == []
 
 
 def test_up_ends_with_a_cluster_that_ends_itself(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_ctrl_c_while_a_host_does_not_answer(words: list[str], tmp_path: Path) -
             try:
                 called, _ = silent.accept()
                 process.send_signal(signal.SIGINT)
-                assert process.wait(60) != 0
+                assert process.wait(300) != 0
             finally:
                 process.kill()
             called.close()
@@ -178,7 +178,7 @@ def test_down_ends_a_start_and_clears_up_after_one_that_was_killed(tmp_path: Pat
             try:
                 called, _ = silent.accept()
                 assert run("cluster", "down", str(path)) == "closed\n"
-                assert process.wait(60) == 0
+                assert process.wait(300) == 0
             finally:
                 process.kill()
             called.close()

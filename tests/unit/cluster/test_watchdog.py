@@ -45,7 +45,7 @@ class Workers:
         self.n = 0
 
 
-def play(scene: Callable[[Watch, Any, Workers], Awaitable[None]], timeout: float = 60.0) -> None:
+def play(scene: Callable[[Watch, Any, Workers], Awaitable[None]], timeout: float = 300.0) -> None:
     async def run() -> None:
         client = SimpleNamespace(
             status="running", cluster=None, scheduler=SimpleNamespace(address="tcp://127.0.0.1:8786")

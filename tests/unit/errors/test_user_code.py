@@ -69,7 +69,7 @@ def test_a_task_raises_other_exceptions_as_they_are():
 def test_what_a_thread_raises_can_be_awaited(error):
     async def run() -> None:
         with pytest.raises(RuntimeError, match=type(error).__name__) as caught:
-            await asyncio.wait_for(in_thread(raises, error), 10)
+            await asyncio.wait_for(in_thread(raises, error), 300)
         assert caught.value.__cause__ is error
 
     asyncio.run(run())

@@ -176,11 +176,11 @@ def test_everything_is_written_in_the_background(monkeypatch: pytest.MonkeyPatch
     server = Server()
     server.gate = threading.Event()  # type: ignore[attr-defined]
     create = server.create_experiment
-    monkeypatch.setattr(server, "create_experiment", lambda name: server.gate.wait(30) and create(name))  # type: ignore[attr-defined]
+    monkeypatch.setattr(server, "create_experiment", lambda name: server.gate.wait(300) and create(name))  # type: ignore[attr-defined]
     observer = drive(monkeypatch, server)
     assert not observer.wait(0.0)
     server.gate.set()  # type: ignore[attr-defined]
-    assert observer.wait(30)
+    assert observer.wait(300)
     assert len(server.runs) == 4
     copied = copy.deepcopy(pickle.loads(pickle.dumps(observer)))
     assert copied.experiment == "digits"
@@ -196,7 +196,7 @@ def test_a_server_that_fails_is_one_line_of_the_log(
             super().set_terminated(run, status, end_time)
 
     with caplog.at_level(logging.INFO):
-        assert not drive(monkeypatch, Failing()).wait(30)
+        assert not drive(monkeypatch, Failing()).wait(300)
     assert [record.getMessage() for record in caplog.records] == [
         "Nothing more of this search is written to MLflow; 1 of 3 trials were written completely: "
         "ConnectionError: no route"
@@ -210,7 +210,7 @@ def test_what_the_end_of_the_process_does_not_wait_for_is_said(
     gate = threading.Event()
 
     def connect(history: History) -> Any:
-        gate.wait(30)
+        gate.wait(300)
         raise ConnectionError
 
     writing = observers_mlflow._Writing(history_of(*EVENTS), connect, 0.01)
@@ -218,7 +218,7 @@ def test_what_the_end_of_the_process_does_not_wait_for_is_said(
     writing._finish()
     assert "the process ends, and 0.05 s were not enough" in caplog.text
     gate.set()
-    writing.join(30)
+    writing.join(300)
 
 
 @pytest.mark.parametrize(("every", "error"), [("5", TypeError), (True, TypeError), (0, ValueError), (-1.0, ValueError)])

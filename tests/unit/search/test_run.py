@@ -74,7 +74,7 @@ def test_a_search_that_is_stopped_ends(loop):
     with pytest.raises(TimeoutError, match=r"the search is still running after timeout=0\.05 s"):
         run.result(timeout=0.05)
     run.stop()
-    assert run.result(timeout=30) == "the search"
+    assert run.result(timeout=300) == "the search"
 
 
 def test_a_search_whose_event_loop_has_ended_is_not_waited_for(loop):
@@ -89,14 +89,14 @@ def test_a_search_whose_event_loop_has_ended_is_not_waited_for(loop):
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
 def test_what_the_users_code_raises_in_the_driver_ends_the_search_and_not_the_event_loop(loop, error):
     with pytest.raises(SearchFailed, match=type(error).__name__) as caught:
-        start(loop, error).result(timeout=30)
+        start(loop, error).result(timeout=300)
     assert caught.value.__cause__ is error
     assert loop.is_running()
 
 
 def test_an_exception_of_the_search_is_raised_as_it_is(loop):
     with pytest.raises(SearchFailed, match="as it is"):
-        start(loop, SearchFailed("as it is")).result(timeout=30)
+        start(loop, SearchFailed("as it is")).result(timeout=300)
 
 
 class Interrupted:
