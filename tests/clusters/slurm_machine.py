@@ -166,7 +166,7 @@ def _start_munge(machine: SlurmMachine) -> None:
         shutil.chown(path, "munge", "munge")
     options = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
     machine.start("munged", "--foreground", "--force", *(f"--{k}={home / v}" for k, v in options.items()), user="munge")
-    wait_until(lambda: (home / "socket").exists(), 10, "munge")
+    wait_until(lambda: (home / "socket").exists(), 300, "munge")
 
 
 def _start_slurm(machine: SlurmMachine) -> None:
@@ -188,4 +188,4 @@ def _start_slurm(machine: SlurmMachine) -> None:
     machine.start("slurmctld", "-D", "-i")
     machine.start("slurmd", "-D", "-N", "node")
 
-    wait_until(machine.answers, 30, "Slurm")
+    wait_until(machine.answers, 300, "Slurm")

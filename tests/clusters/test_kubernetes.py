@@ -183,7 +183,7 @@ def test_a_driver_that_does_not_close(kube: Kube, tmp_path: Path, how: str, prot
             assert driver.returncode == 0
             assert kube.objects("daskclusters") == []
     # The operator looks every five seconds.
-    wait_until(lambda: not kube.left(), 40, "the end of the idle cluster")
+    wait_until(lambda: not kube.left(), 300, "the end of the idle cluster")
     assert not (tmp_path / "dask").exists(), "importing dask_kubernetes writes no file"
 
 
@@ -201,7 +201,7 @@ def test_a_job_runs_to_its_end_by_itself(kube: Kube) -> None:
     config = clusters.configure("kubernetes", image=IMAGE, env={"TOKEN_OF_TEST": SECRET}, start_timeout=300)
     assert isinstance(config, KubernetesConfig)
     name = submit_job(config, ["--fast"], script=SCRIPT)
-    wait_until(lambda: job_state(config, name) in ("Successful", "Failed"), 60, "the end of the job")
+    wait_until(lambda: job_state(config, name) in ("Successful", "Failed"), 300, "the end of the job")
     (runner,) = kube.objects("pods", "dask.org/component=job-runner")
     log = kube.kubelet.log_of(runner["metadata"]["uid"], "job").read_text()
     assert job_state(config, name) == "Successful", log

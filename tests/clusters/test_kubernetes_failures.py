@@ -121,7 +121,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(kube: Kube, monkeypatch: pyt
         clusters.start("kubernetes", image="dhpo:test", workers=1, memory="500MB", start_timeout=300)
     assert interrupted[0].status.name == "closed"
     # An operator that was in the middle of making it tries again, before it lets go.
-    wait_until(lambda: not kube.left(), 90, "the end of the cluster")
+    wait_until(lambda: not kube.left(), 300, "the end of the cluster")
 
 
 def test_no_permission(kube: Kube) -> None:

@@ -114,7 +114,7 @@ def end_of_each_job(cluster: TellingCluster, slurm: SlurmMachine, folder: Path) 
                 victims[:] = [job for job in sorted(trained) if deaths[cluster.ledger.names[job]] < DEATHS]
                 return bool(victims)
 
-            wait_until(at_work, 120, "a job that trains")
+            wait_until(at_work, 300, "a job that trains")
             job = victims[0]
             name = cluster.ledger.names[job]
             if deaths[name] == 0:
