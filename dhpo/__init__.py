@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dhpo.schedules.base import Schedule
     from dhpo.schedules.plan import BracketPlan, Plan, Rung
     from dhpo.search.asha import ASHASearchCV
+    from dhpo.search.bohb import BOHBSearchCV
     from dhpo.search.composed import SearchCV
     from dhpo.search.fixed import GridSearchCV, RandomizedSearchCV
     from dhpo.search.halving import SuccessiveHalvingSearchCV
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ASHASearchCV",
+    "BOHBSearchCV",
     "Best",
     "BracketPlan",
     "DhpoError",
@@ -105,6 +107,7 @@ _HOMES = {
     "dhpo.samplers": {"Sampler"},
     "dhpo.schedules": {"BracketPlan", "Plan", "Rung", "Schedule"},
     "dhpo.search.asha": {"ASHASearchCV"},
+    "dhpo.search.bohb": {"BOHBSearchCV"},
     "dhpo.search.composed": {"SearchCV"},
     "dhpo.search.fixed": {"GridSearchCV", "RandomizedSearchCV"},
     "dhpo.search.halving": {"SuccessiveHalvingSearchCV"},

@@ -9,7 +9,7 @@ from dhpo.driver.job import Job
 from dhpo.driver.ledger import Ledger
 from dhpo.errors import JournalError
 from dhpo.history.events import Dropped, Event, Promoted, Reported, StepDone, TrialStarted
-from dhpo.journal import describe
+from dhpo.journal.description import check_same_params
 from dhpo.trial import Decision, Train, plain
 
 __all__ = ["replay"]
@@ -38,12 +38,7 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
             if proposed != train:
                 raise _others(train, proposed)
             params = plain(job.sampler.ask(trial.number))
-            if describe(params) != describe(trial.params):
-                raise JournalError(
-                    f"the journal gives trial {trial.number} the parameters {describe(trial.params)}, but the sampler "
-                    f"of this search gives it {describe(params)}. Use the sampler and space that the search was begun "
-                    "with, or another journal."
-                )
+            check_same_params(trial, params)
             ledger.started(replace(trial, params=params))
         case Promoted(train):
             _decide(train, ledger, job)

@@ -17,8 +17,9 @@ import scipy.sparse as sp
 
 from dhpo.errors import JournalError
 from dhpo.history.events import DataPrepared
+from dhpo.trial import Params, Trial
 
-__all__ = ["check_same_data", "describe", "differences"]
+__all__ = ["check_same_data", "check_same_params", "describe", "differences"]
 
 _EMPTY = types.CellType()
 
@@ -163,3 +164,13 @@ def check_same_data(before: DataPrepared, now: DataPrepared, other: str = "data"
                 f"the journal is of a search on other {other}: {name} was {getattr(before, name)}, and is "
                 f"{getattr(now, name)}. Use another journal, or the data that the search was begun with."
             )
+
+
+def check_same_params(recorded: Trial, now: Params) -> None:
+    """Raise JournalError if the sampler gives a trial other parameters than it was recorded with."""
+    if describe(now) != describe(recorded.params):
+        raise JournalError(
+            f"the journal gives trial {recorded.number} the parameters {describe(recorded.params)}, but the sampler of "
+            f"this search gives it {describe(now)}. Use the sampler and space that the search was begun with, or "
+            "another journal. A sampler object that draws at random needs a seed to give the same again."
+        )

@@ -4,43 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from dhpo.errors.checks import check_methods
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.grid import GridSampler
+from dhpo.samplers.optuna_sampler import OptunaSampler, is_optuna_sampler
 from dhpo.samplers.random import RandomSampler
 from dhpo.samplers.sobol import SobolSampler
+from dhpo.schedules.plan import Plan
 from dhpo.space.parameter_space import Space
 from dhpo.wording import counted, did_you_mean
 
-__all__ = ["make_sampler"]
+__all__ = ["learns", "make_sampler"]
 
 _BY_NAME: dict[str, Callable[[Space, int], Sampler]] = {
     "random": RandomSampler,
     "grid": lambda space, entropy: GridSampler(space),
     "sobol": SobolSampler,
+    **{name: partial(OptunaSampler, sampler=name) for name in ("tpe", "gp", "cmaes")},
 }
 
 
-def make_sampler(sampler: Any, space: Space, entropy: int, n_trials: int) -> Sampler:
+def learns(sampler: Any) -> bool:
+    """Whether a sampler, as users give it, learns from the trials before."""
+    if isinstance(sampler, str):
+        made = _BY_NAME.get(sampler)
+        return isinstance(made, partial)
+    return is_optuna_sampler(sampler) or bool(getattr(sampler, "learns", False))
+
+
+def make_sampler(sampler: Any, space: Space, entropy: int, plan: Plan) -> Sampler:
     """Make the sampler of one search.
 
     Parameters
     ----------
     sampler : str or Sampler
-        "random", "grid", "sobol", or an object, which is copied: one that learns begins anew with each search.
+        "random", "grid", "sobol", "tpe", "gp", "cmaes", or an object, also of Optuna, which is copied: one that learns
+        begins anew with each search.
     space : Space
     entropy : int
         Seed of those made by name.
-    n_trials : int
-        That will be asked for.
+    plan : Plan
+        What will run.
 
     Raises
     ------
+    ExtraNotInstalled
+        If Optuna is missing, or what a sampler of it needs.
     TypeError, ValueError
-        If it is none of the names nor a sampler, or the space has a distribution or too few points where a grid is
-        asked for.
+        If it is none of the names nor a sampler, the space has a distribution or too few points where a grid is asked
+        for, or CMA-ES is to learn from scores of several resources.
     """
     if isinstance(sampler, str):
         if sampler not in _BY_NAME:
@@ -49,12 +64,23 @@ def make_sampler(sampler: Any, space: Space, entropy: int, n_trials: int) -> Sam
                 f"sampler={sampler!r} is not allowed: give {names}, or a sampler.{did_you_mean(sampler, _BY_NAME)}"
             )
         made = _BY_NAME[sampler](space, entropy)
+    elif is_optuna_sampler(sampler):
+        made = OptunaSampler(space, entropy, deepcopy(sampler))
     else:
         check_methods(f"sampler={sampler!r}", sampler, ("ask", "tell"), "dhpo.Sampler")
         made = deepcopy(sampler)
+    n_trials = plan.n_trials
     if isinstance(made, GridSampler) and n_trials > made.n_trials:
         raise ValueError(
             f"sampler={sampler!r} has {counted(made.n_trials, 'point')}, and the search asks for {n_trials} trials. "
             f"Give {counted(made.n_trials, 'trial')} at most, or sampler='random'."
         )
+    if isinstance(made, OptunaSampler) and made.needs_one_resource:
+        resources = sorted({rung.resource for bracket in plan.brackets for rung in bracket.rungs})
+        if len(resources) > 1:
+            raise ValueError(
+                f"sampler={sampler!r} is not allowed here: CMA-ES learns from trials that are scored after the same "
+                f"number of calls, and this search scores them after {', '.join(map(str, resources))}. Give 'tpe', or "
+                "a search that trains all trials equally long."
+            )
     return made

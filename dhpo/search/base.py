@@ -81,8 +81,8 @@ class BlockSearchCV(
         """A new schedule."""
 
     @abstractmethod
-    def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
-        """A new sampler, for so many trials."""
+    def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
+        """A new sampler, for what will run."""
 
     def _first_of_bracket(self, plan: Plan) -> dict[int, int] | None:
         """The number of the first trial of each bracket, where models are named by brackets, as dask-ml does."""
@@ -233,10 +233,7 @@ class BlockSearchCV(
         fit_params: Mapping[str, Any],
         journal: Journal | None,
     ) -> Run:
-        if self.random_state is None and journal is not None and journal.header is not None:
-            entropy = journal.header.entropy
-        else:
-            entropy = entropy_of(self.random_state)
+        entropy = self._entropy(journal)
         job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy, journal is not None)
         brackets = self._first_of_bracket(job.schedule.plan())
         if journal is not None:
@@ -244,6 +241,12 @@ class BlockSearchCV(
         return self._run_by(
             partial(Executor, job=job, journal=journal), History(brackets), planned=self.metadata, adopt=self._adopt
         )
+
+    def _entropy(self, journal: Journal | None) -> int:
+        """The seed of all that is drawn at random; that of the journal where the user gave none."""
+        if self.random_state is None and journal is not None and journal.header is not None:
+            return journal.header.entropy
+        return entropy_of(self.random_state)
 
     def _run_by(
         self,
@@ -312,7 +315,7 @@ class BlockSearchCV(
             # A copy: what the user does to theirs while the search runs is nothing to it.
             estimator=without_callbacks(clone(self.estimator, safe=False)),
             schedule=schedule,
-            sampler=self._sampler(space, entropy, schedule.plan().n_trials),
+            sampler=self._sampler(space, entropy, schedule.plan()),
             metrics=metrics,
             data=DataPlan(
                 X_chunks,

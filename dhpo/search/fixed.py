@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 from sklearn.model_selection import ParameterGrid, ParameterSampler
@@ -15,10 +14,10 @@ from dhpo.samplers.by_name import make_sampler
 from dhpo.samplers.grid import GridSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.fixed import Fixed
+from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.search.whole import WholeOrBlockSearchCV
 from dhpo.space.parameter_space import Space
-from dhpo.space.seeds import entropy_of
-from dhpo.trial import Params
+from dhpo.whole_fits.candidates import Candidates
 from dhpo.wording import counted
 
 __all__ = ["GridSearchCV", "RandomizedSearchCV"]
@@ -144,8 +143,11 @@ class GridSearchCV(WholeOrBlockSearchCV):
         self.max_failures = max_failures
         self.callbacks = callbacks
 
-    def _candidates(self) -> Sequence[Params]:
-        return list(ParameterGrid(self.param_grid))
+    def _n_candidates(self) -> int:
+        return len(ParameterGrid(self.param_grid))
+
+    def _candidates(self, entropy: int) -> Candidates:
+        return Candidates(ParameterGrid(self.param_grid))
 
     def _space(self) -> Space:
         space = Space(self.param_grid)
@@ -158,7 +160,7 @@ class GridSearchCV(WholeOrBlockSearchCV):
     def _schedule(self) -> Schedule:
         return Fixed(len(self._space().grid()), _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
 
-    def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
+    def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
         return GridSampler(space)
 
 
@@ -218,11 +220,11 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
     callbacks : list of Observer, optional
         Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
         logged and costs the search nothing.
-    sampler : "random", "grid", "sobol" or Sampler, default "random"
+    sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", Sampler or optuna sampler, default "random"
         What gives the parameters of the candidates. "random" draws as scikit-learn does where they are fitted whole;
-        "sobol" spreads them more evenly. An object of your own has the methods of `dhpo.Sampler`, which
-        `dhpo.testing.check_sampler` checks; one that learns is for training block by block. Each search works with a
-        copy of it.
+        "sobol" spreads them more evenly. "tpe", "gp" and "cmaes" are Optuna's, and learn from the candidates before:
+        see `dhpo.samplers.OptunaSampler`. An object of your own has the methods of `dhpo.Sampler`, which
+        `dhpo.testing.check_sampler` checks. Each search works with a copy of it.
 
     Attributes
     ----------
@@ -296,20 +298,25 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         self.callbacks = callbacks
         self.sampler = sampler
 
-    def _candidates(self) -> Sequence[Params]:
-        n_iter = checked_int("n_iter", self.n_iter)
-        if self.sampler == "random":
-            return list(ParameterSampler(self.param_distributions, n_iter, random_state=self.random_state))
-        sampler = self._sampler(self._space(), entropy_of(self.random_state), n_iter)
-        return [sampler.ask(number) for number in range(n_iter)]
+    @property
+    def _samples(self) -> bool:
+        return not (isinstance(self.sampler, str) and self.sampler == "random")
 
-    def _refuse_what_blocks_need(self, validation_data: Any) -> None:
-        super()._refuse_what_blocks_need(validation_data)
-        if getattr(self.sampler, "learns", False):
-            raise ValueError(
-                f"sampler={self.sampler!r} learns, and is for training block by block, with max_iter; where candidates "
-                "are fitted whole, all are drawn before the first fit."
-            )
+    def _n_candidates(self) -> int:
+        n_iter = checked_int("n_iter", self.n_iter)
+        return n_iter if self._samples else len(self._drawn_by_scikit_learn(n_iter))
+
+    def _candidates(self, entropy: int) -> Candidates:
+        n_iter = checked_int("n_iter", self.n_iter)
+        if not self._samples:
+            return Candidates(self._drawn_by_scikit_learn(n_iter))
+        sampler = self._sampler(self._space(), entropy, Plan((BracketPlan(0, (Rung(n_iter, 1),)),)))
+        if getattr(sampler, "learns", False):
+            return Candidates(sampler=sampler, n_drawn=n_iter)
+        return Candidates(map(sampler.ask, range(n_iter)))
+
+    def _drawn_by_scikit_learn(self, n_iter: int) -> ParameterSampler:
+        return ParameterSampler(self.param_distributions, n_iter, random_state=self.random_state)
 
     def _space(self) -> Space:
         return Space(self.param_distributions)
@@ -327,5 +334,5 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
             n_trials = size
         return Fixed(n_trials, _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
 
-    def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
-        return make_sampler(self.sampler, space, entropy, n_trials)
+    def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
+        return make_sampler(self.sampler, space, entropy, plan)

@@ -65,7 +65,9 @@ def identity_of_fits(search: Any, fits: FitJob, X: Any, y: Any, fit_params: Mapp
         More arguments of `fit`; they are compared with the data.
     """
     identity = _of_params(search)
-    identity["candidates"] = f"{len(fits.candidates)} with hash {joblib.hash(describe(fits.candidates))}"
+    candidates = fits.candidates
+    drawn = "drawn one by one" if candidates.sampler else f"with hash {joblib.hash(describe(list(candidates)))}"
+    identity["candidates"] = f"{len(candidates)} {drawn}"
     identity.update((name, f"shape {getattr(value, 'shape', None)}") for name, value in (("X", X), ("y", y)))
     identity["arguments of fit"] = ", ".join(sorted(fit_params)) or "none"
     return identity

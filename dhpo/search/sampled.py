@@ -9,6 +9,7 @@ from dhpo.samplers.by_name import make_sampler
 from dhpo.samplers.grid import GridSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.patience import Patience
+from dhpo.schedules.plan import Plan
 from dhpo.search.base import BlockSearchCV
 from dhpo.space.parameter_space import Space
 
@@ -24,8 +25,8 @@ class SampledSearchCV(BlockSearchCV):
     def _space(self) -> Space:
         return Space(self.parameters)
 
-    def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
-        return make_sampler(self.sampler, space, entropy, n_trials)
+    def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
+        return make_sampler(self.sampler, space, entropy, plan)
 
 
 class InitialParameters(SampledSearchCV):
@@ -48,12 +49,12 @@ class InitialParameters(SampledSearchCV):
             )
         return size
 
-    def _sampler(self, space: Space, entropy: int, n_trials: int) -> Sampler:
+    def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
         sampler = self.sampler
         if self.n_initial_parameters != "grid":
-            return make_sampler(sampler, space, entropy, n_trials)
+            return make_sampler(sampler, space, entropy, plan)
         if isinstance(sampler, str):
-            made = make_sampler("grid" if sampler == "random" else sampler, space, entropy, n_trials)
+            made = make_sampler("grid" if sampler == "random" else sampler, space, entropy, plan)
             if isinstance(made, GridSampler):
                 return made
         raise ValueError(

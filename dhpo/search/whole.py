@@ -27,7 +27,8 @@ from dhpo.search.input_checks import checked_limits, refuse_lazy_estimator
 from dhpo.search.run import Run
 from dhpo.search.scikit_learn_callbacks import without_callbacks
 from dhpo.space.parameter_range import ParameterRange
-from dhpo.trial import Params, plain
+from dhpo.trial import Params
+from dhpo.whole_fits.candidates import Candidates
 from dhpo.whole_fits.cv_results import warn_of_fits, warn_of_scores
 from dhpo.whole_fits.fit_executor import FitExecutor
 from dhpo.whole_fits.fit_job import FitData, FitJob, LazyInput, Routed, make_fit_data
@@ -76,9 +77,18 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         with suppress(ValueError, TypeError):
             self._space().warn_of_ranges()
 
+    @property
+    def _samples(self) -> bool:
+        """Whether candidates that are fitted whole come from a sampler, and not from scikit-learn."""
+        return False
+
     @abstractmethod
-    def _candidates(self) -> Sequence[Params]:
-        """All candidates, as scikit-learn lists them."""
+    def _n_candidates(self) -> int:
+        """How many candidates there are."""
+
+    @abstractmethod
+    def _candidates(self, entropy: int) -> Candidates:
+        """All candidates, as scikit-learn lists them where no sampler gives them."""
 
     def _fits_whole(self, *data: Any) -> bool:
         if self.max_iter is not None:
@@ -106,7 +116,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             return super().plan()
         if isinstance(self.cv, Iterator):
             raise ValueError("cv is an iterator, which only tells its splits once: give a list of them to plan().")
-        return Plan((BracketPlan(0, (Rung(len(self._candidates()), check_cv(self.cv).get_n_splits()),)),))
+        return Plan((BracketPlan(0, (Rung(self._n_candidates(), check_cv(self.cv).get_n_splits()),)),))
 
     def start(
         self,
@@ -142,9 +152,10 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         given = {"sample_weight": sample_weight, "classes": classes}
         params = {**{k: v for k, v in given.items() if v is not None}, **fit_params}
         with self._alone(), open_journal(journal) as opened:
-            search = self._fit_search(X, y, params)
+            entropy = self._entropy(opened) if self._samples else 0
+            search = self._fit_search(X, y, params, entropy)
             if opened is not None:
-                opened.begin(Header(identity_of_fits(self, search, X, y, params), 0, by_fits=True))
+                opened.begin(Header(identity_of_fits(self, search, X, y, params), entropy, by_fits=True))
             return self._run_by(
                 partial(FitExecutor, search=search, journal=opened),
                 History(by_fits=True),
@@ -178,7 +189,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                     "whole, say by cv= what to score on (scikit-learn's ShuffleSplit or PredefinedSplit, for instance)."
                 )
 
-    def _fit_search(self, X: Any, y: Any, params: dict[str, Any]) -> FitJob:
+    def _fit_search(self, X: Any, y: Any, params: dict[str, Any], entropy: int) -> FitJob:
         """Check everything that can be checked before a task runs."""
         estimator = unwrap(self.estimator)
         _check_whole_estimator(estimator)
@@ -186,7 +197,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             raise ValueError(
                 f"error_score={self.error_score!r} is not allowed: it must be the string 'raise' or a numeric value."
             )
-        candidates = [plain(candidate) for candidate in self._candidates()]
+        candidates = self._candidates(entropy)
         self._warn_of_ranges()
         sent = without_callbacks(clone(self.estimator))
         scoring = self._whole_scoring(sent)  # which may hold the estimator
@@ -194,7 +205,10 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             check_refit(self.refit, scoring.metrics or ())
         if not isinstance(self.refit, bool | str) and not callable(self.refit):
             raise TypeError(f"refit={self.refit!r} is not allowed: give a bool, the name of a metric or a callable.")
-        _check_params(self.estimator, candidates)
+        if candidates.sampler is None:
+            _check_params(self.estimator, candidates)
+        else:
+            self._space().validate_for(self.estimator)
         make = partial(self._make_data, scoring)
         lazy = None
         if any(map(is_lazy, (X, y, *params.values()))):

@@ -39,6 +39,8 @@ class Space:
 
     Attributes
     ----------
+    dicts : list of dict
+        The parameters as they were given; one dict makes a list of one.
     names : tuple of str
         All parameters of the space, sorted.
     is_finite : bool
@@ -63,14 +65,14 @@ class Space:
     """
 
     def __init__(self, parameters: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> None:
-        self._dicts = _checked(parameters)
-        self.names: tuple[str, ...] = tuple(sorted({name for choices in self._dicts for name in choices}))
-        self.is_finite: bool = not any(_is_distribution(v) for choices in self._dicts for v in choices.values())
-        self._grid = Grid(self._dicts) if self.is_finite else None
+        self.dicts: list[dict[str, Any]] = _checked(parameters)
+        self.names: tuple[str, ...] = tuple(sorted({name for choices in self.dicts for name in choices}))
+        self.is_finite: bool = not any(_is_distribution(v) for choices in self.dicts for v in choices.values())
+        self._grid = Grid(self.dicts) if self.is_finite else None
         self.size: int | None = self._grid.size if self._grid is not None else None
 
     def __repr__(self) -> str:
-        return f"Space({self._dicts if len(self._dicts) > 1 else self._dicts[0]!r})"
+        return f"Space({self.dicts if len(self.dicts) > 1 else self.dicts[0]!r})"
 
     def grid(self) -> Grid:
         """Return all points of a finite space, computed when asked for, in the order of scikit-learn's ParameterGrid.
@@ -81,7 +83,7 @@ class Space:
             If the space has a distribution.
         """
         if self._grid is None:
-            endless = sorted({name for d in self._dicts for name, value in d.items() if _is_distribution(value)})
+            endless = sorted({name for d in self.dicts for name, value in d.items() if _is_distribution(value)})
             raise ValueError(
                 f"parameters: {', '.join(map(repr, endless))} given as a distribution; a grid needs lists of values."
             )
@@ -101,13 +103,13 @@ class Space:
             return self._grid[int.from_bytes(raw, "little") % self._grid.size]
         if isinstance(rng, np.random.Generator):
             rng = np.random.RandomState(rng.bit_generator)  # scikit-learn takes no Generator; this shares its state
-        (params,) = ParameterSampler(self._dicts, n_iter=1, random_state=rng)
+        (params,) = ParameterSampler(self.dicts, n_iter=1, random_state=rng)
         return dict(params)
 
     @property
     def n_dimensions(self) -> int:
         """How many numbers tell a point of the space; see `at`."""
-        return (len(self._dicts) > 1) + max(map(len, self._dicts))
+        return (len(self.dicts) > 1) + max(map(len, self.dicts))
 
     def at(self, position: Sequence[float], rng: np.random.RandomState) -> dict[str, Any]:
         """The point at these quantiles.
@@ -120,11 +122,11 @@ class Space:
         rng : numpy RandomState
             Where values come from of distributions that have no quantile function.
         """
-        choices = self._dicts[0]
-        if len(self._dicts) > 1:
+        choices = self.dicts[0]
+        if len(self.dicts) > 1:
             which, *position = position
-            ends = list(accumulate(map(n_points, self._dicts) if self.is_finite else [1] * len(self._dicts)))
-            choices = self._dicts[bisect_right(ends[:-1], which * ends[-1])]
+            ends = list(accumulate(map(n_points, self.dicts) if self.is_finite else [1] * len(self.dicts)))
+            choices = self.dicts[bisect_right(ends[:-1], which * ends[-1])]
         return {
             name: value_at(choices[name], quantile, rng)
             for name, quantile in zip(sorted(choices), position, strict=False)  # another dict may have more
@@ -136,11 +138,11 @@ class Space:
 
     def ranges(self) -> dict[str, ParameterRange]:
         """The values that each parameter may take, over all dicts of the space."""
-        return {name: _range([d[name] for d in self._dicts if name in d]) for name in self.names}
+        return {name: _range([d[name] for d in self.dicts if name in d]) for name in self.names}
 
     def warn_of_ranges(self) -> None:
         """Warn of tuples of two numbers: they are two values, and read like the ends of a range."""
-        for choices in self._dicts:
+        for choices in self.dicts:
             for name, value in choices.items():
                 if _looks_like_a_range(value):
                     low, high = value
@@ -168,7 +170,7 @@ class Space:
             Naming the parameter and the nearest that exists.
         """
         known = estimator.get_params(deep=True)
-        for choices in self._dicts:
+        for choices in self.dicts:
             for name in choices:
                 if not _is_settable(name, known, choices):
                     hint = did_you_mean(name, known) or f" Allowed are {', '.join(sorted(known))}."

@@ -210,6 +210,9 @@ def _replay(schedule: Schedule, moves: list[Move], complaint: str) -> None:
 def check_sampler(make_sampler: Callable[[], Sampler], *, seed: int = 0) -> None:
     """Check that the parameters of a trial depend on its number and the reports told, and on nothing else.
 
+    Those of a sampler with ``learns = True`` may depend on all that it was asked and told before: the same again has to
+    give the same. It is told of reports while other trials are under way, of failures, and of several resources.
+
     Parameters
     ----------
     make_sampler : callable
@@ -252,24 +255,39 @@ def check_sampler(make_sampler: Callable[[], Sampler], *, seed: int = 0) -> None
             isinstance(params, dict) and all(isinstance(name, str) for name in params),
             f"trial {number}: {params!r} is not a dict with strings for keys",
         )
-    shuffled = make_sampler()
-    for number in random.Random(seed).sample(numbers, len(numbers)):
-        _check_same(number, given[number], shuffled.ask(number), "asked in another order")
-    alone = make_sampler()
-    _check_same(numbers[-1], given[numbers[-1]], alone.ask(numbers[-1]), "asked alone")
-    first, second = make_sampler(), make_sampler()
-    rng = random.Random(seed)
-    for number in numbers:
-        _check_same(number, first.ask(number), second.ask(number), "told the same reports")
-        score = float("nan") if rng.random() < 0.2 else rng.random()
-        for sampler in (first, second):
-            sampler.tell(Report(number, 1, score))
+    if not getattr(in_order, "learns", False):
+        shuffled = make_sampler()
+        for number in random.Random(seed).sample(numbers, len(numbers)):
+            _check_same(number, given[number], shuffled.ask(number), "asked in another order")
+        alone = make_sampler()
+        _check_same(numbers[-1], given[numbers[-1]], alone.ask(numbers[-1]), "asked alone")
+    for n_workers in (1, 4):
+        _check_repeats(make_sampler(), make_sampler(), numbers, n_workers, random.Random(seed))
     mutated = make_sampler()
     mutated.ask(numbers[0]).clear()
     fresh = make_sampler()
     fresh.ask(numbers[0])
     for number in numbers[1:]:
         _check_same(number, fresh.ask(number), mutated.ask(number), "after the caller changed another trial's dict")
+
+
+def _check_repeats(first: Sampler, second: Sampler, numbers: list[int], n_workers: int, rng: random.Random) -> None:
+    """Ask and tell two samplers the same, as a search does that trains some trials at a time up to two resources."""
+    under_way: list[tuple[int, int]] = []  # number, resource
+    for number in numbers:
+        _check_same(number, first.ask(number), second.ask(number), "told the same reports")
+        under_way.append((number, 1))
+        while len(under_way) >= n_workers:
+            trial, resource = under_way.pop(rng.randrange(len(under_way)))
+            failed = rng.random() < 0.2
+            report = Report(trial, resource, float("nan") if failed else rng.random(), rung=resource // 3)
+            promoted = not failed and resource == 1 and rng.random() < 0.3
+            if promoted:
+                under_way.append((trial, 3))
+            for sampler in (first, second):
+                sampler.tell(report)
+                if not promoted and hasattr(sampler, "drop"):
+                    sampler.drop(Drop(trial, "failed" if failed else "finished" if resource == 3 else "not promoted"))
 
 
 def _check_same(number: int, one: dict[str, Any], other: dict[str, Any], when: str) -> None:

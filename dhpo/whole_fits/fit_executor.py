@@ -101,6 +101,7 @@ class FitExecutor:
         self._in_flight = FitsInFlight(client, self._workers, self._workspace.run, self._not_done)
         self._for_any = AnyWorkerClient(client, self._workers)
         self._again: set[tuple[int, int]] = set()
+        self._n_queued = 0  # candidates that wait for their fits, or had them
         self._stopping = Stopping()
         self._source: Any = None
         self._watch: Watch | None = None
@@ -180,7 +181,7 @@ class FitExecutor:
     async def _prepare(self, stopping: asyncio.Task[Any]) -> None:
         search = self._search
         watch = self._watch = Watch(self._client, self._workers, search.limits.workers_timeout, self.so_far)
-        self._recorder.replay(self.outcomes)
+        self._recorder.replay(self.outcomes, search.candidates)
         self._recorder.reached("starting workers")
         await watch.wait_for_workers(stopping)
         if self._stopping.requested:
@@ -233,14 +234,9 @@ class FitExecutor:
         return self._watch
 
     async def _fit_all(self, stopping: asyncio.Task[Any]) -> None:
-        waiting = deque(
-            CandidateSplit(number, split, params)
-            for number, params in enumerate(self._search.candidates)
-            for split in range(self.outcomes.n_splits)
-            if not self.outcomes.is_done(number, split)
-        )
+        waiting: deque[CandidateSplit] = deque()
         fits = self._in_flight
-        while (waiting or fits) and not self._stopping.requested:
+        while (waiting or self._n_queued < len(self._search.candidates) or fits) and not self._stopping.requested:
             if self._client.status == "running":
                 self._submit(waiting)
             await fits.wait(stopping)
@@ -251,16 +247,17 @@ class FitExecutor:
             await self._watching.look()
             waiting.extendleft(reversed(fits.stranded()))
             waiting.extendleft(reversed(await fits.forgotten()))
-            if not waiting:
+            if not waiting and self._n_queued == len(self._search.candidates):
                 waiting.extend(await fits.works_of_silent())
             self._search.limits.check_failures(self._history, "candidate")
 
     def _submit(self, waiting: deque[CandidateSplit]) -> None:
-        # One task more than threads for each worker hides the way of its result to us.
-        window = self._workers.n_threads + len(self._workers)
+        # One task more than threads for each worker hides the way of its result to us; a sampler that learns would know
+        # of so many scores less.
+        window = self._workers.n_threads + (0 if self._search.candidates.sampler else len(self._workers))
         if self._in_flight.nobody_answers:
             return
-        while waiting and len(self._in_flight) < window:
+        while len(self._in_flight) < window and self._queue(waiting):
             if (waiting[0].candidate, waiting[0].split) in self._again:
                 if self._in_flight:
                     return  # alone, so that no other is taken for what kills workers
@@ -270,6 +267,19 @@ class FitExecutor:
                 if self.outcomes.begins(work.candidate):
                     self._recorder.append(TrialStarted(Trial(work.candidate, work.params), self._recorder.now()))
             self._in_flight.submit(works, self._source, _SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER)
+
+    def _queue(self, waiting: deque[CandidateSplit]) -> bool:
+        """See to it that something waits, and return whether it does: a sampler that learns is asked when needed."""
+        candidates = self._search.candidates
+        while self._n_queued < len(candidates) and not (waiting and candidates.sampler):
+            number = self._n_queued
+            waiting.extend(
+                CandidateSplit(number, split, candidates[number])
+                for split in range(self.outcomes.n_splits)
+                if not self.outcomes.is_done(number, split)
+            )
+            self._n_queued += 1
+        return bool(waiting)
 
     def _together(self, n_waiting: int) -> int:
         """How many fits go into the next task."""
@@ -328,6 +338,7 @@ class FitExecutor:
             if self.outcomes.is_complete(candidate):
                 report, splits = self.outcomes.report(candidate)
                 self._recorder.append(Reported(report, self._recorder.now(), splits))
+                self._search.candidates.tell(report)
                 self._recorder.append(
                     Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._recorder.now())
                 )

@@ -14,6 +14,7 @@ from sklearn.utils import indexable
 from dhpo.cluster.limits import Limits
 from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Params
+from dhpo.whole_fits.candidates import Candidates
 from dhpo.whole_fits.row_selection import is_per_row, n_samples
 from dhpo.whole_fits.whole_scoring import WholeScoring
 
@@ -109,7 +110,7 @@ class FitJob:
     Parameters
     ----------
     estimator : estimator
-    candidates : sequence of mapping
+    candidates : Candidates
     make_data : callable
         Makes `FitData` of X, y and more arguments in memory.
     data : FitData or None
@@ -132,7 +133,7 @@ class FitJob:
     """
 
     estimator: Any
-    candidates: Sequence[Params]
+    candidates: Candidates
     make_data: Callable[..., FitData]
     data: FitData | None
     lazy: LazyInput | None

@@ -10,10 +10,11 @@ import cloudpickle
 import joblib
 
 from dhpo.errors.user_code import in_thread
-from dhpo.history.events import DataPrepared, FitDone, Refitted, TrialStarted
-from dhpo.journal.description import check_same_data
+from dhpo.history.events import DataPrepared, FitDone, Refitted, Reported, TrialStarted
+from dhpo.journal.description import check_same_data, check_same_params
 from dhpo.observers.recorder import Recorder
 from dhpo.storage.model_store import ModelLost
+from dhpo.whole_fits.candidates import Candidates
 from dhpo.whole_fits.fit_job import FitData
 from dhpo.whole_fits.fits import FitOutcome
 from dhpo.whole_fits.outcomes import Outcomes
@@ -27,13 +28,22 @@ logger = logging.getLogger(__name__)
 class FitRecorder(Recorder):
     """Writes the events of a search by whole fits down, and takes those in that an earlier process has written."""
 
-    def replay(self, outcomes: Outcomes) -> None:
-        """Take in what an earlier process has done."""
+    def replay(self, outcomes: Outcomes, candidates: Candidates) -> None:
+        """Take in what an earlier process has done.
+
+        Raises
+        ------
+        JournalError
+            If a sampler that learns gives a candidate other parameters now.
+        """
         for event in self.earlier:
             self.repeat(event)
             match event:
                 case TrialStarted(trial):
+                    check_same_params(trial, candidates[trial.number])
                     outcomes.begins(trial.number)
+                case Reported(report):
+                    candidates.tell(report)
                 case FitDone():
                     failures = list(event.failures)
                     outcomes.take(FitOutcome(event.candidate, event.split, event.scores, event.several, failures))

@@ -18,21 +18,25 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
-from scipy.stats import loguniform
+from distributed import Client
+from scipy.stats import loguniform, uniform
 from sklearn.linear_model import SGDClassifier
 
 import dhpo
-from dhpo import ASHASearchCV, GridSearchCV, HyperbandSearchCV, IncrementalSearchCV
+from dhpo import ASHASearchCV, GridSearchCV, HyperbandSearchCV, IncrementalSearchCV, RandomizedSearchCV
 
 KINDS: dict[str, Any] = {
     # Without look-ahead: it trains more or less besides, as threads happen to be idle, and calls are counted here.
     "hyperband": lambda: HyperbandSearchCV(Counting(), SPACE, max_iter=9, speculate=False, **SEED),
     "folds": lambda: HyperbandSearchCV(Counting(), SPACE, max_iter=9, cv=3, **SEED),
     "asha": lambda: ASHASearchCV(Counting(), SPACE, 27, max_iter=9, deterministic=8, **SEED),
+    # Its candidates depend on the order of the scores, which one thread keeps.
+    "learns": lambda: RandomizedSearchCV(CountingFits(random_state=0), LEARNED, n_iter=30, cv=3, sampler="tpe", **SEED),
     "whole": lambda: GridSearchCV(CountingFits(random_state=0), GRID, cv=3, verbose=0),
     "patience": lambda: IncrementalSearchCV(Counting(), SPACE, 12, max_iter=20, patience=5, tol=0.01, **SEED),
 }
 GRID = {"alpha": np.logspace(-5, 0, 30).tolist()}
+LEARNED = {"alpha": loguniform(1e-5, 1), "l1_ratio": uniform(0, 1), "penalty": ["l1", "elasticnet"]}
 SPACE = {"alpha": loguniform(1e-5, 1), "penalty": ["l1", "l2"]}
 SEED: dict[str, Any] = {"random_state": 0, "verbose": 0}
 
@@ -80,7 +84,10 @@ def answer(search: Any) -> str:
 
 def run(kind: str, journal: Path | None, found: Path) -> None:
     X, y = data()
-    if kind == "whole":
+    if kind == "learns":
+        with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"):
+            search = KINDS[kind]().fit(X.compute(), y.compute(), journal=journal)
+    elif kind == "whole":
         search = KINDS[kind]().fit(X.compute(), y.compute(), journal=journal)
     else:
         search = KINDS[kind]().fit(X, y, classes=[0, 1], journal=journal)

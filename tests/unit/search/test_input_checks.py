@@ -209,11 +209,3 @@ def test_whole_fits_are_checked_before_any_task(options, arguments, said):
     search = GridSearchCV(**{"estimator": SVC(), "param_grid": {"C": [1.0]}, **options})
     with pytest.raises((ValueError, TypeError), match=said):
         search.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], **arguments)
-
-
-def test_whole_fits_refuse_a_sampler_that_learns():
-    sampler = GridSampler(Space({"C": [1.0, 2.0]}))
-    sampler.learns = True
-    search = RandomizedSearchCV(SVC(), {"C": [1.0, 2.0]}, n_iter=1, sampler=sampler)
-    with pytest.raises(ValueError, match=r"sampler=.* learns, and is for training block by block, with max_iter"):
-        search.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])

@@ -1,0 +1,186 @@
+"""Points that a sampler of Optuna suggests, after what came of others."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from copy import deepcopy
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from dhpo.errors import ExtraNotInstalled
+from dhpo.samplers.optuna_space import OptunaSpace
+from dhpo.samplers.rung_study import Point, RungStudy
+from dhpo.space.parameter_space import Space
+from dhpo.space.seeds import RandomStateLike, entropy_of, params_rng, seed_for
+from dhpo.trial import Report
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+__all__ = ["OptunaSampler", "is_optuna_sampler"]
+
+# Optuna's TPE draws at random until so many trials are complete.
+_N_STARTUP = 10
+
+
+class OptunaSampler:
+    """Points that one of Optuna's samplers suggests, which learns from the scores of other trials.
+
+    Scores of different resources never go into one model. Each resource that trials are scored at has a model of its
+    own, and the highest one with enough scores suggests the parameters, as in BOHB [1]_: three more than there are
+    parameters, and at least ten. Trials that were begun and not yet scored are known to it, so that it does not suggest
+    the same again; one that failed counts as worse than all that have a score.
+
+    The parameters of a trial follow from `random_state` and from what was asked and told before, in its order.
+
+    Parameters
+    ----------
+    space : Space
+    random_state : int, numpy RandomState, numpy Generator or None
+        See `dhpo.space.seeds.entropy_of`. A sampler object has its own seed instead.
+    sampler : {"tpe", "gp", "cmaes"} or optuna.samplers.BaseSampler, default "tpe"
+        "tpe" is the multivariate tree-structured Parzen estimator; "gp" a Gaussian process, which needs PyTorch;
+        "cmaes" an evolution strategy, which learns nothing of parameters that are listed. Each model has a copy of an
+        object.
+
+    Attributes
+    ----------
+    entropy : int
+        Given as `random_state`, it repeats the search.
+
+    Raises
+    ------
+    ExtraNotInstalled
+        If Optuna is missing, or what its sampler needs.
+    ValueError
+        If `sampler` is one of Optuna's that ends by itself, as its GridSampler.
+
+    References
+    ----------
+    .. [1] Falkner, S., Klein, A. and Hutter, F. (2018). BOHB: Robust and efficient hyperparameter optimization at
+       scale. ICML 2018. https://proceedings.mlr.press/v80/falkner18a.html
+
+    Examples
+    --------
+    >>> from scipy.stats import uniform
+    >>> from dhpo import Report, Space
+    >>> from dhpo.samplers import OptunaSampler
+    >>> sampler = OptunaSampler(Space({"x": uniform(0, 1)}), random_state=0)
+    >>> for number in range(30):
+    ...     x = sampler.ask(number)["x"]
+    ...     sampler.tell(Report(number, resource=1, score=-((x - 0.3) ** 2)))
+    >>> abs(sampler.ask(30)["x"] - 0.3) < 0.1
+    True
+    """
+
+    learns = True
+    n_trials = None  # points of a finite space may come again
+
+    def __init__(self, space: Space, random_state: RandomStateLike = None, sampler: str | BaseSampler = "tpe") -> None:
+        _check_installed(sampler)
+        self.entropy: int = entropy_of(random_state)
+        self._space = OptunaSpace(space)
+        self._sampler = sampler
+        self._enough = max(self._space.n_dimensions + 3, _N_STARTUP)
+        self._studies: dict[int, RungStudy] = {}  # by resource
+        self._points: dict[int, Point] = {}  # all that were asked for
+        self._under_way: dict[int, None] = {}  # in their order
+        self._failed: list[int] = []
+
+    @property
+    def needs_one_resource(self) -> bool:
+        """Whether it learns nothing from a trial that is scored after fewer calls before, as an evolution does not."""
+        from optuna.samplers import CmaEsSampler
+
+        return self._sampler == "cmaes" or isinstance(self._sampler, CmaEsSampler)
+
+    def ask(self, number: int) -> dict[str, Any]:
+        """Return the parameters of trial `number`."""
+        if number < 0:
+            raise ValueError(f"number={number!r} is not allowed: trials are numbered from 0.")
+        study = self._deciding()
+        for other in self._under_way:
+            study.begin(other, self._points[other])
+        suggest = partial(self._space.suggest, rng=params_rng(self.entropy, number))
+        params, self._points[number] = study.ask(number, suggest)
+        self._under_way[number] = None
+        return params
+
+    def tell(self, report: Report) -> None:
+        """Learn from what came of a trial."""
+        number = report.trial
+        if number not in self._points:
+            return  # it was not asked for here
+        self._under_way.pop(number, None)
+        if report.failed:
+            self._failed.append(number)
+            for study in self._studies.values():
+                study.fail(number, self._points[number])
+            return
+        scored_at = self._study(report.resource)
+        for study in self._studies.values():
+            if study is not scored_at:
+                study.forget(number)
+        scored_at.score(number, self._points[number], report.score)
+
+    def _deciding(self) -> RungStudy:
+        """The model that suggests the next point."""
+        studies = self._studies
+        enough = [resource for resource in studies if studies[resource].n_scored >= self._enough]
+        if enough:
+            return studies[max(enough)]
+        if not studies:
+            return self._study(_UNKNOWN)
+        return studies[max(studies, key=lambda resource: (studies[resource].n_scored, -resource))]
+
+    def _study(self, resource: int) -> RungStudy:
+        """The model of a resource; what was asked before the first report belongs to the resource of that."""
+        studies = self._studies
+        if resource not in studies:
+            if _UNKNOWN in studies:
+                studies[resource] = studies.pop(_UNKNOWN)
+            else:
+                studies[resource] = RungStudy(self._make_sampler(resource))
+                for number in self._failed:
+                    studies[resource].fail(number, self._points[number])
+        return studies[resource]
+
+    def _make_sampler(self, resource: int) -> BaseSampler:
+        from optuna import samplers
+        from optuna.exceptions import ExperimentalWarning
+
+        if not isinstance(self._sampler, str):
+            return deepcopy(self._sampler)
+        seed = seed_for(self.entropy, resource, "sampler")
+        if self._sampler == "gp":
+            return samplers.GPSampler(seed=seed)
+        if self._sampler == "cmaes":
+            return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # of group
+            return samplers.TPESampler(seed=seed, multivariate=True, group=self._space.is_conditional)
+
+
+# The resource of what was asked for before the first report.
+_UNKNOWN = 0
+
+
+def _check_installed(sampler: Any) -> None:
+    given = sampler if isinstance(sampler, str) else type(sampler).__name__
+    for needed, by in (("optuna", given), ("cmaes", "cmaes")):
+        if given == by and find_spec(needed) is None:
+            raise ExtraNotInstalled(f'sampler={given!r} needs {needed}: pip install "dhpo[optuna]"')
+    if given == "gp" and find_spec("torch") is None:
+        raise ExtraNotInstalled("sampler='gp' needs torch, which is large and no part of an extra: pip install torch")
+    from optuna.samplers import BruteForceSampler, GridSampler
+
+    if isinstance(sampler, BruteForceSampler | GridSampler):
+        raise ValueError(f"sampler={given} of Optuna is not allowed, for it ends the study by itself: give 'grid'.")
+
+
+def is_optuna_sampler(sampler: Any) -> bool:
+    """Whether an object is a sampler of Optuna, which is not imported for that."""
+    optuna = sys.modules.get("optuna")
+    return optuna is not None and isinstance(sampler, optuna.samplers.BaseSampler)

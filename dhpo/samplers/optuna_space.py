@@ -1,0 +1,135 @@
+"""The space of parameters as Optuna has it, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.stats
+
+from dhpo.space.parameter_space import Space
+from dhpo.space.quantiles import value_at
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import Trial
+
+__all__ = ["OptunaSpace"]
+
+_WHICH_DICT = "which dict"
+# Up to here a float tells integers apart, and Optuna's samplers compute with floats.
+_EXACT = 2**53
+
+
+class OptunaSpace:
+    """Has Optuna suggest points of a space.
+
+    Lists are told by the positions of their values, so that these may be any objects. `scipy.stats.uniform`,
+    `loguniform` and `randint` have their like in Optuna. Other distributions are told by their quantiles, from 0 to 1,
+    so that before anything was learned their values are as likely as the user said. Those that have `rvs` alone are
+    drawn at random, and nothing is learned of them.
+
+    Parameters
+    ----------
+    space : Space
+        Of several dicts one more parameter says which of them a point is of. What is the same in several dicts is one
+        parameter for Optuna; one of the same name with other values is another.
+
+    Attributes
+    ----------
+    is_conditional : bool
+        Whether points may differ in the parameters that they have.
+    n_dimensions : int
+        The most parameters of one point that Optuna is told of.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.is_conditional = len(space.dicts) > 1
+        self._dicts: list[dict[str, _Parameter]] = []
+        known: dict[str, BaseDistribution | None] = {}
+        for choices in space.dicts:
+            parameters = {}
+            for name in sorted(choices):
+                distribution = _distribution(choices[name])
+                told_as = name
+                while known.setdefault(told_as, distribution) != distribution:
+                    told_as += "'"
+                parameters[name] = _Parameter(told_as, choices[name], distribution)
+            self._dicts.append(parameters)
+        self.n_dimensions: int = self.is_conditional + max(
+            sum(parameter.distribution is not None for parameter in parameters.values()) for parameters in self._dicts
+        )
+
+    def suggest(self, trial: Trial, rng: np.random.RandomState) -> dict[str, Any]:
+        """The parameters of a point that Optuna suggests.
+
+        Parameters
+        ----------
+        trial : optuna.Trial
+            That has just been asked for.
+        rng : numpy RandomState
+            Where values come from that Optuna is not told of.
+        """
+        which = trial.suggest_categorical(_WHICH_DICT, range(len(self._dicts))) if self.is_conditional else 0
+        return {name: parameter.suggest(trial, rng) for name, parameter in self._dicts[which].items()}
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """One parameter of one dict of the space.
+
+    Parameters
+    ----------
+    told_as : str
+        Its name for Optuna.
+    choice : sequence or distribution
+        What the user gave.
+    distribution : optuna distribution or None
+        None for what can only be drawn.
+    """
+
+    told_as: str
+    choice: Any
+    distribution: BaseDistribution | None
+
+    def suggest(self, trial: Trial, rng: np.random.RandomState) -> Any:
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        match self.distribution:
+            case CategoricalDistribution(choices=positions):
+                return self.choice[trial.suggest_categorical(self.told_as, positions)]
+            case IntDistribution(low=low, high=high):
+                return trial.suggest_int(self.told_as, low, high)
+            case FloatDistribution(low=low, high=high, log=log):
+                suggested = trial.suggest_float(self.told_as, low, high, log=log)
+                return suggested if _is_told_as_it_is(self.choice) else value_at(self.choice, suggested, rng)
+        return value_at(self.choice, 0.5, rng)
+
+
+def _distribution(choice: Any) -> BaseDistribution | None:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if not hasattr(choice, "rvs"):
+        return CategoricalDistribution(range(len(choice)))
+    if _is_told_as_it_is(choice):
+        low, high = choice.support()
+        if _law(choice) is _RANDINT:
+            return IntDistribution(int(low), int(high))
+        return FloatDistribution(float(low), float(high), log=_law(choice) is _LOGUNIFORM)
+    return FloatDistribution(0.0, 1.0) if hasattr(choice, "ppf") else None
+
+
+_UNIFORM, _LOGUNIFORM, _RANDINT = map(type, (scipy.stats.uniform, scipy.stats.loguniform, scipy.stats.randint))
+
+
+def _is_told_as_it_is(distribution: Any) -> bool:
+    law = _law(distribution)
+    if law is _RANDINT:
+        return bool(max(map(abs, distribution.support())) <= _EXACT)
+    return law is _UNIFORM or law is _LOGUNIFORM
+
+
+def _law(distribution: Any) -> type:
+    """The class of a frozen distribution of SciPy."""
+    return type(getattr(distribution, "dist", None))

@@ -1,0 +1,101 @@
+"""What one sampler of Optuna knows: the trials that were scored at one resource."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import Trial
+
+__all__ = ["Point", "RungStudy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The parameters of a trial as Optuna has them.
+
+    Parameters
+    ----------
+    values : dict of str to object
+    distributions : dict of str to optuna distribution
+    """
+
+    values: dict[str, Any]
+    distributions: dict[str, BaseDistribution]
+
+
+class RungStudy:
+    """A study of Optuna in memory, whose trials are known by their numbers in the search.
+
+    Parameters
+    ----------
+    sampler : optuna.samplers.BaseSampler
+
+    Attributes
+    ----------
+    n_scored : int
+        Trials that have a score.
+    """
+
+    def __init__(self, sampler: BaseSampler) -> None:
+        import optuna
+
+        told = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of each new study
+        try:
+            self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        finally:
+            optuna.logging.set_verbosity(told)
+        self.n_scored = 0
+        self._n_trials = 0
+        self._running: dict[int, int] = {}  # our number and the study's
+
+    def ask(self, number: int, suggest: Callable[[Trial], dict[str, Any]]) -> tuple[dict[str, Any], Point]:
+        """Begin a trial; return its parameters, and what tells other studies of it.
+
+        Parameters
+        ----------
+        number : int
+        suggest : callable
+            Has Optuna suggest the parameters.
+        """
+        trial = self._study.ask()
+        self._n_trials += 1
+        params = suggest(trial)
+        self._running[number] = trial.number
+        return params, Point(trial.params, trial.distributions)
+
+    def begin(self, number: int, point: Point) -> None:
+        """Know of a trial that is under way, if it does not yet."""
+        if number not in self._running:
+            from optuna.trial import TrialState, create_trial
+
+            running = create_trial(state=TrialState.RUNNING, params=point.values, distributions=point.distributions)
+            self._study.add_trial(running)
+            self._running[number] = self._n_trials
+            self._n_trials += 1
+
+    def score(self, number: int, point: Point, score: float) -> None:
+        """A trial was scored."""
+        self.begin(number, point)
+        self._study.tell(self._running.pop(number), score)
+        self.n_scored += 1
+
+    def fail(self, number: int, point: Point) -> None:
+        """A trial failed: for Optuna it was given up before its first score, and is worse than those that have one."""
+        self.begin(number, point)
+        self._end(number, "PRUNED")
+
+    def forget(self, number: int) -> None:
+        """A trial is no longer under way, and has no score here."""
+        if number in self._running:
+            self._end(number, "FAIL")
+
+    def _end(self, number: int, state: str) -> None:
+        from optuna.trial import TrialState
+
+        self._study.tell(self._running.pop(number), state=TrialState[state])

@@ -1,0 +1,55 @@
+"""The candidates of a search by whole fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import overload
+
+from dhpo.samplers.base import Sampler
+from dhpo.trial import Params, Report, plain
+
+__all__ = ["Candidates"]
+
+
+class Candidates(Sequence[Params]):
+    """Parameters by number: all listed before the search, or drawn one after another by a sampler that learns.
+
+    Parameters
+    ----------
+    listed : iterable of mapping
+        Empty where there is a sampler.
+    sampler : Sampler, optional
+        Asked for each candidate in turn when that is looked at first.
+    n_drawn : int, default 0
+        How many it is asked for.
+
+    Attributes
+    ----------
+    sampler : Sampler or None
+    """
+
+    def __init__(self, listed: Iterable[Params] = (), sampler: Sampler | None = None, n_drawn: int = 0) -> None:
+        self.sampler = sampler
+        self._known = [plain(params) for params in listed]
+        self._n = n_drawn if sampler is not None else len(self._known)
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, number: int) -> Params: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Params]: ...
+    def __getitem__(self, number: int | slice) -> Params | list[Params]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(self._n))]
+        if not 0 <= number < self._n:
+            raise IndexError(f"there are {self._n} candidates, and number {number} is not one of them")
+        while self.sampler is not None and len(self._known) <= number:
+            self._known.append(plain(self.sampler.ask(len(self._known))))
+        return self._known[number]
+
+    def tell(self, report: Report) -> None:
+        """A candidate was scored, or failed."""
+        if self.sampler is not None:
+            self.sampler.tell(report)

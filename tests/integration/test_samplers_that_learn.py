@@ -1,0 +1,152 @@
+"""Searches whose candidates are suggested by Optuna, after what came of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import optuna
+import pytest
+from optuna.samplers import TPESampler
+from scipy.stats import loguniform, uniform
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+import dhpo
+from dhpo import HyperbandSearchCV, JournalError, Observer, RandomizedSearchCV
+from dhpo.history.events import Reported, TrialStarted
+from tests.conftest import threads_of_this_process
+
+X, Y = np.zeros((40, 2)), np.arange(40) % 2
+LAZY = da.from_array(X, (10, 2)), da.from_array(Y, 10)
+SPACE = {"x": uniform(-1, 2), "z": loguniform(1e-4, 1), "kind": ["good", "bad"]}
+
+
+class Known(ClassifierMixin, BaseEstimator):
+    """Its score is a function of its parameters, highest at x=0.3, z=0.01 and kind="good"."""
+
+    def __init__(self, x: float = 0.0, z: float = 0.1, kind: str = "bad") -> None:
+        self.x, self.z, self.kind = x, z, kind
+
+    def fit(self, X: Any, y: Any) -> Known:
+        self.calls_, self.classes_ = 1, np.unique(y)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Known:
+        self.calls_ = getattr(self, "calls_", 0) + 1
+        self.classes_ = np.array([0, 1])
+        return self
+
+    def score(self, X: Any, y: Any) -> float:
+        return goodness(self.get_params()) - 1 / self.calls_
+
+
+def goodness(params: dict[str, Any]) -> float:
+    return -((params["x"] - 0.3) ** 2) - (np.log10(params["z"]) + 2) ** 2 / 4 - 0.5 * (params["kind"] == "bad")
+
+
+def whole(**params: Any) -> RandomizedSearchCV:
+    return RandomizedSearchCV(
+        Known(), SPACE, **{"n_iter": 40, "cv": 2, "sampler": "tpe", "random_state": 0, "verbose": 0, **params}
+    )
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Any:
+    with threads_of_this_process(1) as cluster, cluster.get_client() as client:
+        yield client
+
+
+def params_of(search: Any) -> list[dict[str, Any]]:
+    return list(search.cv_results_["params"])
+
+
+def test_whole_fits_try_on_one_thread_what_optuna_tries_by_itself(one_thread: Any) -> None:
+    study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=0, multivariate=True))
+    expected = []
+    for _ in range(40):
+        trial = study.ask()
+        kind = ["good", "bad"][trial.suggest_categorical("kind", range(2))]
+        params = {
+            "x": trial.suggest_float("x", -1, 1),
+            "z": trial.suggest_float("z", 1e-4, 1, log=True),
+            "kind": kind,
+        }
+        expected.append(params)
+        study.tell(trial, goodness(params) - 1)
+    search = whole(sampler=TPESampler(seed=0, multivariate=True)).fit(X, Y)
+    assert params_of(search) == expected
+    assert search.best_params_ == max(expected, key=goodness)
+
+
+def test_a_search_that_learns_finds_better_candidates_than_a_random_one(client: Any) -> None:
+    found = {sampler: whole(sampler=sampler).fit(X, Y).summary()["score"] for sampler in ("tpe", "random")}
+    assert found["tpe"].median() > found["random"].median() + 0.2
+
+
+def test_a_candidate_is_drawn_when_the_scores_of_all_but_those_under_way_are_known(client: Any) -> None:
+    search = whole().fit(X, Y)
+    n_threads = sum(client.nthreads().values())
+    scored = started = 0
+    for event in search._history.events:
+        if isinstance(event, TrialStarted):
+            started += 1
+            assert started - scored <= n_threads
+        scored += isinstance(event, Reported)
+    assert (started, scored) == (40, 40)
+
+
+class StopsAfter(Observer):
+    """Stops the search after some reports."""
+
+    def __init__(self, n_reports: int) -> None:
+        self.left = n_reports
+
+    def start(self, search: Any) -> None:
+        self.search = search
+
+    def event(self, event: Any) -> None:
+        if isinstance(event, Reported):
+            self.left -= 1
+            if self.left == 0:
+                self.search.stop()
+
+
+@pytest.mark.parametrize("random_state", [0, None])
+def test_whole_fits_go_on_from_a_journal_with_what_was_learned(
+    one_thread: Any, tmp_path: Path, random_state: int | None
+) -> None:
+    for n_reports in (1, 14):
+        whole(callbacks=[StopsAfter(n_reports)], random_state=random_state).fit(X, Y, journal=tmp_path / "run")
+    search = whole(random_state=random_state).fit(X, Y, journal=tmp_path / "run")
+    assert len(params_of(search)) == 40
+    if random_state == 0:
+        assert params_of(search) == params_of(whole().fit(X, Y))
+    assert params_of(dhpo.load(tmp_path / "run")) == params_of(search)
+
+
+def test_a_journal_of_other_suggestions_is_refused(one_thread: Any, tmp_path: Path) -> None:
+    whole(sampler=TPESampler(), callbacks=[StopsAfter(1)]).fit(X, Y, journal=tmp_path / "run")
+    with pytest.raises(JournalError, match=r"the sampler of this search gives it .* needs a seed to give the same"):
+        whole(sampler=TPESampler()).fit(X, Y, journal=tmp_path / "run")
+
+
+def halving(**params: Any) -> HyperbandSearchCV:
+    given = {"max_iter": 9, "sampler": "tpe", "random_state": 0, "verbose": 0, **params}
+    return HyperbandSearchCV(Known(), SPACE, **given)
+
+
+def test_hyperband_with_a_sampler_that_learns_goes_on_from_a_journal(client: Any, tmp_path: Path) -> None:
+    halving(callbacks=[StopsAfter(7)]).fit(*LAZY, classes=[0, 1], journal=tmp_path / "run")
+    began = dhpo.load(tmp_path / "run").summary()
+    search = halving().fit(*LAZY, classes=[0, 1], journal=tmp_path / "run")
+    assert len(search.summary()) == search.plan().n_trials
+    assert 7 <= len(began) < len(search.summary())
+    names = ["param_x", "param_z", "param_kind", "bracket"]
+    assert search.summary().loc[began.index, names].equals(began[names])
+
+
+def test_a_search_with_rungs_refuses_an_evolution_before_any_task() -> None:
+    with pytest.raises(ValueError, match="sampler='cmaes' is not allowed here"):
+        halving(sampler="cmaes").fit(*LAZY)
