@@ -193,9 +193,18 @@ class Executor:
             try:
                 if self._steps is not None:
                     await self._steps.forget()
+                    await self._tidy_up()
                 await asyncio.to_thread(self._workspace.remove)  # no deadline: what is left would never be removed
             finally:
                 self._recorder.close()
+
+    async def _tidy_up(self) -> None:
+        """Delete the files of steps that were given up while they wrote them: their results were never taken in."""
+        if self._journal is not None:
+            try:
+                await asyncio.to_thread(self._models.tidy_all)
+            except OSError:  # the next process that opens the journal does it
+                logger.debug("could not delete models that are not needed", exc_info=True)
 
     def _replay(self) -> None:
         """Bring everything to where an earlier process had brought it."""

@@ -215,7 +215,10 @@ def test_an_observer_that_raises_costs_nothing(client: Any, caplog: pytest.LogCa
         ({"schedule": "hyperband"}, "schedule='hyperband' has no method ask and no tell and no plan"),
         ({"sampler": QuasiRandom}, "sampler=.*is a class; give an object of it. See dhpo.Sampler"),
         ({"sampler": 3}, "sampler=3 has no method ask and no tell. See dhpo.Sampler"),
-        ({"sampler": "sobel"}, "sampler='sobel' is not allowed: give 'random', 'grid', 'sobol', or a sampler. Did you"),
+        (
+            {"sampler": "sobel"},
+            "sampler='sobel' is not allowed: give 'random', 'grid', 'sobol', 'tpe', .*Did you mean 'sobol'",
+        ),
         ({"sampler": "grid"}, "cannot be a grid|is a distribution|distribution"),
         ({"callbacks": CSVLogger("x")}, "callbacks=.*is not allowed: give a list of observers, see dhpo.Observer"),
         ({"callbacks": [CSVLogger]}, "callbacks: .*is a class; give an object of it. See dhpo.Observer"),

@@ -20,11 +20,11 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 
 import dhpo
-from dhpo import ASHASearchCV, HyperbandSearchCV, IncrementalSearchCV, JournalError
+from dhpo import ASHASearchCV, HyperbandSearchCV, IncrementalSearchCV, JournalError, Observer
 from dhpo.driver.folds import Folds
 from dhpo.driver.ledger import Ledger
 from dhpo.driver.replay import replay
-from dhpo.history.events import PhaseReached, Stopped
+from dhpo.history.events import Dropped, PhaseReached, Stopped
 from dhpo.journal import Header, Journal, open_journal
 from dhpo.search.identity import identity_of_fits
 from dhpo.storage.kept_models import KeptModels
@@ -249,6 +249,24 @@ def test_a_journal_that_is_refused_is_free_again(journal):
 def cut(journal, n_lines):
     file = journal / "journal.jsonl"
     file.write_bytes(b"".join(line + b"\n" for line in file.read_bytes().split(b"\n")[:n_lines]))
+
+
+class Leaves(Observer):
+    """Leaves a file among the models, as a step does that was given up while it wrote."""
+
+    def __init__(self, folder):
+        self.file = folder / "models" / "nobody-told-of-it.models"
+
+    def event(self, event):
+        if isinstance(event, Dropped):
+            self.file.write_bytes(b"of a model")
+
+
+def test_no_model_is_left_that_nobody_needs(tmp_path):
+    leaves = Leaves(tmp_path / "run")
+    make_search(random_state=0, callbacks=[leaves]).fit(*LAZY, classes=[0, 1], journal=tmp_path / "run")
+    assert leaves.file.parent.is_dir()
+    assert not leaves.file.exists()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9])
