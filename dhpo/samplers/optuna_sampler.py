@@ -128,12 +128,12 @@ class OptunaSampler:
     def _deciding(self) -> RungStudy:
         """The model that suggests the next point."""
         studies = self._studies
-        enough = [resource for resource in studies if studies[resource].n_scored >= self._enough]
+        enough = [resource for resource in studies if len(studies[resource].scored) >= self._enough]
         if enough:
             return studies[max(enough)]
         if not studies:
             return self._study(_UNKNOWN)
-        return studies[max(studies, key=lambda resource: (studies[resource].n_scored, -resource))]
+        return studies[max(studies, key=lambda resource: (len(studies[resource].scored), -resource))]
 
     def _study(self, resource: int) -> RungStudy:
         """The model of a resource; what was asked before the first report belongs to the resource of that."""

@@ -37,8 +37,8 @@ class RungStudy:
 
     Attributes
     ----------
-    n_scored : int
-        Trials that have a score.
+    scored : set of int
+        The trials that have a score.
     """
 
     def __init__(self, sampler: BaseSampler) -> None:
@@ -50,7 +50,7 @@ class RungStudy:
             self._study = optuna.create_study(direction="maximize", sampler=sampler)
         finally:
             optuna.logging.set_verbosity(told)
-        self.n_scored = 0
+        self.scored: set[int] = set()
         self._n_trials = 0
         self._running: dict[int, int] = {}  # our number and the study's
 
@@ -83,12 +83,16 @@ class RungStudy:
         """A trial was scored."""
         self.begin(number, point)
         self._study.tell(self._running.pop(number), score)
-        self.n_scored += 1
+        self.scored.add(number)
 
     def fail(self, number: int, point: Point) -> None:
-        """A trial failed: for Optuna it was given up before its first score, and is worse than those that have one."""
-        self.begin(number, point)
-        self._end(number, "PRUNED")
+        """A trial failed: for Optuna it was given up before its first score, and is worse than those that have one.
+
+        One that has a score here failed later; that is for those to know that it did not come to.
+        """
+        if number not in self.scored:
+            self.begin(number, point)
+            self._end(number, "PRUNED")
 
     def forget(self, number: int) -> None:
         """A trial is no longer under way, and has no score here."""

@@ -33,7 +33,7 @@ def folder(kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def test_a_job_from_submit_to_its_end(kube: Kube, folder: Path) -> None:
     options: dict[str, Any] = {
-        "kind": "kubernetes", "image": "dhpo:test", "memory": "500MB", "env": {"OF_TEST": SECRET}, "start_timeout": 60
+        "kind": "kubernetes", "image": "dhpo:test", "memory": "500MB", "env": {"OF_TEST": SECRET}, "start_timeout": 300
     }  # fmt: skip
     script = written(folder, "search.py", SCRIPT)
     assert SECRET not in clusters.render_submission(options, script)

@@ -174,25 +174,25 @@ class Remembering:
         self.drops[drop.trial] = drop.reason
 
 
-@pytest.mark.parametrize(("n_threads", "seconds", "least"), [(2, 0.01, 100), (8, 0.1, 50)])
+@pytest.mark.parametrize(("n_threads", "seconds", "least"), [(2, 0.01, 30), (8, 0.05, 15)])
 def test_the_last_third_of_hyperbands_trials_is_drawn_when_the_reports_of_others_are_there(
     n_threads: int, seconds: float, least: int
 ) -> None:
     sampler = Remembering()
     with threads_of_this_process(n_threads) as threads, threads.get_client():
         search = SearchCV(
-            Slow(seconds=seconds), {"alpha": SPACE["alpha"]}, Hyperband(81), sampler, random_state=0, verbose=0
+            Slow(seconds=seconds), {"alpha": SPACE["alpha"]}, Hyperband(27), sampler, random_state=0, verbose=0
         )
         search.fit(*LAZY, classes=[0, 1])
-    assert len(sampler.told_before) == 143
-    first_of_last_third = sorted(sampler.told_before.values())[2 * 143 // 3]
+    assert len(sampler.told_before) == 49
+    first_of_last_third = sorted(sampler.told_before.values())[2 * 49 // 3]
     assert first_of_last_third >= least
     assert sampler.rungs == {
         (bracket.bracket, number, rung.resource)
         for bracket in search.plan().brackets
         for number, rung in enumerate(bracket.rungs)
     }
-    assert len(sampler.drops) == 143
+    assert len(sampler.drops) == 49
     assert set(sampler.drops.values()) == {"finished", "not promoted"}
 
 

@@ -14,7 +14,7 @@ from clusters.errors import StartError
 
 __all__ = ["Refused", "Server", "without_file_in_dask_config"]
 
-_CONNECT_SECONDS = 15.0
+_CONNECT_SECONDS = 60.0
 _PLURALS = {"NetworkPolicy": "networkpolicies"}
 
 

@@ -164,6 +164,21 @@ def test_what_is_under_way_or_failed_is_known():
     assert Watching.seen[4] == {"COMPLETE": 1, "PRUNED": 1, "FAIL": 1, "RUNNING": 1}
 
 
+def test_a_trial_that_fails_after_its_first_score_keeps_that():
+    sampler = OptunaSampler(X, 0, Watching())
+    for number in range(2):
+        sampler.ask(number)
+        sampler.tell(Report(number, 1, 0.5))
+    sampler.tell(Report(1, 2, float("nan"), error="on the way to 3"))
+    sampler.ask(2)
+    assert Watching.seen[2] == {"COMPLETE": 2}
+    sampler.tell(Report(0, 3, 0.7))
+    sampler.tell(Report(2, 3, 0.7))
+    sampler._enough = 2
+    sampler.ask(3)  # of the model of resource 3
+    assert Watching.seen[3] == {"COMPLETE": 2, "PRUNED": 1}
+
+
 def test_a_report_of_a_trial_that_was_not_asked_for_is_no_matter():
     sampler = OptunaSampler(X, 0)
     sampler.tell(Report(7, 1, 0.5))
