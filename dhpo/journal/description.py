@@ -60,12 +60,12 @@ def describe(value: Any) -> str:
     if isinstance(value, functools.partial):
         return f"partial({describe(value.func)}, {describe(value.args)}, {describe(value.keywords)})"
     if hasattr(value, "dist") and hasattr(value, "args") and hasattr(value, "kwds"):  # a frozen distribution of scipy
-        dist = value.dist.name if type(value.dist).__module__.startswith("scipy.") else describe(vars(value.dist))
+        dist = value.dist.name if _package(type(value.dist)) in _PACKAGES else describe(vars(value.dist))
         return f"{dist}({', '.join([*map(describe, value.args), _inside(value.kwds)]).rstrip(', ')})"
     if isinstance(value, types.MethodType):
         return f"{describe(value.__func__)} of {describe(value.__self__)}"
     if isinstance(value, types.FunctionType):
-        return _name(value) if value.__module__.split(".")[0] in _PACKAGES else f"{_name(value)}({_code(value)})"
+        return _name(value) if _package(value) in _PACKAGES else f"{_name(value)}({_code(value)})"
     if callable(value) and hasattr(value, "__qualname__") and str(value.__module__).split(".")[0] in _PACKAGES:
         return _name(value)  # numpy.mean, for instance, which is no function of Python
     return _of_object(value)
@@ -154,6 +154,10 @@ def differences(journal: Mapping[str, str], now: Mapping[str, str]) -> list[str]
         for name in dict.fromkeys([*journal, *now])
         if journal.get(name) != now.get(name)
     ]
+
+
+def _package(value: Any) -> str:
+    return (value.__module__ or "").partition(".")[0]  # functions that SciPy makes for distributions have no module
 
 
 def check_same_data(before: DataPrepared, now: DataPrepared, other: str = "data") -> None:

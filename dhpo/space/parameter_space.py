@@ -185,7 +185,7 @@ def _scale(choices: list[Any]) -> str:
     """Of all that a parameter may be, in one space or several."""
     if all(map(_is_distribution, choices)):
         names = {getattr(getattr(choice, "dist", None), "name", "") for choice in choices}
-        return "log" if names <= {"loguniform", "reciprocal"} else "linear"
+        return "log" if names <= {"loguniform", "lograndint", "reciprocal"} else "linear"
     values = [value for choice in choices if not _is_distribution(choice) for value in choice]
     if not all(isinstance(value, Real) and not isinstance(value, bool | np.bool) for value in values):
         return "category"

@@ -20,12 +20,13 @@ import dhpo.compose
 import dhpo.plot
 import dhpo.samplers
 import dhpo.schedules
+import dhpo.spaces
 import dhpo.testing
 from dhpo.search.sampled import SampledSearchCV
 from dhpo.search.whole import WholeOrBlockSearchCV
 
 ROOT = Path(__file__).parents[2]
-MODULES = [dhpo, dhpo.schedules, dhpo.samplers, dhpo.testing, dhpo.compose, dhpo.plot, clusters]
+MODULES = [dhpo, dhpo.schedules, dhpo.samplers, dhpo.spaces, dhpo.testing, dhpo.compose, dhpo.plot, clusters]
 
 SECTIONS = (
     "Parameters",
