@@ -180,6 +180,7 @@ class Executor:
         self._workers.close()
         if self._watch is not None:
             self._watch.close()
+        committed = False
         try:
             if self._steps is not None:
                 await self._steps.cancel()
@@ -189,10 +190,12 @@ class Executor:
                 self._best.read(self._history.best)
             finally:
                 await self._commit()
+            committed = True
         finally:
             try:
                 if self._steps is not None:
                     await self._steps.forget()
+                if committed:  # else the journal on disk names models that are not needed any more
                     await self._tidy_up()
                 await asyncio.to_thread(self._workspace.remove)  # no deadline: what is left would never be removed
             finally:
@@ -200,7 +203,7 @@ class Executor:
 
     async def _tidy_up(self) -> None:
         """Delete the files of steps that were given up while they wrote them: their results were never taken in."""
-        if self._journal is not None:
+        if self._journal is not None and self._steps is not None:
             try:
                 await asyncio.to_thread(self._models.tidy_all)
             except OSError:  # the next process that opens the journal does it

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 from dhpo.errors import JournalError
 from dhpo.history.events import DataPrepared
+from dhpo.history.values import decode_value, encode_value
 from dhpo.trial import Params, Trial
 
 __all__ = ["check_same_data", "check_same_params", "describe", "differences"]
@@ -172,7 +173,9 @@ def check_same_data(before: DataPrepared, now: DataPrepared, other: str = "data"
 
 def check_same_params(recorded: Trial, now: Params) -> None:
     """Raise JournalError if the sampler gives a trial other parameters than it was recorded with."""
-    if describe(now) != describe(recorded.params):
+    # An object of a class of a script may be described otherwise once it has been in a journal.
+    read_back = {name: decode_value(encode_value(value)) for name, value in now.items()}
+    if describe(recorded.params) not in (describe(now), describe(read_back)):
         raise JournalError(
             f"the journal gives trial {recorded.number} the parameters {describe(recorded.params)}, but the sampler of "
             f"this search gives it {describe(now)}. Use the sampler and space that the search was begun with, or "

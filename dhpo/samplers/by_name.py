@@ -10,28 +10,27 @@ from typing import Any
 from dhpo.errors.checks import check_methods
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.grid import GridSampler
-from dhpo.samplers.optuna_sampler import OptunaSampler, is_optuna_sampler
+from dhpo.samplers.optuna_sampler import NAMES, OptunaSampler, is_optuna_sampler
 from dhpo.samplers.random import RandomSampler
 from dhpo.samplers.sobol import SobolSampler
 from dhpo.schedules.plan import Plan
 from dhpo.space.parameter_space import Space
 from dhpo.wording import counted, did_you_mean
 
-__all__ = ["learns", "make_sampler"]
+__all__ = ["check_repeatable", "learns", "make_sampler"]
 
 _BY_NAME: dict[str, Callable[[Space, int], Sampler]] = {
     "random": RandomSampler,
     "grid": lambda space, entropy: GridSampler(space),
     "sobol": SobolSampler,
-    **{name: partial(OptunaSampler, sampler=name) for name in ("tpe", "gp", "cmaes")},
+    **{name: partial(OptunaSampler, sampler=name) for name in NAMES},
 }
 
 
 def learns(sampler: Any) -> bool:
     """Whether a sampler, as users give it, learns from the trials before."""
     if isinstance(sampler, str):
-        made = _BY_NAME.get(sampler)
-        return isinstance(made, partial)
+        return sampler in NAMES
     return is_optuna_sampler(sampler) or bool(getattr(sampler, "learns", False))
 
 
@@ -55,7 +54,7 @@ def make_sampler(sampler: Any, space: Space, entropy: int, plan: Plan) -> Sample
         If Optuna is missing, or what a sampler of it needs.
     TypeError, ValueError
         If it is none of the names nor a sampler, the space has a distribution or too few points where a grid is asked
-        for, or CMA-ES is to learn from scores of several resources.
+        for, or scores of several resources are given to a sampler that takes those of one.
     """
     if isinstance(sampler, str):
         if sampler not in _BY_NAME:
@@ -79,8 +78,28 @@ def make_sampler(sampler: Any, space: Space, entropy: int, plan: Plan) -> Sample
         resources = sorted({rung.resource for bracket in plan.brackets for rung in bracket.rungs})
         if len(resources) > 1:
             raise ValueError(
-                f"sampler={sampler!r} is not allowed here: CMA-ES learns from trials that are scored after the same "
-                f"number of calls, and this search scores them after {', '.join(map(str, resources))}. Give 'tpe', or "
-                "a search that trains all trials equally long."
+                f"sampler={made.given} is not allowed here: it learns from trials that are scored after the same "
+                f"number of calls, and this search scores them after {', '.join(map(str, resources))}. Give 'tpe' or "
+                "'random', or a search that trains all trials equally long."
             )
     return made
+
+
+def check_repeatable(sampler: Sampler | None) -> None:
+    """Refuse a sampler that another process could not go on with, where there is a journal.
+
+    Parameters
+    ----------
+    sampler : Sampler or None
+        That was made for the search, and not asked yet.
+
+    Raises
+    ------
+    ValueError
+        If it is one of Optuna's without a seed.
+    """
+    if isinstance(sampler, OptunaSampler) and not sampler.is_repeatable:
+        raise ValueError(
+            f"sampler={sampler.given} draws other points in each process, so a search with a journal could not go on: "
+            "give it a seed, as in TPESampler(seed=0)."
+        )

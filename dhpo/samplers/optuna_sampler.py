@@ -19,8 +19,13 @@ from dhpo.trial import Report
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-__all__ = ["OptunaSampler", "is_optuna_sampler"]
+__all__ = ["NAMES", "OptunaSampler", "is_optuna_sampler"]
 
+# Of Optuna's samplers, as users ask for them.
+NAMES = ("tpe", "gp", "cmaes")
+
+# Points of a finite space may be the same by chance.
+_N_COMPARED = 8
 # Optuna's TPE draws at random until so many trials are complete.
 _N_STARTUP = 10
 
@@ -31,7 +36,7 @@ class OptunaSampler:
     Scores of different resources never go into one model. Each resource that trials are scored at has a model of its
     own, and the highest one with enough scores suggests the parameters, as in BOHB [1]_: three more than there are
     parameters, and at least ten. Trials that were begun and not yet scored are known to it, so that it does not suggest
-    the same again; one that failed counts as worse than all that have a score.
+    the same again; one that failed is worse than those that have a score.
 
     The parameters of a trial follow from `random_state` and from what was asked and told before, in its order.
 
@@ -54,8 +59,9 @@ class OptunaSampler:
     ------
     ExtraNotInstalled
         If Optuna is missing, or what its sampler needs.
-    ValueError
-        If `sampler` is one of Optuna's that ends by itself, as its GridSampler.
+    TypeError, ValueError
+        If `sampler` is neither, or one of Optuna's that end by themselves (GridSampler, BruteForceSampler) or wrap
+        others (PartialFixedSampler).
 
     References
     ----------
@@ -79,7 +85,7 @@ class OptunaSampler:
     n_trials = None  # points of a finite space may come again
 
     def __init__(self, space: Space, random_state: RandomStateLike = None, sampler: str | BaseSampler = "tpe") -> None:
-        _check_installed(sampler)
+        _check(sampler)
         self.entropy: int = entropy_of(random_state)
         self._space = OptunaSpace(space)
         self._sampler = sampler
@@ -91,10 +97,27 @@ class OptunaSampler:
 
     @property
     def needs_one_resource(self) -> bool:
-        """Whether it learns nothing from a trial that is scored after fewer calls before, as an evolution does not."""
-        from optuna.samplers import CmaEsSampler
+        """Whether all trials have to be scored at one resource.
 
-        return self._sampler == "cmaes" or isinstance(self._sampler, CmaEsSampler)
+        The others are models of any points. An evolution only learns from those that it has drawn in the same study,
+        and what draws from a stream of random numbers or a sequence begins that anew in each study.
+        """
+        from optuna.samplers import GPSampler, TPESampler
+
+        return self._sampler not in ("tpe", "gp") and not isinstance(self._sampler, TPESampler | GPSampler)
+
+    @property
+    def given(self) -> str:
+        """What was asked for, in words."""
+        return _given(self._sampler)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether a copy draws the same points: a sampler object does if it has a seed."""
+        if isinstance(self._sampler, str):
+            return True
+        one, other = deepcopy(self), deepcopy(self)
+        return all(one.ask(number) == other.ask(number) for number in range(_N_COMPARED))
 
     def ask(self, number: int) -> dict[str, Any]:
         """Return the parameters of trial `number`."""
@@ -117,23 +140,29 @@ class OptunaSampler:
         if report.failed:
             self._failed.append(number)
             for study in self._studies.values():
-                study.fail(number, self._points[number])
+                if study.scores:
+                    study.fail(number, self._points[number])
+                else:  # beside nothing it would be as good as the best
+                    study.forget(number)
             return
         scored_at = self._study(report.resource)
         for study in self._studies.values():
             if study is not scored_at:
                 study.forget(number)
         scored_at.score(number, self._points[number], report.score)
+        if len(scored_at.scores) == 1:
+            for failed in self._failed:
+                scored_at.fail(failed, self._points[failed])
 
     def _deciding(self) -> RungStudy:
         """The model that suggests the next point."""
         studies = self._studies
-        enough = [resource for resource in studies if len(studies[resource].scored) >= self._enough]
+        enough = [resource for resource in studies if len(studies[resource].scores) >= self._enough]
         if enough:
             return studies[max(enough)]
         if not studies:
             return self._study(_UNKNOWN)
-        return studies[max(studies, key=lambda resource: (len(studies[resource].scored), -resource))]
+        return studies[max(studies, key=lambda resource: (len(studies[resource].scores), -resource))]
 
     def _study(self, resource: int) -> RungStudy:
         """The model of a resource; what was asked before the first report belongs to the resource of that."""
@@ -143,8 +172,6 @@ class OptunaSampler:
                 studies[resource] = studies.pop(_UNKNOWN)
             else:
                 studies[resource] = RungStudy(self._make_sampler(resource))
-                for number in self._failed:
-                    studies[resource].fail(number, self._points[number])
         return studies[resource]
 
     def _make_sampler(self, resource: int) -> BaseSampler:
@@ -167,17 +194,38 @@ class OptunaSampler:
 _UNKNOWN = 0
 
 
-def _check_installed(sampler: Any) -> None:
-    given = sampler if isinstance(sampler, str) else type(sampler).__name__
-    for needed, by in (("optuna", given), ("cmaes", "cmaes")):
-        if given == by and find_spec(needed) is None:
-            raise ExtraNotInstalled(f'sampler={given!r} needs {needed}: pip install "dhpo[optuna]"')
-    if given == "gp" and find_spec("torch") is None:
-        raise ExtraNotInstalled("sampler='gp' needs torch, which is large and no part of an extra: pip install torch")
-    from optuna.samplers import BruteForceSampler, GridSampler
+def _check(sampler: Any) -> None:
+    """Refuse what is no sampler, and what could not draw, now or later."""
+    given = _given(sampler)
+    if find_spec("optuna") is None:
+        raise ExtraNotInstalled(f'sampler={given} needs optuna: pip install "dhpo[optuna]"')
+    from optuna.samplers import (
+        BaseSampler,
+        BruteForceSampler,
+        CmaEsSampler,
+        GPSampler,
+        GridSampler,
+        PartialFixedSampler,
+    )
 
+    if isinstance(sampler, str):
+        if sampler not in NAMES:
+            names = ", ".join(map(repr, NAMES))
+            raise ValueError(f"sampler={given} is not allowed: give {names}, or a sampler of Optuna.")
+    elif not isinstance(sampler, BaseSampler):
+        raise TypeError(f"sampler={sampler!r} is not allowed: give an object of one of Optuna's samplers, or 'tpe'.")
     if isinstance(sampler, BruteForceSampler | GridSampler):
         raise ValueError(f"sampler={given} of Optuna is not allowed, for it ends the study by itself: give 'grid'.")
+    if isinstance(sampler, PartialFixedSampler):
+        raise ValueError(f"sampler={given} is not allowed: give the sampler that it has, and fix values in the space.")
+    if (sampler == "cmaes" or isinstance(sampler, CmaEsSampler)) and find_spec("cmaes") is None:
+        raise ExtraNotInstalled(f'sampler={given} needs cmaes: pip install "dhpo[optuna]"')
+    if (sampler == "gp" or isinstance(sampler, GPSampler)) and find_spec("torch") is None:
+        raise ExtraNotInstalled(f"sampler={given} needs torch, which is no part of an extra: pip install torch")
+
+
+def _given(sampler: Any) -> str:
+    return repr(sampler) if isinstance(sampler, str) else type(sampler).__name__
 
 
 def is_optuna_sampler(sampler: Any) -> bool:

@@ -33,8 +33,8 @@ class OptunaSpace:
     Parameters
     ----------
     space : Space
-        Of several dicts one more parameter says which of them a point is of. What is the same in several dicts is one
-        parameter for Optuna; one of the same name with other values is another.
+        Of several dicts one more parameter says which of them a point is of. What has the same name and the same values
+        in several dicts is one parameter for Optuna; one of the same name with other values is another.
 
     Attributes
     ----------
@@ -47,15 +47,14 @@ class OptunaSpace:
     def __init__(self, space: Space) -> None:
         self.is_conditional = len(space.dicts) > 1
         self._dicts: list[dict[str, _Parameter]] = []
-        known: dict[str, BaseDistribution | None] = {}
+        known: dict[str, Any] = {}
         for choices in space.dicts:
             parameters = {}
             for name in sorted(choices):
-                distribution = _distribution(choices[name])
-                told_as = name
-                while known.setdefault(told_as, distribution) != distribution:
+                told_as, values = name, _values(choices[name])
+                while known.setdefault(told_as, values) != values:
                     told_as += "'"
-                parameters[name] = _Parameter(told_as, choices[name], distribution)
+                parameters[name] = _Parameter(told_as, choices[name], _distribution(choices[name]))
             self._dicts.append(parameters)
         self.n_dimensions: int = self.is_conditional + max(
             sum(parameter.distribution is not None for parameter in parameters.values()) for parameters in self._dicts
@@ -104,7 +103,15 @@ class _Parameter:
             case FloatDistribution(low=low, high=high, log=log):
                 suggested = trial.suggest_float(self.told_as, low, high, log=log)
                 return suggested if _is_told_as_it_is(self.choice) else value_at(self.choice, suggested, rng)
-        return value_at(self.choice, 0.5, rng)
+        return self.choice.rvs(random_state=rng)
+
+
+def _values(choice: Any) -> Any:
+    """What tells two parameters of one name apart."""
+    if not hasattr(choice, "rvs"):
+        return [repr(value) for value in choice]
+    law = getattr(choice, "dist", choice)
+    return law, getattr(choice, "args", ()), getattr(choice, "kwds", {})
 
 
 def _distribution(choice: Any) -> BaseDistribution | None:
@@ -117,7 +124,9 @@ def _distribution(choice: Any) -> BaseDistribution | None:
         if _law(choice) is _RANDINT:
             return IntDistribution(int(low), int(high))
         return FloatDistribution(float(low), float(high), log=_law(choice) is _LOGUNIFORM)
-    return FloatDistribution(0.0, 1.0) if hasattr(choice, "ppf") else None
+    if not hasattr(choice, "ppf") or not np.isfinite(choice.ppf(0.5)):
+        return None
+    return FloatDistribution(0.0, 1.0)
 
 
 _UNIFORM, _LOGUNIFORM, _RANDINT = map(type, (scipy.stats.uniform, scipy.stats.loguniform, scipy.stats.randint))
@@ -125,9 +134,12 @@ _UNIFORM, _LOGUNIFORM, _RANDINT = map(type, (scipy.stats.uniform, scipy.stats.lo
 
 def _is_told_as_it_is(distribution: Any) -> bool:
     law = _law(distribution)
+    if law not in (_UNIFORM, _LOGUNIFORM, _RANDINT):
+        return False
+    low, high = map(float, distribution.support())
     if law is _RANDINT:
-        return bool(max(map(abs, distribution.support())) <= _EXACT)
-    return law is _UNIFORM or law is _LOGUNIFORM
+        return max(-low, high) <= _EXACT
+    return bool(np.isfinite([low, high]).all()) and (law is _UNIFORM or low > 0)
 
 
 def _law(distribution: Any) -> type:

@@ -37,8 +37,8 @@ class RungStudy:
 
     Attributes
     ----------
-    scored : set of int
-        The trials that have a score.
+    scores : dict of int to float
+        Of the trials that have one.
     """
 
     def __init__(self, sampler: BaseSampler) -> None:
@@ -50,7 +50,7 @@ class RungStudy:
             self._study = optuna.create_study(direction="maximize", sampler=sampler)
         finally:
             optuna.logging.set_verbosity(told)
-        self.scored: set[int] = set()
+        self.scores: dict[int, float] = {}
         self._n_trials = 0
         self._running: dict[int, int] = {}  # our number and the study's
 
@@ -83,23 +83,28 @@ class RungStudy:
         """A trial was scored."""
         self.begin(number, point)
         self._study.tell(self._running.pop(number), score)
-        self.scored.add(number)
+        self.scores[number] = score
 
     def fail(self, number: int, point: Point) -> None:
-        """A trial failed: for Optuna it was given up before its first score, and is worse than those that have one.
+        """A trial failed: it is worse than those that have a score here, of which there is one.
 
-        One that has a score here failed later; that is for those to know that it did not come to.
+        One that has a score itself failed later; that is for those to know that it did not come to.
         """
-        if number not in self.scored:
-            self.begin(number, point)
-            self._end(number, "PRUNED")
+        if number in self.scores:
+            return
+        from optuna.samplers import TPESampler
+        from optuna.trial import TrialState
+
+        self.begin(number, point)
+        told = self._running.pop(number)
+        if isinstance(self._study.sampler, TPESampler):
+            self._study.tell(told, state=TrialState.PRUNED)
+        else:  # to them a trial without a value is as if it had not been
+            self._study.tell(told, min(self.scores.values()))
 
     def forget(self, number: int) -> None:
         """A trial is no longer under way, and has no score here."""
         if number in self._running:
-            self._end(number, "FAIL")
+            from optuna.trial import TrialState
 
-    def _end(self, number: int, state: str) -> None:
-        from optuna.trial import TrialState
-
-        self._study.tell(self._running.pop(number), state=TrialState[state])
+            self._study.tell(self._running.pop(number), state=TrialState.FAIL)

@@ -43,7 +43,7 @@ class ASHASearchCV(InitialParameters):
         is more, but never more than a fifth. "block" is dask-ml's default: as many rows as one block has, however few.
     random_state : int, RandomState, Generator or None, default None
         Seeds the candidates, the split, the order of the blocks and the estimators; with `deterministic` it repeats the
-        search exactly, on any cluster.
+        search exactly, on any cluster, unless the sampler learns.
     scoring : str, callable, list, tuple, dict or None, default None
         As in scikit-learn. None is the estimator's own `score`. If a metric fails that `refit` does not name, its
         score is nan.

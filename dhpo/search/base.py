@@ -27,6 +27,7 @@ from dhpo.observers.base import Observer, Observers, checked_observers
 from dhpo.observers.dashboard import DashboardPage
 from dhpo.observers.display import make_display
 from dhpo.samplers.base import Sampler
+from dhpo.samplers.by_name import check_repeatable
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.plan import Plan
 from dhpo.scoring import resolve_metrics
@@ -237,6 +238,7 @@ class BlockSearchCV(
         job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy, journal is not None)
         brackets = self._first_of_bracket(job.schedule.plan())
         if journal is not None:
+            check_repeatable(job.sampler)
             journal.begin(Header(identity_of(self, job), entropy, brackets))
         return self._run_by(
             partial(Executor, job=job, journal=journal), History(brackets), planned=self.metadata, adopt=self._adopt

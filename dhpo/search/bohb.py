@@ -37,7 +37,7 @@ class BOHBSearchCV(HyperbandSearchCV):
         Share of the rows of every block to score on. Default: in all as many rows as one block has, or 10,000 if that
         is more, but never more than a fifth. "block" is dask-ml's default: as many rows as one block has, however few.
     random_state : int, RandomState, Generator or None, default None
-        Repeats the search exactly, on any cluster.
+        Repeats the search exactly, on any cluster, unless the sampler learns.
     scoring : str, callable, list, tuple, dict or None, default None
         As in scikit-learn. None is the estimator's own `score`. If a metric fails that `refit` does not name, its
         score is nan.

@@ -10,7 +10,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from dhpo.errors.checks import checked_int
 from dhpo.samplers.base import Sampler
-from dhpo.samplers.by_name import make_sampler
+from dhpo.samplers.by_name import learns, make_sampler
 from dhpo.samplers.grid import GridSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.fixed import Fixed
@@ -304,7 +304,9 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
 
     def _n_candidates(self) -> int:
         n_iter = checked_int("n_iter", self.n_iter)
-        return n_iter if self._samples else len(self._drawn_by_scikit_learn(n_iter))
+        if not self._samples:
+            return len(self._drawn_by_scikit_learn(n_iter))
+        return self._n_points() if learns(self.sampler) else n_iter
 
     def _candidates(self, entropy: int) -> Candidates:
         n_iter = checked_int("n_iter", self.n_iter)
@@ -312,8 +314,22 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
             return Candidates(self._drawn_by_scikit_learn(n_iter))
         sampler = self._sampler(self._space(), entropy, Plan((BracketPlan(0, (Rung(n_iter, 1),)),)))
         if getattr(sampler, "learns", False):
-            return Candidates(sampler=sampler, n_drawn=n_iter)
+            return Candidates(sampler=sampler, n_drawn=self._n_points())
         return Candidates(map(sampler.ask, range(n_iter)))
+
+    def _n_points(self) -> int:
+        """As many trials as there are points, where these are fewer."""
+        size = self._space().size
+        n_trials = checked_int("n_iter", self.n_iter)
+        if size is not None and size < n_trials:
+            warnings.warn(
+                f"n_iter={n_trials} is more than there are: param_distributions has {counted(size, 'point')}. "
+                + ("So many trials are made." if learns(self.sampler) else "Each is trained once."),
+                UserWarning,
+                stacklevel=3,
+            )
+            n_trials = size
+        return n_trials
 
     def _drawn_by_scikit_learn(self, n_iter: int) -> ParameterSampler:
         return ParameterSampler(self.param_distributions, n_iter, random_state=self.random_state)
@@ -322,16 +338,7 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         return Space(self.param_distributions)
 
     def _schedule(self) -> Schedule:
-        size = self._space().size
-        n_trials = checked_int("n_iter", self.n_iter)
-        if size is not None and size < n_trials:
-            warnings.warn(
-                f"n_iter={n_trials} is more than there are: param_distributions has {counted(size, 'point')}. Each is "
-                "trained once.",
-                UserWarning,
-                stacklevel=2,
-            )
-            n_trials = size
+        n_trials = self._n_points()
         return Fixed(n_trials, _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
 
     def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:

@@ -38,7 +38,7 @@ class SuccessiveHalvingSearchCV(InitialParameters):
     tol : float or None, default 0.001
         The smallest rise of the score that counts as an improvement. None switches `patience` off.
     random_state : int, RandomState, Generator or None, default None
-        Repeats the search exactly, on any cluster.
+        Repeats the search exactly, on any cluster, unless the sampler learns.
     scoring : str, callable, list, tuple, dict or None, default None
         As in scikit-learn. None is the estimator's own `score`. If a metric fails that `refit` does not name, its
         score is nan.

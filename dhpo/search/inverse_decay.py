@@ -36,7 +36,7 @@ class InverseDecaySearchCV(InitialParameters):
     max_iter : int, default 100
         Most `partial_fit` calls of one trial.
     random_state : int, RandomState, Generator or None, default None
-        Repeats the search exactly, on any cluster.
+        Repeats the search exactly, on any cluster, unless the sampler learns.
     scoring : str, callable, list, tuple, dict or None, default None
         As in scikit-learn. None is the estimator's own `score`. If a metric fails that `refit` does not name, its
         score is nan.

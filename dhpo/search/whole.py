@@ -20,6 +20,7 @@ from dhpo.data.collections import is_lazy
 from dhpo.data.wrappers import unwrap, wrapped_scoring
 from dhpo.history.history import History
 from dhpo.journal import Header, open_journal
+from dhpo.samplers.by_name import check_repeatable
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV
 from dhpo.search.identity import identity_of_fits
@@ -155,6 +156,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             entropy = self._entropy(opened) if self._samples else 0
             search = self._fit_search(X, y, params, entropy)
             if opened is not None:
+                check_repeatable(search.candidates.sampler)
                 opened.begin(Header(identity_of_fits(self, search, X, y, params), entropy, by_fits=True))
             return self._run_by(
                 partial(FitExecutor, search=search, journal=opened),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -262,7 +263,8 @@ def check_sampler(make_sampler: Callable[[], Sampler], *, seed: int = 0) -> None
         alone = make_sampler()
         _check_same(numbers[-1], given[numbers[-1]], alone.ask(numbers[-1]), "asked alone")
     for n_workers in (1, 4):
-        _check_repeats(make_sampler(), make_sampler(), numbers, n_workers, random.Random(seed))
+        # Each search works with a copy of the user's.
+        _check_repeats(make_sampler(), deepcopy(make_sampler()), numbers, n_workers, random.Random(seed))
     mutated = make_sampler()
     mutated.ask(numbers[0]).clear()
     fresh = make_sampler()
@@ -280,7 +282,10 @@ def _check_repeats(first: Sampler, second: Sampler, numbers: list[int], n_worker
         while len(under_way) >= n_workers:
             trial, resource = under_way.pop(rng.randrange(len(under_way)))
             failed = rng.random() < 0.2
-            report = Report(trial, resource, float("nan") if failed else rng.random(), rung=resource // 3)
+            if failed and rng.random() < 0.5:  # on the way
+                report = Report(trial, resource - 1, float("nan"), error="made up by dhpo.testing", rung=resource // 3)
+            else:
+                report = Report(trial, resource, float("nan") if failed else rng.random(), rung=resource // 3)
             promoted = not failed and resource == 1 and rng.random() < 0.3
             if promoted:
                 under_way.append((trial, 3))

@@ -234,6 +234,7 @@ class FitExecutor:
         return self._watch
 
     async def _fit_all(self, stopping: asyncio.Task[Any]) -> None:
+        self._report_complete()  # a journal may end between the last fit of a candidate and its report
         waiting: deque[CandidateSplit] = deque()
         fits = self._in_flight
         while (waiting or self._n_queued < len(self._search.candidates) or fits) and not self._stopping.requested:
@@ -334,14 +335,17 @@ class FitExecutor:
                 worker=outcomes[0].worker,
             )
         )
-        for candidate in dict.fromkeys(outcome.candidate for outcome in outcomes):
-            if self.outcomes.is_complete(candidate):
-                report, splits = self.outcomes.report(candidate)
-                self._recorder.append(Reported(report, self._recorder.now(), splits))
-                self._search.candidates.tell(report)
-                self._recorder.append(
-                    Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._recorder.now())
-                )
+        self._report_complete()
+
+    def _report_complete(self) -> None:
+        """Report the candidates that were fitted on all splits."""
+        for candidate in self.outcomes.unreported():
+            report, splits = self.outcomes.report(candidate)
+            self._recorder.append(Reported(report, self._recorder.now(), splits))
+            self._search.candidates.tell(report)
+            self._recorder.append(
+                Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._recorder.now())
+            )
 
     async def _finish(self, stopping: asyncio.Task[Any]) -> None:
         """Find the best of the candidates that came to their end, and fit it on all rows."""

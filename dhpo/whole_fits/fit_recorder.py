@@ -40,9 +40,11 @@ class FitRecorder(Recorder):
             self.repeat(event)
             match event:
                 case TrialStarted(trial):
-                    check_same_params(trial, candidates[trial.number])
+                    if candidates.sampler is not None:  # those that are listed are a part of the journal's identity
+                        check_same_params(trial, candidates[trial.number])
                     outcomes.begins(trial.number)
                 case Reported(report):
+                    outcomes.reported(report.trial)
                     candidates.tell(report)
                 case FitDone():
                     failures = list(event.failures)

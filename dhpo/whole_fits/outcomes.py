@@ -58,11 +58,14 @@ class Outcomes:
         self.failed_fits: str | None = None
         self._search = search
         self._done: dict[int, dict[int, SplitScores]] = {}
+        self._unreported: set[int] = set()
         self._seconds = 0.0
 
     def begins(self, candidate: int) -> bool:
         """Note that a candidate is fitted, and tell whether for the first time."""
         first = candidate not in self._done
+        if first:
+            self._unreported.add(candidate)
         self._done.setdefault(candidate, {})
         return first
 
@@ -97,6 +100,16 @@ class Outcomes:
     def is_done(self, candidate: int, split: int) -> bool:
         """Whether a candidate was fitted on a split."""
         return split in self._done.get(candidate, {})
+
+    def unreported(self) -> list[int]:
+        """The candidates that are complete and were not reported, in their order; they are taken to be from now on."""
+        found = sorted(number for number in self._unreported if self.is_complete(number))
+        self._unreported.difference_update(found)
+        return found
+
+    def reported(self, candidate: int) -> None:
+        """A candidate was reported by an earlier process."""
+        self._unreported.discard(candidate)
 
     def n_done(self, candidate: int) -> int:
         """Splits that a candidate was fitted on."""

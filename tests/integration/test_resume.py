@@ -269,6 +269,33 @@ def test_no_model_is_left_that_nobody_needs(tmp_path):
     assert not leaves.file.exists()
 
 
+def test_models_stay_that_a_journal_names_which_could_not_be_written_on(tmp_path, monkeypatch):
+    commit, written = Journal.commit, []
+    last = tmp_path / "models" / "last.models"
+
+    def fails(journal):
+        if len(written) == 3:
+            last.write_bytes(b"of the step that came back then")
+            raise OSError(28, "No space left on device")
+        if any(b".models" in line for line in journal._waiting):
+            written.append(journal)
+        commit(journal)
+
+    # So many short steps that the disk is full in the middle of the training of all.
+    monkeypatch.setattr(Journal, "commit", fails)
+    search = IncrementalSearchCV(Slow(), SPACE, 4, max_iter=200, random_state=0, verbose=0)
+    with pytest.raises(OSError, match="No space left"):
+        search.fit(*LAZY, classes=[0, 1], journal=tmp_path)
+    monkeypatch.undo()
+    named = {}
+    for line in (tmp_path / "journal.jsonl").read_bytes().split(b"\n"):
+        if b'"event": "step"' in line:
+            named.update({state["model"]: state["checkpoint"] for state in json.loads(line)["models"]})
+    assert named
+    assert last.exists()  # nothing is deleted
+    assert {checkpoint["file"] for checkpoint in named.values()} <= {p.name for p in (tmp_path / "models").iterdir()}
+
+
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9])
 def test_any_beginning_of_a_journal_is_a_journal(finished, journal, share):
     # The models that its later lines would tell of are there or gone; the earlier ones are gone.

@@ -14,8 +14,10 @@ from scipy.stats import loguniform, uniform
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 import dhpo
-from dhpo import HyperbandSearchCV, JournalError, Observer, RandomizedSearchCV
-from dhpo.history.events import Reported, TrialStarted
+from dhpo import GridSearchCV, HyperbandSearchCV, JournalError, Observer, RandomizedSearchCV
+from dhpo.history.events import FitDone, Reported, TrialStarted
+from dhpo.journal import Journal
+from dhpo.samplers import OptunaSampler
 from tests.conftest import threads_of_this_process
 
 X, Y = np.zeros((40, 2)), np.arange(40) % 2
@@ -126,10 +128,58 @@ def test_whole_fits_go_on_from_a_journal_with_what_was_learned(
     assert params_of(dhpo.load(tmp_path / "run")) == params_of(search)
 
 
-def test_a_journal_of_other_suggestions_is_refused(one_thread: Any, tmp_path: Path) -> None:
+def test_a_candidate_whose_report_did_not_get_into_the_journal_is_reported_later(
+    one_thread: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, cut = Journal.append, []
+
+    def until_the_last_fit_of_candidate_11(journal: Journal, event: Any) -> None:
+        if not cut:
+            append(journal, event)
+        if isinstance(event, FitDone) and (event.candidate, event.split) == (11, 1):
+            cut.append(event)
+
+    monkeypatch.setattr(Journal, "append", until_the_last_fit_of_candidate_11)
+    whole(n_iter=20).fit(X, Y, journal=tmp_path / "run")
+    monkeypatch.undo()
+    search = whole(n_iter=20).fit(X, Y, journal=tmp_path / "run")
+    assert params_of(search) == params_of(whole(n_iter=20).fit(X, Y))
+    assert set(search.summary()["status"]) == {"finished"}
+
+
+@pytest.mark.parametrize("make", [lambda **params: whole(**params), lambda **params: halving(**params)])
+def test_a_sampler_without_a_seed_is_refused_with_a_journal(make: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="draws other points in each process"):
+        make(sampler=TPESampler()).fit(X, Y, journal=tmp_path / "run")
+
+
+def test_a_journal_of_other_suggestions_is_refused(
+    one_thread: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OptunaSampler, "is_repeatable", True)
     whole(sampler=TPESampler(), callbacks=[StopsAfter(1)]).fit(X, Y, journal=tmp_path / "run")
     with pytest.raises(JournalError, match=r"the sampler of this search gives it .* needs a seed to give the same"):
         whole(sampler=TPESampler()).fit(X, Y, journal=tmp_path / "run")
+
+
+class Plain:
+    """Nothing that JSON or pickle know by a name."""
+
+    def __init__(self, x: float) -> None:
+        self.x = x
+
+
+def test_candidates_that_are_objects_are_the_same_after_a_journal(one_thread: Any, tmp_path: Path) -> None:
+    made = type("OfAScript", (Plain,), {"__module__": "__main__"})  # pickled by value
+    grid = {"x": [0.1, 0.2, 0.3], "kind": [made(1.0), made(2.0)]}
+    for callbacks in ([StopsAfter(2)], None):
+        search = GridSearchCV(Known(), grid, cv=2, verbose=0, callbacks=callbacks)
+        search.fit(X, Y, journal=tmp_path / "whole")
+    assert len(params_of(search)) == 6
+    for callbacks in ([StopsAfter(2)], None):
+        search = GridSearchCV(Known(), grid, max_iter=2, random_state=0, verbose=0, callbacks=callbacks)
+        search.fit(*LAZY, classes=[0, 1], journal=tmp_path / "blocks")
+    assert len(params_of(search)) == 6
 
 
 def halving(**params: Any) -> HyperbandSearchCV:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from importlib.util import find_spec
 
@@ -140,6 +142,7 @@ class Watching(BaseSampler):
     """Draws the middle, and notes what it knows of the trials before."""
 
     seen = {}
+    values = {}
 
     def infer_relative_search_space(self, study, trial):
         return {}
@@ -148,7 +151,9 @@ class Watching(BaseSampler):
         return {}
 
     def sample_independent(self, study, trial, param_name, param_distribution):
-        self.seen[trial.number] = Counter(t.state.name for t in study.get_trials(deepcopy=False)[:-1])
+        before = study.get_trials(deepcopy=False)[:-1]
+        self.seen[trial.number] = Counter(t.state.name for t in before)
+        self.values[trial.number] = [t.value for t in before if t.value is not None]
         return 0.5
 
 
@@ -161,7 +166,7 @@ def test_what_is_under_way_or_failed_is_known():
     sampler.tell(Report(1, 0, float("nan"), error="of the trial"))
     sampler.tell(Report(2, 3, 0.7))  # of another resource
     sampler.ask(4)
-    assert Watching.seen[4] == {"COMPLETE": 1, "PRUNED": 1, "FAIL": 1, "RUNNING": 1}
+    assert Watching.seen[4] == {"COMPLETE": 2, "FAIL": 1, "RUNNING": 1}
 
 
 def test_a_trial_that_fails_after_its_first_score_keeps_that():
@@ -176,7 +181,8 @@ def test_a_trial_that_fails_after_its_first_score_keeps_that():
     sampler.tell(Report(2, 3, 0.7))
     sampler._enough = 2
     sampler.ask(3)  # of the model of resource 3
-    assert Watching.seen[3] == {"COMPLETE": 2, "PRUNED": 1}
+    assert Watching.seen[3] == {"COMPLETE": 3}
+    assert Watching.values[3] == [0.7, 0.7, 0.7]
 
 
 def test_a_report_of_a_trial_that_was_not_asked_for_is_no_matter():
@@ -190,7 +196,7 @@ def test_a_report_of_a_trial_that_was_not_asked_for_is_no_matter():
     [
         ("tpe", "optuna", r'sampler=.tpe. needs optuna: pip install "dhpo\[optuna\]"'),
         ("cmaes", "cmaes", r'sampler=.cmaes. needs cmaes: pip install "dhpo\[optuna\]"'),
-        ("gp", "torch", r"sampler=.gp. needs torch, which is large and no part of an extra: pip install torch"),
+        ("gp", "torch", r"sampler=.gp. needs torch, which is no part of an extra: pip install torch"),
     ],
 )
 def test_what_is_missing_is_named(sampler, missing, message, monkeypatch):
@@ -204,10 +210,81 @@ def test_a_sampler_that_ends_the_study_is_refused():
         OptunaSampler(X, 0, optuna.samplers.GridSampler({"x": [0.5]}))
 
 
-@pytest.mark.parametrize("sampler", ["cmaes", CmaEsSampler(seed=0)])
-def test_an_evolution_needs_all_scores_at_one_resource(sampler):
+def test_failures_alone_teach_nothing():
+    # Beside nothing that has a score, they would be as good as the best.
+    sampler = OptunaSampler(X, 0, Watching())
+    for number in range(3):
+        sampler.ask(number)
+        sampler.tell(Report(number, 1, float("nan")))
+    sampler.ask(3)
+    assert Watching.seen[3] == {"FAIL": 3}
+    sampler.tell(Report(3, 1, -4.5))
+    sampler.ask(4)
+    assert Watching.seen[7] == {"FAIL": 3, "COMPLETE": 4}
+    assert Watching.values[7] == [-4.5] * 4
+
+
+def test_where_most_fail_those_that_do_not_are_found():
+    space = Space({name: scipy.stats.uniform(0, 1) for name in "xyz"})
+    found = 0
+    for seed in range(4):
+        sampler = OptunaSampler(space, seed)
+        for number in range(80):
+            params = sampler.ask(number)
+            failed = params["x"] > 0.2 or params["y"] > 0.2
+            found += not failed
+            sampler.tell(Report(number, 1, float("nan") if failed else params["z"]))
+    assert found > 4 * 80 * 0.04 * 3  # of those drawn at random, 4 percent succeed
+
+
+@pytest.mark.parametrize(
+    ("sampler", "error", "message"),
+    [
+        ("TPE", ValueError, "sampler='TPE' is not allowed: give 'tpe', 'gp', 'cmaes', or a sampler of Optuna"),
+        (None, TypeError, "sampler=None is not allowed: give an object"),
+        (TPESampler, TypeError, "is not allowed: give an object of one of Optuna's samplers"),
+    ],
+)
+def test_what_is_no_sampler_is_refused(sampler, error, message):
+    with pytest.raises(error, match=message):
+        OptunaSampler(X, 0, sampler)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_sampler_that_wraps_another_is_refused():
+    with pytest.raises(ValueError, match="sampler=PartialFixedSampler is not allowed: give the sampler that it has"):
+        OptunaSampler(X, 0, optuna.samplers.PartialFixedSampler({}, TPESampler()))
+
+
+def test_a_sampler_object_without_a_seed_is_known():
+    assert OptunaSampler(X, 0, TPESampler(seed=0)).is_repeatable
+    assert OptunaSampler(X, 0, "tpe").is_repeatable
+    unseeded = OptunaSampler(X, 0, TPESampler())
+    assert not unseeded.is_repeatable
+    with pytest.raises(ValueError, match=r"sampler=TPESampler draws other points in each process.*seed=0"):
+        by_name.check_repeatable(unseeded)
+
+
+def test_what_optuna_has_not_the_like_of_is_drawn_all_the_same():
+    space = Space({"shifted": scipy.stats.loguniform(1e-3, 1, loc=-1), "same": scipy.stats.uniform(1, 0)})
+    sampler = OptunaSampler(space, 0)
+    for number in range(15):
+        params = sampler.ask(number)
+        assert -1 < params["shifted"] <= 0
+        assert params["same"] == 1
+        sampler.tell(Report(number, 1, params["shifted"]))
+
+
+def test_one_name_with_other_values_in_another_dict_is_another_parameter():
+    sampler = OptunaSampler(Space([{"a": [1, 2]}, {"a": [3, 4]}, {"a": [1, 2]}]), 0, Watching())
+    names = {parameter.told_as for parameters in sampler._space._dicts for parameter in parameters.values()}
+    assert names == {"a", "a'"}
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", CmaEsSampler(seed=0), RandomSampler(seed=0)])
+def test_an_evolution_and_a_stream_need_all_scores_at_one_resource(sampler):
     assert by_name.make_sampler(sampler, X, 0, Fixed(9, 3).plan()).ask(0)["x"] <= 1
-    with pytest.raises(ValueError, match=r"not allowed here: CMA-ES .* scores them after 1, 3, 9. Give 'tpe'"):
+    with pytest.raises(ValueError, match=r"not allowed here: it learns .* scores them after 1, 3, 9. Give 'tpe'"):
         by_name.make_sampler(sampler, X, 0, SuccessiveHalving(9, 1).plan())
 
 
@@ -219,6 +296,18 @@ def test_nothing_is_said_and_optunas_log_is_as_before(caplog):
 
 
 def test_optuna_is_not_imported_for_other_samplers():
+    code = """
+import sys
+from dhpo.samplers.by_name import make_sampler
+from dhpo.schedules import Fixed
+from dhpo.space.parameter_space import Space
+make_sampler("sobol", Space({"a": [1, 2]}), 0, Fixed(2, 3).plan()).ask(0)
+assert "optuna" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_who_learns_is_known_before_anything_is_made():
     assert not by_name.learns("random")
     assert by_name.learns("tpe")
     assert by_name.learns(TPESampler())

@@ -160,8 +160,7 @@ def test_tasks_find_their_job_in_a_file_in_bytes_or_in_this_process(tmp_path):
         model = pickle.loads(refit(run, source, {"var_smoothing": 0.1}).model)
         np.testing.assert_array_equal(model.theta_, GaussianNB(var_smoothing=0.1).fit(X, Y).theta_)
         forget_job(run)
-        with pytest.raises(RuntimeError, match="over"):
-            fit_several(run, source, works, 60.0)
+        assert fit_several(run, source, works, 60.0) == []  # a task that comes late makes nothing that nobody frees
     assert scores["file"] == scores["bytes"] == scores["here"]
     assert len(scores["file"]) == 2
 
