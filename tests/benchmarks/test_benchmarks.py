@@ -77,6 +77,12 @@ def test_trials_per_second() -> None:
         assert all(figures["trials"] == 1000 for figures in rounds)
 
 
+def test_trials_to_target() -> None:
+    for problem, counts in run("trials_to_target.py", "--seeds", "5").items():
+        if problem != "conditional":  # which Optuna is told of in another way
+            assert counts["tpe"] == counts["optuna"]
+
+
 def test_grid_of_svc() -> None:
     scores = {figures["best_score"] for rounds in run("grid_of_svc.py").values() for figures in rounds}
     assert len(scores) == 1
