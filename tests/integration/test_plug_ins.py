@@ -174,25 +174,34 @@ class Remembering:
         self.drops[drop.trial] = drop.reason
 
 
-@pytest.mark.parametrize(("n_threads", "seconds", "least"), [(2, 0.01, 30), (8, 0.05, 15)])
+@pytest.mark.parametrize(
+    ("max_iter", "n_threads", "seconds", "least"),
+    [
+        (27, 2, 0.01, 30),
+        (27, 8, 0.05, 15),
+        pytest.param(81, 2, 0.01, 100, marks=pytest.mark.benchmarks),
+        pytest.param(81, 8, 0.1, 50, marks=pytest.mark.benchmarks),
+    ],
+)
 def test_the_last_third_of_hyperbands_trials_is_drawn_when_the_reports_of_others_are_there(
-    n_threads: int, seconds: float, least: int
+    max_iter: int, n_threads: int, seconds: float, least: int
 ) -> None:
     sampler = Remembering()
     with threads_of_this_process(n_threads) as threads, threads.get_client():
         search = SearchCV(
-            Slow(seconds=seconds), {"alpha": SPACE["alpha"]}, Hyperband(27), sampler, random_state=0, verbose=0
+            Slow(seconds=seconds), {"alpha": SPACE["alpha"]}, Hyperband(max_iter), sampler, random_state=0, verbose=0
         )
         search.fit(*LAZY, classes=[0, 1])
-    assert len(sampler.told_before) == 49
-    first_of_last_third = sorted(sampler.told_before.values())[2 * 49 // 3]
+    n_trials = search.plan().n_trials
+    assert len(sampler.told_before) == n_trials
+    first_of_last_third = sorted(sampler.told_before.values())[2 * n_trials // 3]
     assert first_of_last_third >= least
     assert sampler.rungs == {
         (bracket.bracket, number, rung.resource)
         for bracket in search.plan().brackets
         for number, rung in enumerate(bracket.rungs)
     }
-    assert len(sampler.drops) == 49
+    assert len(sampler.drops) == n_trials
     assert set(sampler.drops.values()) == {"finished", "not promoted"}
 
 
