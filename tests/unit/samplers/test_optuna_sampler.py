@@ -259,6 +259,8 @@ def test_a_sampler_that_wraps_another_is_refused():
 def test_a_sampler_object_without_a_seed_is_known():
     assert OptunaSampler(X, 0, TPESampler(seed=0)).is_repeatable
     assert OptunaSampler(X, 0, "tpe").is_repeatable
+    not_comparable = Space({"a": [np.array([1, 2]), object(), Drawn()], "b": Drawn()})
+    assert OptunaSampler(not_comparable, 0, RandomSampler(seed=0)).is_repeatable
     unseeded = OptunaSampler(X, 0, TPESampler())
     assert not unseeded.is_repeatable
     with pytest.raises(ValueError, match=r"sampler=TPESampler draws other points in each process.*seed=0"):
