@@ -489,7 +489,7 @@ def test_data_is_compared_where_the_first_process_ended_before_it_had_any(client
     X, y = make_classification(random_state=0)
     search = dhpo.GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, verbose=0)
     with open_journal(tmp_path) as opened:  # as a process leaves it that was stopped while it waited for workers
-        job = search._fit_search(X, y, {})
+        job = search._fit_search(X, y, {}, 0)
         opened.begin(Header(identity_of_fits(search, job, X, y, {}), 0, by_fits=True))
         opened.append(PhaseReached("starting workers", 0.1))
         opened.append(Stopped("stopped", 0.2))
