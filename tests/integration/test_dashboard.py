@@ -303,6 +303,7 @@ def test_a_browser_sees_two_searches_with_failures_and_a_worker_that_is_killed(
         first = search.start(*arrays, classes=[0, 1])
         wait_until(lambda: get(f"{base}/dhpo"))
         page = browser.new_page(viewport={"width": 1200, "height": 1300})
+        page.set_default_timeout(TIMEOUT * 1_000)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.goto(f"{base}/status", wait_until="load")
@@ -378,6 +379,7 @@ def test_a_journal_has_the_same_page(threads: Client, tmp_path: Path) -> None:
                     executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
                 )
                 page = browser.new_page(viewport={"width": 1200, "height": 1300})
+                page.set_default_timeout(TIMEOUT * 1_000)
                 page.on("pageerror", lambda error: said.append(str(error)))
                 page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
                 page.goto(address, wait_until="load")

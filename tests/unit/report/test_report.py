@@ -215,6 +215,7 @@ def test_a_browser_opens_it_without_network_and_without_complaints(history: Hist
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
         page = browser.new_context(offline=True).new_page()
+        page.set_default_timeout(300_000)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.on("request", lambda request: asked.append(request.url))
