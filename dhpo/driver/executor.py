@@ -22,6 +22,7 @@ from dhpo.driver.folds import Folds, is_refit
 from dhpo.driver.in_flight import InFlight
 from dhpo.driver.job import Job
 from dhpo.driver.judgement import judge_best
+from dhpo.driver.known_trials import KnownTrials
 from dhpo.driver.ledger import Ledger
 from dhpo.driver.replay import replay
 from dhpo.driver.sent_step import SentStep, StepLost
@@ -30,7 +31,7 @@ from dhpo.driver.step_length import Pace
 from dhpo.driver.step_submission import StepSubmission
 from dhpo.errors import SearchFailed, WorkersLost
 from dhpo.errors.user_code import in_short
-from dhpo.history.events import BestJudged, Refitted, StepDone
+from dhpo.history.events import BestJudged, Refitted, StartedFrom, StepDone
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.journal.description import check_same_data
@@ -38,6 +39,7 @@ from dhpo.observers.base import ObservedSearch, Observers
 from dhpo.observers.recorder import Recorder
 from dhpo.storage.kept_models import KeptModels
 from dhpo.storage.workspace import Workspace
+from dhpo.views.text import started_from_line
 from dhpo.wording import counted, were_done
 from dhpo.worker.messages import StepResult
 from dhpo.worker.timeouts import timeout_error
@@ -236,12 +238,28 @@ class Executor:
             self._recorder.append(now)
         else:
             check_same_data(before, now)
+        self._start_from(now.digest)
         self._recorder.reached("training")
         self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
         self._submission = StepSubmission(
             self.job, opened, self._workspace, self._workers, self._ledger, self._steps, self._pace
         )
         self._woken = self._recorder.now()
+
+    def _start_from(self, digest: str) -> None:
+        """Decide what is taken over from earlier searches, if an earlier process has not, and take it over."""
+        earlier = self.job.earlier
+        if earlier is None:
+            return
+        if not any(isinstance(event, StartedFrom) for event in self._history.events):
+            for event in earlier.decided(digest, self._recorder.now()):
+                logger.info("%s", started_from_line(event))
+                self._recorder.append(event)
+                self._ledger.start_from(event)
+        known = KnownTrials(self.job.estimator, Folds(self.job.data.n_folds), self._models)
+        for search, models, scores in earlier.same(digest):
+            known.add(search, models, scores)
+        self._ledger.know(known)
 
     async def _refit(self, stopping: asyncio.Task[Any]) -> None:
         """Train a model like the best on all rows, where all others were trained on folds, or anew if it is lost."""

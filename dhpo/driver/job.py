@@ -8,6 +8,7 @@ from typing import Any
 
 from dhpo.cluster.limits import Limits
 from dhpo.driver.prepared_data import DataPlan
+from dhpo.journal.carry_over import Earlier
 from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.scoring import Metrics
@@ -46,6 +47,8 @@ class Job:
     title : str
     ranges : mapping of str to ParameterRange
         See `dhpo.history.events.Planned`.
+    earlier : Earlier, optional
+        The searches that this one starts from.
     """
 
     estimator: Any
@@ -63,3 +66,4 @@ class Job:
     look_at_values: bool = False
     title: str = ""
     ranges: Mapping[str, ParameterRange] = field(default_factory=dict)
+    earlier: Earlier | None = None

@@ -12,12 +12,23 @@ from dataclasses import replace
 
 from dhpo.driver.costs import Costs
 from dhpo.driver.folds import Folds, is_refit, refit_number
+from dhpo.driver.known_trials import KnownTrials
 from dhpo.driver.promise import Promise
 from dhpo.driver.step_planning import Assignment
 from dhpo.driver.trial_progress import ModelProgress, TrialProgress
 from dhpo.driver.trial_table import TrialTable
-from dhpo.history.events import Dropped, Event, ModelState, Promoted, Reported, SplitScores, TrialStarted
+from dhpo.history.events import (
+    Dropped,
+    Event,
+    ModelState,
+    Promoted,
+    Reported,
+    SplitScores,
+    StartedFrom,
+    TrialStarted,
+)
 from dhpo.samplers.base import Sampler
+from dhpo.samplers.enqueued import Enqueued
 from dhpo.schedules.base import Schedule
 from dhpo.scoring import Metrics
 from dhpo.storage.kept_models import KeptModels
@@ -76,6 +87,7 @@ class Ledger:
         self._append = append
         self._now = now
         self._refits: dict[int, ModelState] = {}  # of a process before this one
+        self._known: KnownTrials | None = None
 
     def take_decisions(self, n_threads: int, together: float) -> None:
         """Ask the schedule until it has nothing more to say, or enough of it.
@@ -91,26 +103,70 @@ class Ledger:
         schedule = self._schedule
         room, waiting = n_threads * together, 0.0
         if schedule.asynchronous:
-            waiting = sum(self._waiting(active, together) for active in self.trials if active.wanted)
+            waiting = sum(self._waiting(active, together) for active in self.trials)
         while (not schedule.asynchronous or waiting < room) and (decision := schedule.ask()) is not None:
             match decision:
                 case Train(number) if number in self.trials:
                     self._append(Promoted(decision, self._now()))
                     self.train(decision)
-                    if self.trials[number].settled:  # it was trained ahead
+                    self._take_over(self.trials[number])
+                    if number in self.trials and self.trials[number].settled:  # it was trained ahead
                         self._report(self.trials[number])
                     waiting += self._waiting(self.trials[number], together)
                 case Train(number):
                     self.propose(decision)
-                    if schedule.asynchronous:  # it is asked for no more than can begin now
+                    # An asynchronous schedule asks for no more than can begin now.
+                    if schedule.asynchronous or self._is_drawn_already(number):
                         self._begin(self.trials[number])
+                        self._take_over(self.trials[number])
                     waiting += self._waiting(self.trials[number], together)
                 case Drop():
                     self._append(Dropped(decision, self._now()))
                     self.drop(decision)
 
+    def start_from(self, event: StartedFrom) -> None:
+        """What trials and the sampler get from an earlier search was decided.
+
+        Raises
+        ------
+        TypeError
+            If the sampler was not made for that.
+        """
+        if event.points:
+            if not isinstance(self._sampler, Enqueued):
+                raise TypeError("the sampler of a search that starts from another one has to be Enqueued")
+            self._sampler.points.update(event.points)
+        if event.learned and hasattr(self._sampler, "learn_from"):
+            self._sampler.learn_from(event.learned)
+
+    def know(self, known: KnownTrials) -> None:
+        """Take over from now on what earlier searches have done for the trials of this one."""
+        self._known = known
+        for active in list(self.trials):
+            self._take_over(active)
+
+    def _is_drawn_already(self, number: int) -> bool:
+        """Whether the parameters of a trial rest on no report, and may be known to an earlier search."""
+        if self._known is None:
+            return False
+        return not getattr(self._sampler, "learns", False) or number in getattr(self._sampler, "points", ())
+
+    def _take_over(self, active: TrialProgress) -> None:
+        """Report a trial whose score is known, or let it go on from where an earlier search had brought it."""
+        if self._known is None or active.train is not None or (taken := self._known.take_over(active)) is None:
+            return
+        reused, reported = taken
+        self._append(replace(reused, time=self._now()))
+        for state in reused.models:
+            self.advance(state)
+        if reported is not None:
+            self._append(replace(reported, time=self._now()))
+            self.take_report(reported.report)
+
     def _waiting(self, active: TrialProgress, most: float) -> float:
         """Seconds of a trial's work that wait for a thread; a chain of calls fills no more than one step."""
+        if not active.wanted:
+            return 0.0
         models = [model for model in active.models if not model.under_way and model.scores is None]
         if models and self.costs.mean_call is None:
             return most
@@ -169,8 +225,7 @@ class Ledger:
         if hasattr(self._sampler, "drop"):
             self._sampler.drop(drop)
         if self._folds.n_folds:
-            for model in active.models:
-                self._models.forget(model.number)
+            self._models.folds_ended(model.number for model in active.models)
         else:
             self._models.ended(drop.trial, active.last)
 

@@ -8,7 +8,7 @@ from typing import TypeGuard
 from dhpo.driver.job import Job
 from dhpo.driver.ledger import Ledger
 from dhpo.errors import JournalError
-from dhpo.history.events import Dropped, Event, Promoted, Reported, StepDone, TrialStarted
+from dhpo.history.events import Dropped, Event, Promoted, Reported, Reused, StartedFrom, StepDone, TrialStarted
 from dhpo.journal.description import check_same_params
 from dhpo.trial import Decision, Train, plain
 
@@ -46,7 +46,9 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
         case Dropped(drop):
             _decide(drop, ledger, job)
             ledger.drop(drop)
-        case StepDone(models=models):
+        case StartedFrom():
+            ledger.start_from(event)
+        case StepDone(models=models) | Reused(models=models):
             for state in models:
                 ledger.advance(state)
         case Reported(report):

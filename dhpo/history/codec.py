@@ -20,7 +20,9 @@ from dhpo.history.events import (
     Promoted,
     Refitted,
     Reported,
+    Reused,
     SplitScores,
+    StartedFrom,
     StepDone,
     StepStats,
     Stopped,
@@ -30,7 +32,7 @@ from dhpo.history.judgement import ClassJudgement, Judgement, NumberJudgement
 from dhpo.history.values import decode_value, encode_value
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.space.parameter_range import ParameterRange
-from dhpo.trial import Drop, Report, Train, Trial
+from dhpo.trial import Drop, Params, Report, Train, Trial
 
 __all__ = ["decode_event", "encode_event"]
 
@@ -41,14 +43,31 @@ def encode_event(event: Event) -> Record:
     """An event as a record; `decode_event` gives an equal event back."""
     match event:
         case Planned(plan, time, title, scales, ranges, began):
-            record = {"event": "plan", **asdict(plan), "time": time, "title": title, "scales": dict(scales)}
+            record = {
+                "event": "plan",
+                "brackets": asdict(plan)["brackets"],
+                "time": time,
+                "title": title,
+                "scales": dict(scales),
+            }
             return {**record, "ranges": {name: asdict(values) for name, values in ranges.items()}, "began": began}
         case PhaseReached():
             return {"event": "phase", **asdict(event)}
         case DataPrepared():
             return {"event": "data", **asdict(event)}
+        case StartedFrom(source, models, scores, reason, points, learned, time):
+            return {
+                "event": "started from",
+                "source": source,
+                "models": models,
+                "scores": scores,
+                "why": reason,
+                "points": [[number, _encode_params(params)] for number, params in points.items()],
+                "learned": [[_encode_params(params), _number(score)] for params, score in learned],
+                "time": time,
+            }
         case TrialStarted(trial, time, train):
-            params = {name: encode_value(value) for name, value in trial.params.items()}
+            params = _encode_params(trial.params)
             record = {"event": "trial", "trial": trial.number, "bracket": trial.bracket, "params": params}
             return {**record, "train": None if train is None else asdict(train), "time": time}
         case Promoted(train, time):
@@ -63,6 +82,8 @@ def encode_event(event: Event) -> Record:
             spent = {name: value for name, value in asdict(stats).items() if value}
             record = {"event": "step", "progress": list(progress.items()), "stats": spent, "time": time}
             return {**record, "models": states, "worker": worker}
+        case Reused():
+            return {"event": "reused", **asdict(event)}
         case FitDone(scores=scores):
             return {"event": "fit", **asdict(event), "scores": _encode_split(scores)}
         case Refitted():
@@ -104,7 +125,7 @@ def _range(record: Record) -> ParameterRange:
 
 
 def _trial(record: Record) -> Event:
-    params = {name: decode_value(value) for name, value in record["params"].items()}
+    params = _decode_params(record["params"])
     train = None if record["train"] is None else Train(**record["train"])
     return TrialStarted(Trial(record["trial"], params, record["bracket"]), record["time"], train)
 
@@ -117,6 +138,24 @@ def _report(record: Record) -> Event:
 def _step(record: Record) -> Event:
     states = tuple(_model_state(state) for state in record["models"])
     return StepDone(dict(record["progress"]), StepStats(**record["stats"]), record["time"], states, record["worker"])
+
+
+def _started_from(record: Record) -> Event:
+    points = {number: _decode_params(params) for number, params in record["points"]}
+    learned = tuple((_decode_params(params), float(score)) for params, score in record["learned"])
+    return StartedFrom(**{**record, "points": points, "learned": learned})
+
+
+def _reused(record: Record) -> Event:
+    return Reused(**{**record, "models": tuple(map(_model_state, record["models"]))})
+
+
+def _encode_params(params: Params) -> Record:
+    return {name: encode_value(value) for name, value in params.items()}
+
+
+def _decode_params(record: Record) -> Record:
+    return {name: decode_value(value) for name, value in record.items()}
 
 
 def _drop(record: Record) -> Event:
@@ -161,11 +200,13 @@ _DECODERS: dict[str, Callable[[Record], Event]] = {
     "plan": _planned,
     "phase": lambda record: PhaseReached(**record),
     "data": lambda record: DataPrepared(**record),
+    "started from": _started_from,
     "trial": _trial,
     "promoted": lambda record: Promoted(Train(**record["train"]), record["time"]),
     "report": _report,
     "drop": _drop,
     "step": _step,
+    "reused": _reused,
     "fit": _fit,
     "refit": _refit,
     "judged": _judged,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dhpo.history.events import DataPrepared, Event, Reported, StepDone
+from dhpo.history.events import DataPrepared, Event, Reported, Reused, StepDone
 
 __all__ = ["costs_of", "fit_costs_of"]
 
@@ -26,6 +26,7 @@ def costs_of(events: Sequence[Event], partial_fit_calls: int) -> dict[str, Any]:
     return {
         "partial_fit_calls": partial_fit_calls,
         "wasted_calls": _wasted_calls(events, partial_fit_calls),
+        "reused_calls": _reused_calls(events),
         "tasks": len(steps),
         "n_blocks": n_blocks,
         "blocks_read": blocks_read,
@@ -44,7 +45,16 @@ def _wasted_calls(events: Sequence[Event], partial_fit_calls: int) -> int:
     if any(isinstance(e, Reported) and len(e.splits) > 1 for e in events):
         return 0  # folds are not trained ahead
     made = sum(e.stats.calls for e in events if isinstance(e, StepDone) and (e.progress or not e.models))
-    return max(made - partial_fit_calls, 0)
+    return max(made + _reused_calls(events) - partial_fit_calls, 0)
+
+
+def _reused_calls(events: Sequence[Event]) -> int:
+    """That an earlier search has made, by trial."""
+    reused: dict[int, int] = {}
+    for event in events:
+        if isinstance(event, Reused):
+            reused[event.trial] = max(event.resource, reused.get(event.trial, 0))
+    return sum(reused.values())
 
 
 def fit_costs_of(events: Sequence[Event], fits: int) -> dict[str, Any]:
@@ -59,6 +69,7 @@ def fit_costs_of(events: Sequence[Event], fits: int) -> dict[str, Any]:
     steps = [e.stats for e in events if isinstance(e, StepDone)]
     return {
         "fits": fits,
+        "reused_fits": _reused_calls(events),
         "tasks": len(steps),
         "fit_seconds": sum(s.fit_seconds for s in steps),
         "score_seconds": sum(s.score_seconds for s in steps),

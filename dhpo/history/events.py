@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dhpo.history.judgement import BestJudged
 from dhpo.schedules.plan import Plan
 from dhpo.space.parameter_range import ParameterRange
-from dhpo.trial import Drop, Report, Train, Trial
+from dhpo.trial import Drop, Params, Report, Train, Trial
 
 __all__ = [
     "BestJudged",
@@ -23,7 +23,9 @@ __all__ = [
     "Promoted",
     "Refitted",
     "Reported",
+    "Reused",
     "SplitScores",
+    "StartedFrom",
     "StepDone",
     "StepStats",
     "Stopped",
@@ -103,6 +105,35 @@ class DataPrepared:
     materialised: int
     time: float
     digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartedFrom:
+    """What is taken over from an earlier search was decided, before the first trial.
+
+    Parameters
+    ----------
+    source : str
+        The journal of the earlier search, or its class.
+    models, scores : bool
+        Whether models are trained on from where they stand, and scores are not computed again, where a trial is the
+        same.
+    why : str
+        Where not, what is different.
+    points : mapping of int to mapping
+        Parameters that trials of this search get from it, by the number of the trial.
+    learned : tuple of (mapping, float)
+        Parameters and how good they were, that a sampler begins with.
+    time : float
+    """
+
+    source: str
+    models: bool
+    scores: bool
+    why: str
+    points: Mapping[int, Params]
+    learned: tuple[tuple[Params, float], ...]
+    time: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +332,28 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Reused:
+    """What an earlier search has done for a trial is taken over.
+
+    Parameters
+    ----------
+    trial, resource : int
+        The trial has seen so many calls by that.
+    source : str
+        The journal of the earlier search.
+    time : float
+    models : tuple of ModelState
+        That were taken over; none where a score was taken over whose model is gone.
+    """
+
+    trial: int
+    resource: int
+    source: str
+    time: float
+    models: tuple[ModelState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FitDone:
     """A candidate was fitted whole on one split, and scored.
 
@@ -375,11 +428,13 @@ Event = (
     Planned
     | PhaseReached
     | DataPrepared
+    | StartedFrom
     | TrialStarted
     | Promoted
     | Reported
     | Dropped
     | StepDone
+    | Reused
     | FitDone
     | Refitted
     | BestJudged

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dhpo.history.events import Reported, SplitScores, StepDone
+from dhpo.history.events import Reported, Reused, SplitScores, StepDone
 from dhpo.history.history import History
 from dhpo.history.rungs import Rungs
 
@@ -34,6 +34,8 @@ def report_frame(history: History) -> pd.DataFrame:
         reached = event.progress if isinstance(event, StepDone) else {}
         if isinstance(event, Reported):
             reached = {event.report.trial: event.report.resource}
+        if isinstance(event, Reused):
+            reached = {event.trial: event.resource}
         for trial, resource in reached.items():
             calls += max(resource - calls_of.get(trial, 0), 0)
             calls_of[trial] = max(resource, calls_of.get(trial, 0))

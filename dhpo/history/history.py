@@ -19,6 +19,7 @@ from dhpo.history.events import (
     Planned,
     Promoted,
     Reported,
+    Reused,
     SplitScores,
     StepDone,
     Stopped,
@@ -128,6 +129,8 @@ class History:
                 self._rows[drop.trial].drop = drop
             case FitDone(candidate, split, failures=(first, *_)):
                 self._rows[candidate].scorer_errors[split] = first
+            case Reused(trial, resource):
+                self._rows[trial].calls = max(self._rows[trial].calls, resource)
             case StepDone(progress, worker=worker):
                 for number, calls in progress.items():
                     row = self._rows[number]
@@ -208,6 +211,14 @@ class History:
         """The row of the best in `cv_results`; None before the first score."""
         best = self.best
         return None if best is None else [trial.number for trial in self.reported].index(best.trial.number)
+
+    def last_reports(self) -> list[Report]:
+        """The last report of each trial that has one and did not fail, by number."""
+        return [last for row in self._sorted() if (last := row.last) is not None and not row.failed]
+
+    def trial(self, number: int) -> Trial:
+        """A trial by its number."""
+        return self._rows[number].trial
 
     def last_scores(self) -> list[float]:
         """The last score of each trial that has one and did not fail since, by number."""

@@ -1,6 +1,7 @@
 """The events of a search as lines on disk, from which it can be resumed or looked at."""
 
 from dhpo.journal.description import describe
+from dhpo.journal.earlier_search import EarlierSearch, read_earlier_searches
 from dhpo.journal.journal import Header, Journal, open_journal
 
-__all__ = ["Header", "Journal", "describe", "open_journal"]
+__all__ = ["EarlierSearch", "Header", "Journal", "describe", "open_journal", "read_earlier_searches"]

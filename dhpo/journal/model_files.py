@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dhpo.history.events import Checkpoint, Event, Reported, StepDone
+from dhpo.history.events import Checkpoint, Event, Reported, Reused, StepDone
 
 __all__ = ["replayed_models"]
 
@@ -20,7 +20,7 @@ def replayed_models(events: Iterable[Event]) -> dict[int, Checkpoint]:
     scored: dict[int, Checkpoint] = {}
     for event in events:
         match event:
-            case StepDone(models=models):
+            case StepDone(models=models) | Reused(models=models):
                 latest.update((m.model, m.checkpoint) for m in models if m.checkpoint is not None)
             case Reported(report, splits=splits) if len(splits) == 1:
                 if report.failed:

@@ -21,6 +21,10 @@ class Sampler(Protocol):
     few are begun before others are scored. It is told of every report: of each rung, and of failures. One that has a
     method ``drop(drop)``, too, is told of every `Drop`.
 
+    Trials may get parameters of the user, or of an earlier search. A sampler hears of them where it has a method
+    ``take(number, params)``, and then of their reports. A method ``learn_from(scored)`` gets pairs of parameters and
+    numbers, higher for better ones, that an earlier search has found.
+
     Examples
     --------
     >>> from dhpo.testing import check_sampler

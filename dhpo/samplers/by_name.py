@@ -9,6 +9,7 @@ from typing import Any
 
 from dhpo.errors.checks import check_methods
 from dhpo.samplers.base import Sampler
+from dhpo.samplers.enqueued import Enqueued
 from dhpo.samplers.grid import GridSampler
 from dhpo.samplers.optuna_sampler import NAMES, OptunaSampler, is_optuna_sampler
 from dhpo.samplers.random import RandomSampler
@@ -98,6 +99,8 @@ def check_repeatable(sampler: Sampler | None) -> None:
     ValueError
         If it is one of Optuna's without a seed.
     """
+    if isinstance(sampler, Enqueued):
+        sampler = sampler.sampler
     if isinstance(sampler, OptunaSampler) and not sampler.is_repeatable:
         raise ValueError(
             f"sampler={sampler.given} draws other points in each process, so a search with a journal could not go on: "

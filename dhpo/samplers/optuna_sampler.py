@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterable
 from copy import deepcopy
 from functools import partial
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ from dhpo.samplers.optuna_space import OptunaSpace
 from dhpo.samplers.rung_study import Point, RungStudy
 from dhpo.space.parameter_space import Space
 from dhpo.space.seeds import RandomStateLike, entropy_of, params_rng, seed_for
-from dhpo.trial import Report
+from dhpo.trial import Params, Report
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -136,6 +137,34 @@ class OptunaSampler:
         self._under_way[number] = None
         return params
 
+    def take(self, number: int, params: Params) -> None:
+        """Know of a trial whose parameters come from elsewhere; of one outside of the space nothing is learned."""
+        for study in self._studies.values():
+            study.forget(number)  # where it was asked for
+        self._points.pop(number, None)
+        self._under_way.pop(number, None)
+        point = self._space.point(params)
+        if point is not None:
+            self._points[number] = point
+            self._under_way[number] = None
+
+    def learn_from(self, scored: Iterable[tuple[Params, float]]) -> None:
+        """Begin with what an earlier search has found, until there are enough scores of this one.
+
+        Parameters
+        ----------
+        scored : iterable of (mapping, float)
+            Parameters, and how good they were, higher is better. Those outside of the space are left out. An evolution
+            learns nothing of points that it has not drawn.
+        """
+        if self.needs_one_resource:
+            return
+        points = [(point, score) for params, score in scored if (point := self._space.point(params)) is not None]
+        if points:
+            study = self._studies[_EARLIER] = RungStudy(self._make_sampler(0))
+            for i, (point, score) in enumerate(points):
+                study.score(-1 - i, point, score)
+
     def tell(self, report: Report) -> None:
         """Learn from what came of a trial."""
         number = report.trial
@@ -195,8 +224,9 @@ class OptunaSampler:
             return samplers.TPESampler(seed=seed, multivariate=True, group=self._space.is_conditional)
 
 
-# The resource of what was asked for before the first report.
+# The resource of what was asked for before the first report, and that of an earlier search.
 _UNKNOWN = 0
+_EARLIER = -1
 
 
 def _check(sampler: Any) -> None:

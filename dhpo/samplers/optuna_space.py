@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.stats
 
+from dhpo.samplers.rung_study import Point
+from dhpo.space.membership import is_among
 from dhpo.space.parameter_space import Space
 from dhpo.space.quantiles import value_at
 
@@ -73,6 +76,29 @@ class OptunaSpace:
         which = trial.suggest_categorical(_WHICH_DICT, range(len(self._dicts))) if self.is_conditional else 0
         return {name: parameter.suggest(trial, rng) for name, parameter in self._dicts[which].items()}
 
+    def point(self, params: Mapping[str, Any]) -> Point | None:
+        """What Optuna would have suggested for a point that comes from elsewhere; None for one outside of the space.
+
+        Parameters
+        ----------
+        params : mapping of str to object
+            All parameters of a point.
+        """
+        for which, parameters in enumerate(self._dicts):
+            if parameters.keys() != params.keys():
+                continue
+            told = {p.told_as: (p.told(params[name]), p.distribution) for name, p in parameters.items()}
+            known = {name: (value, law) for name, (value, law) in told.items() if law is not None}
+            if any(value is None for value, _ in known.values()):
+                continue
+            values = {name: value for name, (value, _) in known.items()}
+            distributions = {name: law for name, (_, law) in known.items()}
+            if self.is_conditional:
+                values[_WHICH_DICT] = which
+                distributions[_WHICH_DICT] = _positions(len(self._dicts))
+            return Point(values, distributions)
+        return None
+
 
 @dataclass(frozen=True)
 class _Parameter:
@@ -105,6 +131,14 @@ class _Parameter:
                 return suggested if _is_told_as_it_is(self.choice) else value_at(self.choice, suggested, rng)
         return self.choice.rvs(random_state=rng)
 
+    def told(self, value: Any) -> Any:
+        """What Optuna is told of a value; None where there is nothing to tell, or the value cannot be."""
+        if self.distribution is None or not is_among(value, self.choice):
+            return None
+        if not hasattr(self.choice, "rvs"):
+            return next(position for position, listed in enumerate(self.choice) if is_among(value, [listed]))
+        return value if _is_told_as_it_is(self.choice) else float(self.choice.cdf(value))
+
 
 def _values(choice: Any) -> Any:
     """What tells two parameters of one name apart."""
@@ -114,11 +148,17 @@ def _values(choice: Any) -> Any:
     return law, getattr(choice, "args", ()), getattr(choice, "kwds", {})
 
 
+def _positions(n: int) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution
+
+    return CategoricalDistribution(range(n))
+
+
 def _distribution(choice: Any) -> BaseDistribution | None:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+    from optuna.distributions import FloatDistribution, IntDistribution
 
     if not hasattr(choice, "rvs"):
-        return CategoricalDistribution(range(len(choice)))
+        return _positions(len(choice))
     if _is_told_as_it_is(choice):
         low, high = choice.support()
         if _law(choice) is _RANDINT:

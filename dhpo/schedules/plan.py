@@ -97,6 +97,8 @@ class Plan:
     ----------
     brackets : tuple of BracketPlan
         At least one; trials are numbered through them in this order.
+    notes : tuple of str
+        What else there is to say, in lines below the table.
 
     Examples
     --------
@@ -117,6 +119,7 @@ class Plan:
     """
 
     brackets: tuple[BracketPlan, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def n_trials(self) -> int:
@@ -154,14 +157,15 @@ class Plan:
 
     def _repr_html_(self) -> str:
         header, *rows = self._rows()
-        return markup.table(header, [[markup.text(cell) for cell in row] for row in rows], left=(3,))
+        table = markup.table(header, [[markup.text(cell) for cell in row] for row in rows], left=(3,))
+        return table + "".join(markup.block(markup.text(note)) for note in self.notes)
 
     def __str__(self) -> str:
         rows = self._rows()
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         lines = ["  ".join([*(f"{row[i]:>{widths[i]}}" for i in range(3)), row[3]]) for row in rows]
         rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *self.notes])
 
 
 def _arrows(rungs: tuple[Rung, ...]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import weakref
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from dhpo.driver.executor import Executor
 from dhpo.driver.job import Job
 from dhpo.driver.prepared_data import DataPlan
 from dhpo.history.history import History
-from dhpo.journal import Header, Journal, open_journal
+from dhpo.journal import EarlierSearch, Header, Journal, open_journal, read_earlier_searches
 from dhpo.observers.base import Observer, Observers, checked_observers
 from dhpo.observers.dashboard import DashboardPage
 from dhpo.observers.display import make_display
@@ -49,6 +50,7 @@ from dhpo.search.prediction import PredictsWithBest
 from dhpo.search.representation import ShowsItself
 from dhpo.search.run import Run, Runs
 from dhpo.search.scikit_learn_callbacks import TakesCallbacks, callback_observers, draws_progress, without_callbacks
+from dhpo.search.starting_from import begun_from, check_same_start, inherited_entropy, notes, with_points
 from dhpo.space.parameter_space import Space
 from dhpo.space.seeds import entropy_of, seed_for
 
@@ -92,8 +94,13 @@ class BlockSearchCV(
     def _warn(self) -> None:
         """Warn of parameters that do nothing, or have another name, once for a search that starts."""
 
-    def plan(self) -> Plan:
+    def plan(self, start_from: Any = None) -> Plan:
         """Tell what will run, before any work.
+
+        Parameters
+        ----------
+        start_from : optional
+            As for `fit`: the plan says what will be taken over from these searches.
 
         Returns
         -------
@@ -106,7 +113,8 @@ class BlockSearchCV(
         ValueError
             If a parameter of the search is not allowed.
         """
-        return self._schedule().plan()
+        plan = self._schedule().plan()
+        return plan if start_from is None else replace(plan, notes=notes(self, read_earlier_searches(start_from)))
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -137,6 +145,8 @@ class BlockSearchCV(
         classes: Any = None,
         validation_data: tuple[Any, Any] | None = None,
         journal: Any = None,
+        start_from: Any = None,
+        enqueue: Any = None,
         **fit_params: Any,
     ) -> Any:
         """Search for the best parameters.
@@ -160,6 +170,13 @@ class BlockSearchCV(
             call with the same journal goes on where the last one ended, however it ended, and gives the answer that an
             undisturbed search gives; `dhpo.load(journal)` reads it without a cluster. Use only journals that you
             trust: models are pickles, and whoever can write there can run code here and on the workers.
+        start_from : list or one of its elements, optional
+            Earlier searches: their journals, what `dhpo.load` returned, or searches that were fitted. Where estimator,
+            data and seed are the same, trials that are the same keep their scores, and their models are trained on from
+            where they stand; the answer is that of a search that did all of it itself. Of other ones the best
+            parameters are tried first. See "Continue and build on searches" in the documentation.
+        enqueue : list of dict, optional
+            Parameters for the first trials. What a dict leaves out is drawn; values may lie outside of the space.
         **fit_params
             More arguments of every `partial_fit` call, passed on as they are.
 
@@ -191,6 +208,8 @@ class BlockSearchCV(
                     classes=classes,
                     validation_data=validation_data,
                     journal=journal,
+                    start_from=start_from,
+                    enqueue=enqueue,
                     **fit_params,
                 )
             except KeyboardInterrupt:
@@ -206,13 +225,15 @@ class BlockSearchCV(
         classes: Any = None,
         validation_data: tuple[Any, Any] | None = None,
         journal: Any = None,
+        start_from: Any = None,
+        enqueue: Any = None,
         **fit_params: Any,
     ) -> Run:
         """Start the search and return at once.
 
         Parameters
         ----------
-        X, y, sample_weight, classes, validation_data, journal, **fit_params
+        X, y, sample_weight, classes, validation_data, journal, start_from, enqueue, **fit_params
             As for `fit`.
 
         Returns
@@ -221,8 +242,9 @@ class BlockSearchCV(
             With `summary()` and `best` at any moment, `stop()`, and `result()`, which waits and returns this search,
             fitted.
         """
+        earlier = read_earlier_searches(start_from, journal)
         with self._alone(), open_journal(journal) as opened:
-            return self._started(X, y, sample_weight, classes, validation_data, fit_params, opened)
+            return self._started(X, y, sample_weight, classes, validation_data, fit_params, opened, earlier, enqueue)
 
     def _started(
         self,
@@ -233,21 +255,32 @@ class BlockSearchCV(
         validation_data: Any,
         fit_params: Mapping[str, Any],
         journal: Journal | None,
+        earlier: Sequence[EarlierSearch],
+        enqueue: Any,
     ) -> Run:
-        entropy = self._entropy(journal)
-        job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy, journal is not None)
+        entropy = self._entropy(journal, earlier)
+        recorded = journal is not None or bool(earlier)
+        job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy, recorded, enqueue)
         brackets = self._first_of_bracket(job.schedule.plan())
-        if journal is not None:
+        if recorded:
             check_repeatable(job.sampler)
-            journal.begin(Header(identity_of(self, job), entropy, brackets))
+            identity = identity_of(self, job, enqueue)
+            job = replace(job, earlier=begun_from(identity, job, self._space(), earlier))
+        if journal is not None:
+            check_same_start(journal, earlier)
+            journal.begin(Header(identity, entropy, brackets))
+        self._journal = None if journal is None else journal.url
         return self._run_by(
             partial(Executor, job=job, journal=journal), History(brackets), planned=self.metadata, adopt=self._adopt
         )
 
-    def _entropy(self, journal: Journal | None) -> int:
-        """The seed of all that is drawn at random; that of the journal where the user gave none."""
+    def _entropy(self, journal: Journal | None, earlier: Sequence[EarlierSearch]) -> int:
+        """The seed of all that is drawn at random; where the user gave none, of the journal or an earlier search."""
         if self.random_state is None and journal is not None and journal.header is not None:
             return journal.header.entropy
+        inherited = inherited_entropy(self, earlier) if self.random_state is None else None
+        if inherited is not None:
+            return inherited
         return entropy_of(self.random_state)
 
     def _run_by(
@@ -286,6 +319,7 @@ class BlockSearchCV(
         fit_params: Mapping[str, Any],
         entropy: int,
         with_digest: bool,
+        enqueue: Any = None,
     ) -> Job:
         """Check everything that can be checked before a task runs."""
         estimator = unwrap(self.estimator)
@@ -293,6 +327,7 @@ class BlockSearchCV(
         space = self._space()
         space.validate_for(self.estimator)
         schedule = self._schedule()
+        plan = schedule.plan()
         space.warn_of_ranges()
         self._warn()
         refit = getattr(self, "refit", True)
@@ -317,7 +352,7 @@ class BlockSearchCV(
             # A copy: what the user does to theirs while the search runs is nothing to it.
             estimator=without_callbacks(clone(self.estimator, safe=False)),
             schedule=schedule,
-            sampler=self._sampler(space, entropy, schedule.plan()),
+            sampler=with_points(self._sampler(space, entropy, plan), space, enqueue, self.estimator, plan.n_trials),
             metrics=metrics,
             data=DataPlan(
                 X_chunks,

@@ -11,6 +11,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from dhpo.errors.checks import checked_int
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.by_name import learns, make_sampler
+from dhpo.samplers.enqueued import Enqueued
 from dhpo.samplers.grid import GridSampler
 from dhpo.schedules.base import Schedule
 from dhpo.schedules.fixed import Fixed
@@ -298,6 +299,8 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         self.callbacks = callbacks
         self.sampler = sampler
 
+    _takes_points = True
+
     @property
     def _samples(self) -> bool:
         return not (isinstance(self.sampler, str) and self.sampler == "random")
@@ -314,7 +317,7 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
             return Candidates(self._drawn_by_scikit_learn(n_iter))
         sampler = self._sampler(self._space(), entropy, Plan((BracketPlan(0, (Rung(n_iter, 1),)),)))
         if getattr(sampler, "learns", False):
-            return Candidates(sampler=sampler, n_drawn=self._n_points())
+            return Candidates(sampler=Enqueued(sampler, self._space(), {}), n_drawn=self._n_points())
         return Candidates(map(sampler.ask, range(n_iter)))
 
     def _n_points(self) -> int:

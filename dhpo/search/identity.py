@@ -13,7 +13,7 @@ from dhpo.driver.job import Job
 from dhpo.journal import describe
 from dhpo.whole_fits.fit_job import FitJob
 
-__all__ = ["identity_of", "identity_of_fits"]
+__all__ = ["identity_of", "identity_of_fits", "identity_of_params"]
 
 # Nothing of this changes the answer of a search; its seed is recorded by itself.
 _NO_MATTER = {
@@ -33,7 +33,7 @@ _NO_MATTER = {
 }
 
 
-def identity_of(search: Any, job: Job) -> dict[str, str]:
+def identity_of(search: Any, job: Job, enqueue: Any = None) -> dict[str, str]:
     """All that the answer of a search depends on, in words; its seed apart, and what the data holds.
 
     Parameters
@@ -41,8 +41,12 @@ def identity_of(search: Any, job: Job) -> dict[str, str]:
     search : estimator
     job : Job
         Made from it and the arguments of `fit`.
+    enqueue : list of dict, optional
+        Points to begin with.
     """
-    identity = _of_params(search)
+    identity = identity_of_params(search)
+    if enqueue is not None:
+        identity["fit(enqueue=)"] = describe(list(enqueue))
     identity["X"] = _of_chunks(job.data.X)
     identity["y"] = _of_chunks(job.data.y)
     identity["sample_weight"] = _of_chunks(job.data.sample_weight)
@@ -52,7 +56,9 @@ def identity_of(search: Any, job: Job) -> dict[str, str]:
     return identity
 
 
-def identity_of_fits(search: Any, fits: FitJob, X: Any, y: Any, fit_params: Mapping[str, Any]) -> dict[str, str]:
+def identity_of_fits(
+    search: Any, fits: FitJob, X: Any, y: Any, fit_params: Mapping[str, Any], enqueue: Any = None
+) -> dict[str, str]:
     """The same of a search that fits candidates whole; their parameters are a part of it, for they may be random.
 
     Parameters
@@ -63,8 +69,12 @@ def identity_of_fits(search: Any, fits: FitJob, X: Any, y: Any, fit_params: Mapp
     X, y : array-like
     fit_params : mapping
         More arguments of `fit`; they are compared with the data.
+    enqueue : list of dict, optional
+        Points to begin with.
     """
-    identity = _of_params(search)
+    identity = identity_of_params(search)
+    if enqueue is not None:
+        identity["fit(enqueue=)"] = describe(list(enqueue))
     candidates = fits.candidates
     drawn = "drawn one by one" if candidates.sampler else f"with hash {joblib.hash(describe(list(candidates)))}"
     identity["candidates"] = f"{len(candidates)} {drawn}"
@@ -73,7 +83,8 @@ def identity_of_fits(search: Any, fits: FitJob, X: Any, y: Any, fit_params: Mapp
     return identity
 
 
-def _of_params(search: Any) -> dict[str, str]:
+def identity_of_params(search: Any) -> dict[str, str]:
+    """The same as far as it is known without data: the parameters of the search."""
     params = search.get_params(deep=False)
     identity = {"search": type(search).__name__}
     identity.update((name, describe(value)) for name, value in params.items() if name not in _NO_MATTER)

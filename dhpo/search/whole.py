@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -19,7 +20,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from dhpo.data.collections import is_lazy
 from dhpo.data.wrappers import unwrap, wrapped_scoring
 from dhpo.history.history import History
-from dhpo.journal import Header, open_journal
+from dhpo.journal import EarlierSearch, Header, open_journal, read_earlier_searches
+from dhpo.journal.carry_over import Earlier, NewSearch
 from dhpo.samplers.by_name import check_repeatable
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.search.base import BlockSearchCV
@@ -27,6 +29,7 @@ from dhpo.search.identity import identity_of_fits
 from dhpo.search.input_checks import checked_limits, refuse_lazy_estimator
 from dhpo.search.run import Run
 from dhpo.search.scikit_learn_callbacks import without_callbacks
+from dhpo.search.starting_from import NO_POINTS_ON_A_GRID, check_same_start, notes
 from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Params
 from dhpo.whole_fits.candidates import Candidates
@@ -78,6 +81,8 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         with suppress(ValueError, TypeError):
             self._space().warn_of_ranges()
 
+    _takes_points = False
+
     @property
     def _samples(self) -> bool:
         """Whether candidates that are fitted whole come from a sampler, and not from scikit-learn."""
@@ -98,8 +103,13 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         has_chunks = any(is_lazy(part) and not isinstance(part, Delayed) for part in data)
         return not hasattr(unwrap(self.estimator), "partial_fit") or not has_chunks
 
-    def plan(self) -> Plan:
+    def plan(self, start_from: Any = None) -> Plan:
         """Tell what will run, before any work.
+
+        Parameters
+        ----------
+        start_from : optional
+            As for `fit`: the plan says what will be taken over from these searches.
 
         Returns
         -------
@@ -114,10 +124,11 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             If a parameter of the search is not allowed, or `cv` cannot tell its splits without the data.
         """
         if not self._fits_whole(None) or hasattr(unwrap(self.estimator), "partial_fit"):
-            return super().plan()
+            return super().plan(start_from)
         if isinstance(self.cv, Iterator):
             raise ValueError("cv is an iterator, which only tells its splits once: give a list of them to plan().")
-        return Plan((BracketPlan(0, (Rung(self._n_candidates(), check_cv(self.cv).get_n_splits()),)),))
+        said = () if start_from is None else notes(self, read_earlier_searches(start_from))
+        return Plan((BracketPlan(0, (Rung(self._n_candidates(), check_cv(self.cv).get_n_splits()),)),), said)
 
     def start(
         self,
@@ -128,6 +139,8 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         classes: Any = None,
         validation_data: tuple[Any, Any] | None = None,
         journal: Any = None,
+        start_from: Any = None,
+        enqueue: Any = None,
         **fit_params: Any,
     ) -> Run:
         """Start the search and return at once; see `fit` for the parameters.
@@ -147,17 +160,25 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                 classes=classes,
                 validation_data=validation_data,
                 journal=journal,
+                start_from=start_from,
+                enqueue=enqueue,
                 **fit_params,
             )
         self._refuse_what_blocks_need(validation_data)
+        earlier = read_earlier_searches(start_from, journal)
         given = {"sample_weight": sample_weight, "classes": classes}
         params = {**{k: v for k, v in given.items() if v is not None}, **fit_params}
         with self._alone(), open_journal(journal) as opened:
-            entropy = self._entropy(opened) if self._samples else 0
-            search = self._fit_search(X, y, params, entropy)
-            if opened is not None:
+            entropy = self._entropy(opened, earlier) if self._samples else 0
+            search = self._fit_search(X, y, params, entropy, enqueue)
+            if opened is not None or earlier:
                 check_repeatable(search.candidates.sampler)
-                opened.begin(Header(identity_of_fits(self, search, X, y, params), entropy, by_fits=True))
+                identity = identity_of_fits(self, search, X, y, params, enqueue)
+                search = replace(search, earlier=self._begun_from(identity, search, earlier))
+            if opened is not None:
+                check_same_start(opened, earlier)
+                opened.begin(Header(identity, entropy, by_fits=True))
+            self._journal = None if opened is None else opened.url
             return self._run_by(
                 partial(FitExecutor, search=search, journal=opened),
                 History(by_fits=True),
@@ -191,7 +212,20 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                     "whole, say by cv= what to score on (scikit-learn's ShuffleSplit or PredefinedSplit, for instance)."
                 )
 
-    def _fit_search(self, X: Any, y: Any, params: dict[str, Any], entropy: int) -> FitJob:
+    def _begun_from(
+        self, identity: Mapping[str, str], search: FitJob, searches: Sequence[EarlierSearch]
+    ) -> Earlier | None:
+        if not searches:
+            return None
+        candidates = search.candidates
+        learns = candidates.sampler is not None
+        space = self._space()
+        draw = None if learns else candidates.__getitem__
+        new = NewSearch(identity, 0, space, len(candidates), draw, self._takes_points, candidates.points)
+        # Neither models nor splits are seeded by the search: what differs in its seed are the candidates alone.
+        return Earlier(new, [replace(one, entropy=0) for one in searches])
+
+    def _fit_search(self, X: Any, y: Any, params: dict[str, Any], entropy: int, enqueue: Any = None) -> FitJob:
         """Check everything that can be checked before a task runs."""
         estimator = unwrap(self.estimator)
         _check_whole_estimator(estimator)
@@ -200,6 +234,14 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                 f"error_score={self.error_score!r} is not allowed: it must be the string 'raise' or a numeric value."
             )
         candidates = self._candidates(entropy)
+        if enqueue is not None:
+            if not self._takes_points:
+                raise ValueError(NO_POINTS_ON_A_GRID)
+            space = self._space()
+            space.check_points(enqueue, self.estimator, len(candidates))
+            drawn = candidates if candidates.sampler is None else [{}] * len(candidates)
+            points = (point if space.is_complete(point) else {**drawn[i], **point} for i, point in enumerate(enqueue))
+            candidates.give(dict(enumerate(points)))
         self._warn_of_ranges()
         sent = without_callbacks(clone(self.estimator))
         scoring = self._whole_scoring(sent)  # which may hold the estimator

@@ -15,6 +15,7 @@ from scipy.stats import rv_discrete
 from sklearn.model_selection import ParameterSampler
 
 from dhpo.space.grid import Grid, n_points
+from dhpo.space.membership import is_among
 from dhpo.space.parameter_range import MAX_CHOICES, Choice, ParameterRange, are_far_apart, readable_choice, scales_of
 from dhpo.space.quantiles import value_at
 from dhpo.wording import did_you_mean
@@ -131,6 +132,54 @@ class Space:
             name: value_at(choices[name], quantile, rng)
             for name, quantile in zip(sorted(choices), position, strict=False)  # another dict may have more
         }
+
+    def is_complete(self, params: Mapping[str, Any]) -> bool:
+        """Whether these are all parameters of a point."""
+        return any(params.keys() == choices.keys() for choices in self.dicts)
+
+    def __contains__(self, params: Mapping[str, Any]) -> bool:
+        """Whether a point, or what is known of one, is of this space: its names, and values that it may have."""
+        whole_or_part = self.dicts if len(self.dicts) == 1 else [d for d in self.dicts if d.keys() == params.keys()]
+        return any(
+            params.keys() <= choices.keys() and all(is_among(value, choices[name]) for name, value in params.items())
+            for choices in whole_or_part
+        )
+
+    def check_points(self, points: Any, estimator: Any, n_trials: int) -> None:
+        """Refuse points to begin with that a search could not try.
+
+        Parameters
+        ----------
+        points : list of dict
+            As the user gave them; values may lie outside of the space.
+        estimator : estimator
+        n_trials : int
+            Of the search.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Saying what is allowed.
+        """
+        allowed = f"a list of dicts with values of {', '.join(self.names)}"
+        if isinstance(points, Mapping | str) or not isinstance(points, Sequence):
+            raise TypeError(f"enqueue={points!r} is not allowed: give {allowed}.")
+        if len(points) > n_trials:
+            raise ValueError(f"enqueue has {len(points)} points, and the search makes {n_trials} trials: give no more.")
+        for point in points:
+            if not isinstance(point, Mapping):
+                raise TypeError(f"enqueue has {point!r}, which is no dict: give {allowed}.")
+            for name in point:
+                if name not in self.names:
+                    raise ValueError(
+                        f"enqueue has {name!r}, which is not searched: give {allowed}, and set what is the same for "
+                        f"all trials on the {type(estimator).__name__}.{did_you_mean(str(name), self.names)}"
+                    )
+            if len(self.dicts) > 1 and not self.is_complete(point):
+                raise ValueError(
+                    f"enqueue has {dict(point)!r}, and there are several dicts of parameters: give all parameters of "
+                    "one of them."
+                )
 
     def scales(self) -> dict[str, str]:
         """How each parameter is best drawn: "log" or "linear" for numbers, else "category"."""

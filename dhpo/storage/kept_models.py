@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from dhpo.history.events import Checkpoint
 from dhpo.storage.model_store import ModelStore
@@ -49,14 +50,28 @@ class KeptModels:
         """Store a model that came with a report."""
         return self._store.write({(number, calls): pickled})[number]
 
+    def take_from(self, store: ModelStore, checkpoint: Checkpoint) -> None:
+        """Have a model of another search here; it is kept once it is told as `trained`.
+
+        Raises
+        ------
+        ModelLost
+            If its file is gone.
+        """
+        if checkpoint.file not in self._references:
+            self._store.take_from(store, checkpoint.file)
+        self.discard(checkpoint)  # nobody may come to need it
+
     def trained(self, checkpoint: Checkpoint) -> None:
         """A model was trained further."""
         self._set(self._latest, checkpoint.model, checkpoint)
 
     def reported(self, report: Report) -> None:
         """The latest model of a trial was scored."""
-        if not report.failed and report.trial in self._latest:
-            self._set(self._scored, report.trial, self._latest[report.trial])
+        latest = self._latest.get(report.trial)
+        if not report.failed and latest is not None:
+            # The score may be that of an earlier search whose model is gone.
+            self._set(self._scored, report.trial, latest if latest.calls == report.resource else None)
 
     def forget(self, number: int) -> None:
         """What a model was last is not needed any more, or is lost."""
@@ -81,6 +96,12 @@ class KeptModels:
                 self._set(self._scored, best.trial, None)
         else:
             self._set(self._scored, trial, None)
+
+    def folds_ended(self, models: Iterable[int]) -> None:
+        """The models of a trial, one for each fold, will never be trained again."""
+        if not self._keep_all:
+            for number in models:
+                self._set(self._latest, number, None)
 
     def files(self) -> set[str]:
         """The files that are there, needed or not."""

@@ -127,6 +127,28 @@ class ModelStore:
             raise ModelLost(f"{path} is damaged: bytes {checkpoint.offset} on are not the model that was written there")
         return data
 
+    def take_from(self, other: ModelStore, file: str) -> None:
+        """Have a file of another store here, too, under its name; where both are folders of one disk, without a copy.
+
+        Raises
+        ------
+        ModelLost
+            If the file is gone.
+        """
+        here, there = f"{self._root}/{file}", f"{other._root}/{file}"
+        if self._fs.exists(here):
+            return
+        if self.is_local and other.is_local:
+            with suppress(OSError):  # it is gone, or on another disk
+                os.link(there, here)
+                return
+        try:
+            content = other._fs.cat_file(there)
+        except FileNotFoundError as error:
+            raise ModelLost(f"{there} is gone") from error
+        with says_where(self._root if self.is_local else self.url, JOURNAL if self._durable else TEMPORARY):
+            self._write_file(file, [content])
+
     def files(self) -> set[str]:
         """The names of all files of models."""
         return {str(path).rpartition("/")[2] for path in self._fs.ls(self._root, detail=False, refresh=True)}

@@ -12,6 +12,7 @@ from dhpo.history.events import (
     PhaseReached,
     Planned,
     Reported,
+    Reused,
     StepDone,
     Stopped,
     TrialStarted,
@@ -186,6 +187,10 @@ class Progress:
             case StepDone(progress):
                 for number, calls in progress.items():
                     self._reach(number, calls)
+            case Reused(trial, resource):
+                before = self.everything.calls
+                self._reach(trial, resource)
+                self._calls_before += self.everything.calls - before
             case Reported(report):
                 self._reach(report.trial, report.resource)
                 (self.failed.add if event.failed else self.failed.discard)(report.trial)

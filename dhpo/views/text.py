@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dhpo.history.events import DataPrepared
+from dhpo.history.events import DataPrepared, StartedFrom
 from dhpo.history.history import Best, History
 from dhpo.trial import Params
 from dhpo.views.progress import Progress
-from dhpo.wording import counted, percent
+from dhpo.wording import counted, listed, percent
 
 __all__ = [
     "best_line",
@@ -21,6 +21,7 @@ __all__ = [
     "score",
     "short_params",
     "short_value",
+    "started_from_line",
 ]
 
 _LONGEST_VALUE = 24
@@ -73,6 +74,15 @@ def data_line(data: DataPrepared) -> str:
     return f"{said}, {data.n_validation:,} to score on"
 
 
+def started_from_line(event: StartedFrom) -> str:
+    """What is taken over from an earlier search, in one line."""
+    taken = [name for name, is_taken in (("scores", event.scores), ("models", event.models)) if is_taken]
+    taken += [counted(len(event.points), "point")] if event.points else []
+    taken += [f"what {counted(len(event.learned), 'trial')} taught the sampler"] if event.learned else []
+    why = f" ({event.why})" if event.why else ""
+    return f"from {event.source}: {listed(taken) or 'nothing'}{why}"
+
+
 def end_line(progress: Progress, now: float) -> str | None:
     """How a search has ended, or that its process has died; None while it runs."""
     if progress.stopped is not None:
@@ -122,7 +132,12 @@ def outcome_lines(history: History, with_best: bool = True) -> list[str]:
     if best is not None and with_best:
         lines.append(f"{best_line(best, history.by_fits)}: {short_params(best.trial.params)}")
     parts = [counted(progress.everything.trials, "trial")]
-    parts.append(counted(progress.everything.calls, "fit" if history.by_fits else "call"))
+    calls = counted(progress.everything.calls, "fit" if history.by_fits else "call")
+    parts.append(
+        f"{calls}, {reused:,} of them taken over"
+        if (reused := costs.get("reused_calls") or costs.get("reused_fits"))
+        else calls
+    )
     if costs.get("n_blocks"):
         parts.append(f"{costs['passes']:.1f} passes over {counted(costs['n_blocks'], 'block')}")
     if progress.failed:

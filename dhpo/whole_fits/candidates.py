@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import overload
 
-from dhpo.samplers.base import Sampler
+from dhpo.history.events import StartedFrom
+from dhpo.samplers.enqueued import Enqueued
 from dhpo.trial import Params, Report, plain
 
 __all__ = ["Candidates"]
@@ -18,18 +19,21 @@ class Candidates(Sequence[Params]):
     ----------
     listed : iterable of mapping
         Empty where there is a sampler.
-    sampler : Sampler, optional
+    sampler : Enqueued, optional
         Asked for each candidate in turn when that is looked at first.
     n_drawn : int, default 0
         How many it is asked for.
 
     Attributes
     ----------
-    sampler : Sampler or None
+    sampler : Enqueued or None
+    points : dict of int to mapping
+        Parameters that came from elsewhere, by the number of the candidate.
     """
 
-    def __init__(self, listed: Iterable[Params] = (), sampler: Sampler | None = None, n_drawn: int = 0) -> None:
+    def __init__(self, listed: Iterable[Params] = (), sampler: Enqueued | None = None, n_drawn: int = 0) -> None:
         self.sampler = sampler
+        self.points: dict[int, Params] = {} if sampler is None else sampler.points
         self._known = [plain(params) for params in listed]
         self._n = n_drawn if sampler is not None else len(self._known)
 
@@ -48,6 +52,19 @@ class Candidates(Sequence[Params]):
         while self.sampler is not None and len(self._known) <= number:
             self._known.append(plain(self.sampler.ask(len(self._known))))
         return self._known[number]
+
+    def give(self, points: Mapping[int, Params]) -> None:
+        """Give candidates other parameters; of what is drawn one by one, a part of a point will do."""
+        self.points.update(points)
+        if self.sampler is None:
+            for number, point in points.items():
+                self._known[number] = plain(point)
+
+    def start_from(self, event: StartedFrom) -> None:
+        """What candidates and the sampler get from an earlier search was decided."""
+        self.give(event.points)
+        if self.sampler is not None:
+            self.sampler.learn_from(event.learned)
 
     def tell(self, report: Report) -> None:
         """A candidate was scored, or failed."""

@@ -12,6 +12,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -27,6 +28,7 @@ from dhpo.history.events import (
     Dropped,
     FitDone,
     Reported,
+    Reused,
     SplitScores,
     StepDone,
     StepStats,
@@ -44,6 +46,7 @@ from dhpo.whole_fits.fit_job import CandidateSplit, FitContext, FitJob
 from dhpo.whole_fits.fit_recorder import FitRecorder
 from dhpo.whole_fits.fits import FitOutcome, forget_job, hand_over, refit
 from dhpo.whole_fits.fits_in_flight import FitsInFlight
+from dhpo.whole_fits.known_fits import KnownFits
 from dhpo.whole_fits.outcomes import Outcomes, reraise
 from dhpo.wording import counted, were_done
 
@@ -101,6 +104,7 @@ class FitExecutor:
         self._in_flight = FitsInFlight(client, self._workers, self._workspace.run, self._not_done)
         self._for_any = AnyWorkerClient(client, self._workers)
         self._again: set[tuple[int, int]] = set()
+        self._known: KnownFits | None = None
         self._n_queued = 0  # candidates that wait for their fits, or had them
         self._stopping = Stopping()
         self._source: Any = None
@@ -206,9 +210,11 @@ class FitExecutor:
                 plan, self._history, self._client, from_any_thread(self._client, self.stop), self._recorder.now
             )
         )
-        await self._recorder.check_data(data)
+        digest = await self._recorder.check_data(data, with_digest=search.earlier is not None)
         if self._history.plan is None:
             self._recorder.planned(plan, search.title, search.ranges)
+        if search.earlier is not None:
+            self._known = self._recorder.start_from(search.earlier, search.candidates, digest)
         error_score = "raise" if search.raises else search.error_score
         job = FitContext(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
         run = self._workspace.run
@@ -274,6 +280,7 @@ class FitExecutor:
         candidates = self._search.candidates
         while self._n_queued < len(candidates) and not (waiting and candidates.sampler):
             number = self._n_queued
+            self._take_over(number)
             waiting.extend(
                 CandidateSplit(number, split, candidates[number])
                 for split in range(self.outcomes.n_splits)
@@ -281,6 +288,24 @@ class FitExecutor:
             )
             self._n_queued += 1
         return bool(waiting)
+
+    def _take_over(self, number: int) -> None:
+        """Take the fits of a candidate over that an earlier search has done."""
+        known = {} if self._known is None else self._known.fits(number, self._search.candidates[number])
+        source, fits = "", []
+        for split in range(self.outcomes.n_splits):
+            if split in known and not self.outcomes.is_done(number, split):
+                source, done = known[split]
+                fits.append(done)
+        if not fits:
+            return
+        if self.outcomes.begins(number):
+            self._recorder.append(TrialStarted(Trial(number, self._search.candidates[number]), self._recorder.now()))
+        for done in fits:
+            self.outcomes.take(FitOutcome(number, done.split, done.scores, done.several, []))
+            self._recorder.append(replace(done, time=self._recorder.now()))
+        self._recorder.append(Reused(number, len(fits), source, self._recorder.now()))
+        self._report_complete()
 
     def _together(self, n_waiting: int) -> int:
         """How many fits go into the next task."""

@@ -12,6 +12,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 
 from dhpo.cluster.limits import Limits
+from dhpo.journal.carry_over import Earlier
 from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Params
 from dhpo.whole_fits.candidates import Candidates
@@ -130,6 +131,8 @@ class FitJob:
     title : str
     ranges : mapping of str to ParameterRange
         See `dhpo.history.events.Planned`.
+    earlier : Earlier, optional
+        The searches that this one starts from.
     """
 
     estimator: Any
@@ -146,6 +149,7 @@ class FitJob:
     limits: Limits = field(default_factory=Limits)
     title: str = ""
     ranges: Mapping[str, ParameterRange] = field(default_factory=dict)
+    earlier: Earlier | None = None
 
 
 def make_fit_data(estimator: Any, X: Any, y: Any, cv: Any, routed: Routed) -> FitData:

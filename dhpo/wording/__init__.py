@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["counted", "did_you_mean", "first_line", "percent", "were_done"]
+__all__ = ["counted", "did_you_mean", "first_line", "listed", "percent", "were_done"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -28,6 +28,11 @@ def first_line(error: BaseException) -> str:
     error : BaseException
     """
     return str(error).partition("\n")[0]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in one phrase, as in "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def percent(share: float) -> str:

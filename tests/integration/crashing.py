@@ -32,10 +32,14 @@ KINDS: dict[str, Any] = {
     "asha": lambda: ASHASearchCV(Counting(), SPACE, 27, max_iter=9, deterministic=8, **SEED),
     # Its candidates depend on the order of the scores, which one thread keeps.
     "learns": lambda: RandomizedSearchCV(CountingFits(random_state=0), LEARNED, n_iter=30, cv=3, sampler="tpe", **SEED),
+    "earlier": lambda: HyperbandSearchCV(Counting(), SPACE, max_iter=3, speculate=False, **SEED),
+    "starts from": lambda: HyperbandSearchCV(Counting(), SPACE, max_iter=9, speculate=False, **SEED),
+    "enqueue": lambda: HyperbandSearchCV(Counting(), SPACE, max_iter=9, speculate=False, **SEED),
     "whole": lambda: GridSearchCV(CountingFits(random_state=0), GRID, cv=3, verbose=0),
     "patience": lambda: IncrementalSearchCV(Counting(), SPACE, 12, max_iter=20, patience=5, tol=0.01, **SEED),
 }
 GRID = {"alpha": np.logspace(-5, 0, 30).tolist()}
+ENQUEUED = [{"alpha": 0.01, "penalty": "l2"}, {"penalty": "l1"}]
 LEARNED = {"alpha": loguniform(1e-5, 1), "l1_ratio": uniform(0, 1), "penalty": ["l1", "elasticnet"]}
 SPACE = {"alpha": loguniform(1e-5, 1), "penalty": ["l1", "l2"]}
 SEED: dict[str, Any] = {"random_state": 0, "verbose": 0}
@@ -90,7 +94,12 @@ def run(kind: str, journal: Path | None, found: Path) -> None:
     elif kind == "whole":
         search = KINDS[kind]().fit(X.compute(), y.compute(), journal=journal)
     else:
-        search = KINDS[kind]().fit(X, y, classes=[0, 1], journal=journal)
+        given: dict[str, Any] = {}
+        if kind == "starts from":
+            given["start_from"] = found.parent / "earlier"
+        if kind == "enqueue":
+            given["enqueue"] = ENQUEUED
+        search = KINDS[kind]().fit(X, y, classes=[0, 1], journal=journal, **given)
     found.write_text(answer(search))
 
 
@@ -122,6 +131,9 @@ def main() -> None:
     os.environ["DHPO_CALLS"] = str(calls)
     calls.touch()
     found = {name: folder / name for name in ("undisturbed", "disturbed")}
+    if kind == "starts from":
+        os.waitpid(forked("earlier", folder / "earlier", folder / "found"), 0)
+        calls.write_bytes(b"")
     os.waitpid(forked(kind, folder / "whole", found["undisturbed"]), 0)
     planned, expected_lines = calls.stat().st_size, n_lines(folder / "whole")
     calls.write_bytes(b"")

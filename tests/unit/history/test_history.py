@@ -336,6 +336,7 @@ def test_costs_add_up():
     assert history.costs() == {
         "partial_fit_calls": 12,
         "wasted_calls": 6,
+        "reused_calls": 0,
         "tasks": 3,
         "n_blocks": 4,
         "blocks_read": 13,
