@@ -31,7 +31,7 @@ from dhpo.driver.step_length import Pace
 from dhpo.driver.step_submission import StepSubmission
 from dhpo.errors import SearchFailed, WorkersLost
 from dhpo.errors.user_code import in_short
-from dhpo.history.events import BestJudged, Refitted, StartedFrom, StepDone
+from dhpo.history.events import BestJudged, Refitted, StartedFrom, StepDone, ThreadsCounted
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.journal.description import check_same_data
@@ -238,6 +238,7 @@ class Executor:
             self._recorder.append(now)
         else:
             check_same_data(before, now)
+        self._count_threads()
         self._start_from(now.digest)
         self._recorder.reached("training")
         self._steps = InFlight(self._client, self._workers, self._workspace.run, opened.context, opened.shared)
@@ -245,6 +246,14 @@ class Executor:
             self.job, opened, self._workspace, self._workers, self._ledger, self._steps, self._pace
         )
         self._woken = self._recorder.now()
+
+    def _count_threads(self) -> None:
+        """Tell a schedule that follows the number of threads how many there are, if no earlier process has."""
+        schedule = self.job.schedule
+        if hasattr(schedule, "begin") and not any(isinstance(e, ThreadsCounted) for e in self._history.events):
+            n_threads = max(self._workers.n_threads, 1)  # all may have died just now
+            self._recorder.append(ThreadsCounted(n_threads, self._recorder.now()))
+            schedule.begin(n_threads)
 
     def _start_from(self, digest: str) -> None:
         """Decide what is taken over from earlier searches, if an earlier process has not, and take it over."""

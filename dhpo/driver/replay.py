@@ -8,7 +8,17 @@ from typing import TypeGuard
 from dhpo.driver.job import Job
 from dhpo.driver.ledger import Ledger
 from dhpo.errors import JournalError
-from dhpo.history.events import Dropped, Event, Promoted, Reported, Reused, StartedFrom, StepDone, TrialStarted
+from dhpo.history.events import (
+    Dropped,
+    Event,
+    Promoted,
+    Reported,
+    Reused,
+    StartedFrom,
+    StepDone,
+    ThreadsCounted,
+    TrialStarted,
+)
 from dhpo.journal.description import check_same_params
 from dhpo.trial import Decision, Train, plain
 
@@ -46,6 +56,9 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
         case Dropped(drop):
             _decide(drop, ledger, job)
             ledger.drop(drop)
+        case ThreadsCounted(n_threads):
+            if hasattr(job.schedule, "begin"):
+                job.schedule.begin(n_threads)
         case StartedFrom():
             ledger.start_from(event)
         case StepDone(models=models) | Reused(models=models):

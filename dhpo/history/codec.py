@@ -26,6 +26,7 @@ from dhpo.history.events import (
     StepDone,
     StepStats,
     Stopped,
+    ThreadsCounted,
     TrialStarted,
 )
 from dhpo.history.judgement import ClassJudgement, Judgement, NumberJudgement
@@ -55,6 +56,8 @@ def encode_event(event: Event) -> Record:
             return {"event": "phase", **asdict(event)}
         case DataPrepared():
             return {"event": "data", **asdict(event)}
+        case ThreadsCounted():
+            return {"event": "threads", **asdict(event)}
         case StartedFrom(source, models, scores, reason, points, learned, time):
             return {
                 "event": "started from",
@@ -200,6 +203,7 @@ _DECODERS: dict[str, Callable[[Record], Event]] = {
     "plan": _planned,
     "phase": lambda record: PhaseReached(**record),
     "data": lambda record: DataPrepared(**record),
+    "threads": lambda record: ThreadsCounted(**record),
     "started from": _started_from,
     "trial": _trial,
     "promoted": lambda record: Promoted(Train(**record["train"]), record["time"]),

@@ -29,6 +29,7 @@ __all__ = [
     "StepDone",
     "StepStats",
     "Stopped",
+    "ThreadsCounted",
     "TrialStarted",
 ]
 
@@ -105,6 +106,20 @@ class DataPrepared:
     materialised: int
     time: float
     digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadsCounted:
+    """The threads of the cluster were counted before the first trial, for a schedule that follows their number.
+
+    Parameters
+    ----------
+    n_threads : int
+    time : float
+    """
+
+    n_threads: int
+    time: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,6 +443,7 @@ Event = (
     Planned
     | PhaseReached
     | DataPrepared
+    | ThreadsCounted
     | StartedFrom
     | TrialStarted
     | Promoted

@@ -44,7 +44,8 @@ class Schedule(Protocol):
 
     A conversation: `ask` until it returns None, run what it said, `tell` what came of it, `ask` again; until `done`.
     The same conversation gives the same decisions, so a search is resumed by telling its reports again.
-    `dhpo.testing.check_schedule` checks all of it.
+    `dhpo.testing.check_schedule` checks all of it. One that has a method ``begin(n_threads)``, too, is told before the
+    first `ask` how many threads the cluster has then; a journal keeps that number.
 
     Examples
     --------

@@ -84,6 +84,11 @@ class Patience:
         """Whether every trial was dropped and no decision will follow."""
         return self._held is None and self._schedule.done
 
+    def begin(self, n_threads: int) -> None:
+        """Tell the schedule inside how many threads there are, if it wants to know."""
+        if hasattr(self._schedule, "begin"):
+            self._schedule.begin(n_threads)
+
     def ask(self) -> Decision | None:
         """Return the next decision, slices of trials already in training first, or None."""
         decision = self._next_slices.popleft() if self._next_slices else self._ask_schedule()

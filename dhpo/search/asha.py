@@ -36,8 +36,11 @@ class ASHASearchCV(InitialParameters):
         most go on.
     deterministic : bool or int, default False
         Take scores in the order in which this many ideal, equally fast workers would finish, not in the order in
-        which they arrive; True means 32. The answer is then the same on any cluster. Give about four times the number
-        of threads of the cluster: with fewer, workers wait for scores that are due.
+        which they arrive. The answer is then the same on any cluster. With fewer than the cluster has threads, some
+        have nothing to do; with many more, candidates are promoted later, and the search needs more calls. True takes
+        the number of threads n that there are when the search begins, n for up to four and 2 n - 4 for more, so the
+        answer is the same on any cluster with as many threads; a journal keeps that number. Where workers come one by
+        one, give a number.
     test_size : float or "block", optional
         Share of the rows of every block to score on. Default: in all as many rows as one block has, or 10,000 if that
         is more, but never more than a fifth. "block" is dask-ml's default: as many rows as one block has, however few.
@@ -164,8 +167,5 @@ class ASHASearchCV(InitialParameters):
         schedule = ASHA(self._n_trials(), self.n_initial_iter, self.max_iter, self.aggressiveness)
         if self.deterministic is False:
             return schedule
-        slots = _SLOTS if self.deterministic is True else checked_int("deterministic", self.deterministic)
+        slots = None if self.deterministic is True else checked_int("deterministic", self.deterministic)
         return InVirtualTime(schedule, slots)
-
-
-_SLOTS = 32

@@ -203,6 +203,8 @@ class _VirtualRun:
         self._decisions: defaultdict[int, list[Decision]] = defaultdict(list)
 
     def run(self) -> Simulation:
+        if hasattr(self.schedule, "begin"):
+            self.schedule.begin(self.n_workers)
         self._decide()
         while not self.schedule.done:
             if not self._ends:

@@ -27,10 +27,12 @@ from dhpo import (
     HyperbandSearchCV,
     IncrementalSearchCV,
     InverseDecaySearchCV,
+    Observer,
     RandomizedSearchCV,
     SuccessiveHalvingSearchCV,
 )
-from dhpo.history.events import Promoted, Reported, StepDone, TrialStarted
+from dhpo.history.events import Promoted, Reported, StepDone, ThreadsCounted, TrialStarted
+from tests.conftest import threads_of_this_process
 
 SPACE = {"alpha": loguniform(1e-5, 1e-1), "penalty": ["l1", "l2"]}
 GRID = {"alpha": [1e-4, 1e-3, 1e-2], "penalty": ["l1", "l2"]}
@@ -157,6 +159,44 @@ def test_asha_in_virtual_time_is_the_same_on_any_cluster(cluster, data, kind):
     with clusters.local(**CLUSTERS[kind]) as other, distributed.Client(other):
         found = search()
     assert_identical(expected, found)
+
+
+def test_asha_follows_the_threads_of_its_cluster_and_its_journal_keeps_their_number(cluster, data, tmp_path):
+    def search(**given):
+        asha = ASHASearchCV(SGDClassifier(), SPACE, 27, max_iter=9, deterministic=True, random_state=3, verbose=0)
+        return asha.fit(*data, classes=[0, 1], **given)
+
+    with distributed.Client(cluster):  # two threads
+        expected = search()
+    counted = [event for event in expected._history.events if isinstance(event, ThreadsCounted)]
+    assert [event.n_threads for event in counted] == [2]
+    with threads_of_this_process(2) as other, distributed.Client(other):
+        run = ASHASearchCV(
+            SGDClassifier(),
+            SPACE,
+            27,
+            max_iter=9,
+            deterministic=True,
+            random_state=3,
+            verbose=0,
+            callbacks=[StopsEarly()],
+        ).start(*data, classes=[0, 1], journal=tmp_path / "run")
+        run.result()
+    with threads_of_this_process(5) as other, distributed.Client(other):
+        found = search(journal=tmp_path / "run")
+    assert_identical(expected, found)
+
+
+class StopsEarly(Observer):
+    """Stops a search after its tenth score."""
+
+    def start(self, search):
+        self.search, self.n_scores = search, 0
+
+    def event(self, event):
+        self.n_scores += isinstance(event, Reported)
+        if self.n_scores == 10:
+            self.search.stop()
 
 
 def test_asha_starts_and_promotes_as_workers_get_free(client, data):

@@ -49,6 +49,7 @@ from dhpo.history.events import (
     StepDone,
     StepStats,
     Stopped,
+    ThreadsCounted,
     TrialStarted,
 )
 from dhpo.history.history import History
@@ -79,6 +80,7 @@ EVENTS = [
     DataPrepared(20, 1800, 200, 5_000_000, 20, 0.5, "d1ge57"),
     TrialStarted(Trial(3, {"alpha": np.float64(1e-4), "penalty": None, "C": 2}, 4), 0.6, Train(3, 9, 4, 0)),
     TrialStarted(Trial(4, {}, 4), 0.6),
+    ThreadsCounted(8, 0.55),
     StartedFrom("runs/a", True, False, "another metric", {7: {"C": 2, "f": (1, 2)}}, (({"C": None}, 0.5),), 0.6),
     Reused(3, 9, "runs/a", 0.7, (ModelState(3, 9, CHECKPOINT, 0.1, 0.2),)),
     Reused(4, 9, "runs/a", 0.7),

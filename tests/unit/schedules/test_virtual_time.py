@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from dhpo.schedules import ASHA, Hyperband, InVirtualTime, Patience
 from dhpo.testing import check_schedule, lognormal_stragglers, simulate
+from dhpo.testing.synthetic import learning_curves
 from dhpo.trial import Drop, Report, Train
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=40)
@@ -157,6 +159,54 @@ def test_a_wrong_report_is_refused_and_changes_nothing():
     schedule.tell(Report(1, 5, 1.0))
     with pytest.raises(ValueError, match="trial 1, which is not in training"):
         schedule.tell(Report(1, 5, 1.0))
+
+
+@pytest.mark.parametrize(("n_threads", "slots"), [(1, 1), (4, 4), (5, 6), (8, 12), (32, 60)])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_slots_follow_the_threads(n_threads, slots, wrapped):
+    schedule = InVirtualTime(ASHA(100, 1, 9))
+    outer = Patience(schedule, 5) if wrapped else schedule
+    with pytest.raises(RuntimeError, match="the number of slots is not known"):
+        outer.ask()
+    outer.begin(n_threads)
+    assert len(list(iter(outer.ask, None))) == slots
+
+
+def calls_to_target(schedule, n_workers, seed, curves):
+    """Calls until a trial has a score of the best 2 %."""
+    target = sorted(curves(trial, 81) for trial in range(250))[-5]
+    calls, seen = 0, {}
+    for _, report in simulate(schedule, workers=n_workers, durations=1.0, scores=curves, seed=seed).reports:
+        calls += report.resource - seen.get(report.trial, 0)
+        seen[report.trial] = report.resource
+        if report.score >= target:
+            break
+    return calls
+
+
+@pytest.mark.parametrize("n_workers", [1, 8, 32])
+def test_the_order_of_virtual_time_costs_no_more_calls(n_workers):
+    pairs = []
+    for seed in range(20):
+        curves = learning_curves(seed)
+        asha, in_virtual_time = (
+            calls_to_target(make(ASHA(250, 1, 81)), n_workers, seed, curves)
+            for make in (lambda plain: plain, InVirtualTime)
+        )
+        pairs.append((asha, in_virtual_time))
+    asha, in_virtual_time = (statistics.median(calls) for calls in zip(*pairs, strict=True))
+    assert in_virtual_time <= 1.05 * asha
+
+
+def test_slots_that_were_given_stay():
+    schedule = InVirtualTime(ASHA(100, 1, 9), 3)
+    schedule.begin(8)
+    assert len(list(iter(schedule.ask, None))) == 3
+
+
+def test_the_simulator_tells_how_many_workers_there_are():
+    follows, given = (simulate(InVirtualTime(ASHA(27, 1, 9), slots), workers=8, durations=1.0) for slots in (None, 12))
+    assert follows.decisions == given.decisions
 
 
 def test_slots_are_checked_at_the_door():
