@@ -323,23 +323,36 @@ class Executor:
         steps, watch = self._in_flight, self._watch
         if watch is None:
             raise RuntimeError("the data was not looked at yet")
+        ledger, asking = self._ledger, self._ledger.asking
+        returned: list[tuple[SentStep, StepResult | BaseException]] = []
         while True:
-            if not self._refitting:
-                self._ledger.take_decisions(len(self._workers.free), self._submission.together)
+            if not self._refitting and not asking.under_way:
+                ledger.take_decisions(len(self._workers.free), self._submission.together)
             if over() or signal.done():
-                return
+                break
             if self._client.status == "running":
                 self._submission.submit(self._woken, self._refitting)
+            if not self._refitting:
+                ledger.ask_ahead(self._workers.n_threads)
             await self._commit()
             before = self._recorder.now()
-            await steps.wait(signal, REFRESH_SECONDS)
+            await steps.wait(filter(None, (signal, asking.task)), REFRESH_SECONDS)
             self._woken = self._recorder.now()
             self._pace.passed(self._woken - before, len(self._workers))
-            for sent, result in steps.returned():
-                self._step_came_back(sent, result)
+            returned.extend(steps.returned())
+            ledger.take_asked()
             await watch.look()
-            await self._look_after_steps()
-            self.job.limits.check_failures(self._history, "trial")
+            if not asking.under_way:  # else the sampler would be told of reports while it is asked
+                self._take_in(returned)
+                await self._look_after_steps()
+                self.job.limits.check_failures(self._history, "trial")
+        await asking.finish()
+        ledger.take_asked()
+        self._take_in(returned)
+
+    def _take_in(self, returned: list[tuple[SentStep, StepResult | BaseException]]) -> None:
+        while returned:
+            self._step_came_back(*returned.pop(0))
 
     async def _commit(self) -> None:
         """What was paid for is safe from here on, and what it replaces can go."""

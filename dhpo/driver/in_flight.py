@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -149,9 +149,9 @@ class InFlight:
         result: StepResult = await bring_home(self._client, future)
         return result
 
-    async def wait(self, signal: asyncio.Task[Any], timeout: float) -> None:
-        """Wait for a step to come back, for the signal, or for the time to pass."""
-        await asyncio.wait({*self._steps, signal}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    async def wait(self, signals: Iterable[asyncio.Task[Any]], timeout: float) -> None:
+        """Wait for a step to come back, for a signal, or for the time to pass."""
+        await asyncio.wait({*self._steps, *signals}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
     def returned(self) -> Iterator[tuple[SentStep, StepResult | BaseException]]:
         """The steps that have come back, with what came of them."""

@@ -72,7 +72,7 @@ async def judge_best(
     if opened.data.split.n_folds or not opened.data.n_validation:
         return None
     try:
-        if not is_classifier(model) and not is_regressor(model):
+        if not (is_classifier(model) or is_regressor(model)) or not hasattr(model, "predict"):
             return None
         async with asyncio.timeout(max(_SHARE_OF_TIME * search_seconds, _LEAST_SECONDS)):
             carried = stored if opened.store_shared else await asyncio.to_thread(models.read, stored)

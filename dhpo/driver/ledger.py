@@ -27,12 +27,13 @@ from dhpo.history.events import (
     StartedFrom,
     TrialStarted,
 )
+from dhpo.samplers.asking import Asking
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.enqueued import Enqueued
 from dhpo.schedules.base import Schedule
 from dhpo.scoring import Metrics
 from dhpo.storage.kept_models import KeptModels
-from dhpo.trial import Drop, Report, Train, Trial
+from dhpo.trial import Drop, Params, Report, Train, Trial
 from dhpo.worker.breadcrumbs import Crumb, Deed
 from dhpo.worker.messages import Outcome, Work
 
@@ -65,6 +66,8 @@ class Ledger:
         What a call and a score of each model take.
     trials : TrialTable
         Those that are not dropped.
+    asking : Asking
+        Of the sampler.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Ledger:
         self._now = now
         self._refits: dict[int, ModelState] = {}  # of a process before this one
         self._known: KnownTrials | None = None
+        self.asking = Asking(sampler)
 
     def take_decisions(self, n_threads: int, together: float) -> None:
         """Ask the schedule until it has nothing more to say, or enough of it.
@@ -197,6 +201,10 @@ class Ledger:
             return False
         return any(active.train is not None for active in self.trials)
 
+    def is_begun(self, model: int) -> bool:
+        """Whether the trial of a model has parameters."""
+        return self.trials.of_model(model)[0].train is None
+
     def begin(self, models: Iterable[int]) -> None:
         """Draw the parameters of the trials that these models are of, where that was not done yet."""
         for number in models:
@@ -204,10 +212,36 @@ class Ledger:
 
     def _begin(self, active: TrialProgress) -> None:
         if active.train is not None:
-            train = active.train
-            trial = Trial(train.trial, self._sampler.ask(train.trial), train.bracket)
+            self._draw(active, self.asking.ask(active.train.trial))
+
+    def _draw(self, active: TrialProgress, params: Params) -> None:
+        train = active.train
+        if train is not None:
+            trial = Trial(train.trial, params, train.bracket)
             self._append(TrialStarted(trial, self._now(), train))
             self.started(trial)
+
+    def take_asked(self) -> None:
+        """Take up the trial that was drawn in a thread, if there is one."""
+        if (asked := self.asking.taken()) is not None:
+            number, params = asked
+            self._draw(self.trials[number], params)
+
+    def ask_ahead(self, n_threads: int) -> None:
+        """Have the next trial drawn while all threads are busy, where they would wait for it.
+
+        Parameters
+        ----------
+        n_threads : int
+            Of the cluster.
+        """
+        call = self.costs.mean_call
+        undrawn = next((active for active in self.trials if active.train is not None), None)
+        if self.asking.under_way or undrawn is None or call is None:
+            return
+        n_ahead = self.asking.n_ahead(n_threads, call * undrawn.target)
+        if sum(active.waits_for_its_first_step for active in self.trials) < n_ahead:
+            self.asking.begin(undrawn.trial.number)
 
     def started(self, trial: Trial) -> None:
         """A trial that was asked for has parameters."""

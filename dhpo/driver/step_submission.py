@@ -86,6 +86,8 @@ class StepSubmission:
         self._steps.copy_silent(_SILENT_TOO_LONG, self._crumb)
         if self._workers.free:
             ready = [waiting for waiting in self._ledger.trials.ready() if is_refit(waiting.model) or not refitting]
+            if self._ledger.asking.under_way:  # the sampler is not asked for two trials at a time
+                ready = [waiting for waiting in ready if self._ledger.is_begun(waiting.model)]
             # An asynchronous schedule was asked for what the free threads can do; else the busy ones have a share.
             for_all = self._gather or not self._job.schedule.asynchronous
             self._submit_some(ready, self._pace.step_seconds, for_all, idle_since)

@@ -131,6 +131,11 @@ class TrialProgress:
         return all(model.scores is not None for model in self.models)
 
     @property
+    def waits_for_its_first_step(self) -> bool:
+        """Whether it has parameters, and nothing was done with it."""
+        return self.train is None and self.wanted and not any(model.calls or model.under_way for model in self.models)
+
+    @property
     def next_target(self) -> int:
         """Calls at which the trial is scored next: as asked for, or as may be asked for."""
         return self.target if self.wanted or self.ahead is None else self.ahead.resource

@@ -18,8 +18,10 @@ class Sampler(Protocol):
 
     A sampler is asked for a trial when a thread is free to begin it. One with an attribute ``learns = True``, whose
     parameters depend on reports, is asked as late as the threads allow: trials are then begun in shorter steps, so that
-    few are begun before others are scored. It is told of every report: of each rung, and of failures. One that has a
-    method ``drop(drop)``, too, is told of every `Drop`.
+    few are begun before others are scored. Where an answer takes more than a fiftieth of a trial, it is asked in a
+    thread while all others are busy, for one trial ahead for each four threads; it is told nothing meanwhile. It is
+    told of every report: of each rung, and of failures. One that has a method ``drop(drop)``, too, is told of every
+    `Drop`.
 
     Trials may get parameters of the user, or of an earlier search. A sampler hears of them where it has a method
     ``take(number, params)``, and then of their reports. A method ``learn_from(scored)`` gets pairs of parameters and

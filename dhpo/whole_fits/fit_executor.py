@@ -242,21 +242,56 @@ class FitExecutor:
     async def _fit_all(self, stopping: asyncio.Task[Any]) -> None:
         self._report_complete()  # a journal may end between the last fit of a candidate and its report
         waiting: deque[CandidateSplit] = deque()
-        fits = self._in_flight
-        while (waiting or self._n_queued < len(self._search.candidates) or fits) and not self._stopping.requested:
+        returned: list[tuple[list[CandidateSplit], list[FitOutcome] | BaseException]] = []
+        fits, candidates = self._in_flight, self._search.candidates
+        while (waiting or returned or self._n_queued < len(candidates) or fits) and not self._stopping.requested:
             if self._client.status == "running":
                 self._submit(waiting)
-            await fits.wait(stopping)
-            for works, result in fits.returned():
-                waiting.extendleft(reversed(self._came_back(works, result)))
+            candidates.ask_ahead(self._n_queued, self._workers.n_threads, self._candidate_seconds)
+            await fits.wait(filter(None, (stopping, candidates.task)))
+            returned.extend(fits.returned())
+            self._take_asked()
+            if candidates.task is None:  # else the sampler would be told of reports while it is asked
+                waiting.extendleft(reversed(self._taken_in(returned)))
             fits.give_up_copies()
             await self._recorder.commit()
             await self._watching.look()
             waiting.extendleft(reversed(fits.stranded()))
             waiting.extendleft(reversed(await fits.forgotten()))
-            if not waiting and self._n_queued == len(self._search.candidates):
+            if not waiting and self._n_queued == len(candidates):
                 waiting.extend(await fits.works_of_silent())
             self._search.limits.check_failures(self._history, "candidate")
+        await candidates.finish_asking()
+        self._take_asked()
+        self._taken_in(returned)
+
+    def _begin(self, number: int) -> None:
+        """Record a candidate, where that was not done yet.
+
+        One that a sampler gives is recorded before that is told of another report: the journal has their order.
+        """
+        params = self._search.candidates[number]
+        if self.outcomes.begins(number):
+            self._recorder.append(TrialStarted(Trial(number, params), self._recorder.now()))
+
+    def _take_asked(self) -> None:
+        """Take up the candidate that was drawn in a thread, if there is one."""
+        if (number := self._search.candidates.take_asked()) is not None:
+            self._begin(number)
+
+    def _taken_in(
+        self, returned: list[tuple[list[CandidateSplit], list[FitOutcome] | BaseException]]
+    ) -> list[CandidateSplit]:
+        """Take all outcomes in, and return the works that are still to do."""
+        left = [work for works, result in returned for work in self._came_back(works, result)]
+        returned.clear()
+        return left
+
+    @property
+    def _candidate_seconds(self) -> float | None:
+        """What a candidate takes on all its splits."""
+        seconds = self.outcomes.mean_seconds
+        return None if seconds is None else seconds * self.outcomes.n_splits
 
     def _submit(self, waiting: deque[CandidateSplit]) -> None:
         # One task more than threads for each worker hides the way of its result to us; a sampler that learns would know
@@ -271,8 +306,7 @@ class FitExecutor:
                 window = 1
             works = [waiting.popleft() for _ in range(min(self._together(len(waiting)), len(waiting)))]
             for work in works:
-                if self.outcomes.begins(work.candidate):
-                    self._recorder.append(TrialStarted(Trial(work.candidate, work.params), self._recorder.now()))
+                self._begin(work.candidate)
             self._in_flight.submit(works, self._source, _SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER)
 
     def _queue(self, waiting: deque[CandidateSplit]) -> bool:
@@ -280,6 +314,10 @@ class FitExecutor:
         candidates = self._search.candidates
         while self._n_queued < len(candidates) and not (waiting and candidates.sampler):
             number = self._n_queued
+            if candidates.task is not None and number >= candidates.n_known:
+                break  # the sampler is not asked for two at a time
+            if candidates.sampler:
+                self._begin(number)
             self._take_over(number)
             waiting.extend(
                 CandidateSplit(number, split, candidates[number])
@@ -299,8 +337,7 @@ class FitExecutor:
                 fits.append(done)
         if not fits:
             return
-        if self.outcomes.begins(number):
-            self._recorder.append(TrialStarted(Trial(number, self._search.candidates[number]), self._recorder.now()))
+        self._begin(number)
         for done in fits:
             self.outcomes.take(FitOutcome(number, done.split, done.scores, done.several, []))
             self._recorder.append(replace(done, time=self._recorder.now()))

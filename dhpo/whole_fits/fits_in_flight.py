@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dhpo.cluster.lost_tasks import ForgottenTasks
@@ -91,9 +91,9 @@ class FitsInFlight:
         result: list[FitOutcome] = await bring_home(self._client, future)
         return result
 
-    async def wait(self, signal: asyncio.Task[Any]) -> None:
-        """Wait for a task to come back, for the signal, or for a moment."""
-        await asyncio.wait({*self._running, signal}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    async def wait(self, signals: Iterable[asyncio.Task[Any]]) -> None:
+        """Wait for a task to come back, for a signal, or for a moment."""
+        await asyncio.wait({*self._running, *signals}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
 
     def returned(self) -> Iterator[tuple[list[CandidateSplit], list[FitOutcome] | BaseException]]:
         """The fits of the tasks that have come back, with what came of them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +89,14 @@ def test_a_search_that_learns_finds_better_candidates_than_a_random_one(client: 
     assert found["tpe"].median() > found["random"].median() + 0.2
 
 
-def test_a_candidate_is_drawn_when_the_scores_of_all_but_those_under_way_are_known(client: Any) -> None:
+def test_a_candidate_is_drawn_when_the_scores_of_all_but_those_under_way_and_the_next_are_known(client: Any) -> None:
     search = whole().fit(X, Y)
     n_threads = sum(client.nthreads().values())
     scored = started = 0
     for event in search._history.events:
         if isinstance(event, TrialStarted):
             started += 1
-            assert started - scored <= n_threads
+            assert started - scored <= n_threads + 1  # which is drawn while all threads are busy
         scored += isinstance(event, Reported)
     assert (started, scored) == (40, 40)
 
@@ -200,3 +202,50 @@ def test_hyperband_with_a_sampler_that_learns_goes_on_from_a_journal(client: Any
 def test_a_search_with_rungs_refuses_an_evolution_before_any_task() -> None:
     with pytest.raises(ValueError, match="sampler='cmaes' is not allowed here"):
         halving(sampler="cmaes").fit(*LAZY)
+
+
+class Counts:
+    """Slower than the trials are; what it gives depends on the reports that it was told. Nothing may come meanwhile."""
+
+    learns, n_trials = True, None
+    asked_in: set[int] = set()  # threads, of all copies
+
+    def __init__(self) -> None:
+        self.n_reports, self.busy = 0, False
+
+    def ask(self, number: int) -> dict[str, Any]:
+        assert not self.busy
+        self.busy = True
+        time.sleep(0.03)
+        self.busy = False
+        Counts.asked_in.add(threading.get_ident())
+        return {"x": self.n_reports / 1000, "z": 0.01, "kind": "good"}
+
+    def tell(self, report: Any) -> None:
+        assert not self.busy
+        self.n_reports += 1
+
+    drop = tell
+
+
+@pytest.mark.parametrize("how", ["whole", "blocks", "hyperband"])
+def test_a_sampler_is_asked_while_threads_are_busy_and_the_journal_knows_in_which_order(
+    how: str, tmp_path: Path
+) -> None:
+    def fit(callbacks: Any) -> Any:
+        given = {"sampler": Counts(), "callbacks": callbacks, "random_state": 0, "verbose": 0}
+        if how == "whole":
+            return RandomizedSearchCV(Known(), SPACE, n_iter=40, cv=2, **given).fit(X, Y, journal=tmp_path / "run")
+        if how == "blocks":
+            search = RandomizedSearchCV(Known(), SPACE, n_iter=40, max_iter=1, **given)
+        else:
+            search = HyperbandSearchCV(Known(), SPACE, max_iter=9, **given)
+        return search.fit(*LAZY, classes=[0, 1], journal=tmp_path / "run")
+
+    Counts.asked_in.clear()
+    with threads_of_this_process(4) as cluster, cluster.get_client():
+        fit([StopsAfter(12)])
+        search = fit(None)  # which refuses other parameters than those in the journal
+    assert len(params_of(search)) == search.plan().n_trials
+    assert len(Counts.asked_in) > 1
+    assert len({params["x"] for params in params_of(search)}) > 1  # it learned on the way
