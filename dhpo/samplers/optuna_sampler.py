@@ -62,7 +62,7 @@ class OptunaSampler:
         If Optuna is missing, or what its sampler needs.
     TypeError, ValueError
         If `sampler` is neither, or one of Optuna's that end by themselves (GridSampler, BruteForceSampler) or wrap
-        others (PartialFixedSampler).
+        others (PartialFixedSampler), or "gp" or "cmaes" where the space has several dicts.
 
     References
     ----------
@@ -89,6 +89,11 @@ class OptunaSampler:
         _check(sampler)
         self.entropy: int = entropy_of(random_state)
         self._space = OptunaSpace(space)
+        if sampler in ("gp", "cmaes") and self._space.is_conditional:
+            raise ValueError(
+                f"sampler={sampler!r} is not allowed for a list of dicts: it learns of parameters that all points "
+                "have, and would draw the others at random. Give one dict, or 'tpe'."
+            )
         self._sampler = sampler
         self._enough = max(self._space.n_dimensions + 3, _N_STARTUP)
         self._studies: dict[int, RungStudy] = {}  # by resource

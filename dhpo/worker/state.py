@@ -112,14 +112,14 @@ _states_lock = threading.Lock()
 def worker_state(run: str, memory_limit: int) -> WorkerState:
     """The state of this process for a search, made at its first task here.
 
-    Raises
-    ------
-    RuntimeError
-        If the search is over: its task was cancelled, and nobody will ask for the result.
+    Of a search that is over it is one that says so, and that nobody keeps: the task was cancelled, and came too late to
+    be stopped. It ends at once, and in silence, for Dask shows users what tasks raise.
     """
     with _states_lock:
         if run in _forgotten:
-            raise RuntimeError(f"search {run} is over")
+            late = WorkerState(memory_limit)
+            late.over = True
+            return late
         if run not in _states:
             _states[run] = WorkerState(memory_limit)
         return _states[run]

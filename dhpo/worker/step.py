@@ -59,6 +59,8 @@ def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), va
         Keys of the blocks' graphs that are data on the cluster, and that data.
     """
     state = worker_state(run, step.memory_limit)
+    if state.over:
+        return StepResult([], StepStats())  # for nobody
     shared = state.context(context)
     try:
         trail = CrumbTrail(step.crumb)

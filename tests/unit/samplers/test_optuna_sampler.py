@@ -47,6 +47,11 @@ def test_conformance(space, sampler):
     check_sampler(lambda: OptunaSampler(Space(space), 0, sampler))
 
 
+def test_an_evolution_takes_one_dict():
+    with pytest.raises(ValueError, match="sampler='cmaes' is not allowed for a list of dicts"):
+        OptunaSampler(Space(SEVERAL), 0, "cmaes")
+
+
 def test_the_points_are_those_of_optuna_itself():
     def suggest(trial):
         return {"x": trial.suggest_float("x", 1e-6, 1, log=True), "n": trial.suggest_int("n", 1, 8)}

@@ -24,7 +24,7 @@ from dhpo.data.holdout import Split
 from dhpo.data.order import PassOrder
 from dhpo.data.read_errors import BlockUnreadable
 from dhpo.data.reader import BlockSpec
-from dhpo.history.events import ModelState
+from dhpo.history.events import ModelState, StepStats
 from dhpo.scoring import make_block_scorer
 from dhpo.space.seeds import seed_for
 from dhpo.storage.model_store import ModelStore, dumps_model, loads_model
@@ -282,6 +282,13 @@ def test_what_was_trained_but_not_scored_in_time_is_scored_in_a_later_step(make_
     assert result.stats.calls == result.stats.blocks_read == 0
     # There was nothing to write again.
     assert [o.state.checkpoint for o in result.outcomes] == [o.state.checkpoint for o in trained]
+
+
+def test_a_step_that_comes_after_the_end_of_its_search_does_nothing_and_raises_nothing(make_search):
+    search = make_search(Log())
+    forget_run(search.run)
+    result = search.step(works([{}, {}], 4), 4)
+    assert (result.outcomes, result.stats) == ([], StepStats())
 
 
 def test_a_step_of_a_search_that_is_over_ends_after_its_block(make_search):
