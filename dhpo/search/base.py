@@ -263,10 +263,10 @@ class BlockSearchCV(
         job = self._job(X, y, sample_weight, classes, validation_data, fit_params, entropy, recorded, enqueue)
         brackets = self._first_of_bracket(job.schedule.plan())
         if recorded:
-            check_repeatable(job.sampler)
             identity = identity_of(self, job, enqueue)
             job = replace(job, earlier=begun_from(identity, job, self._space(), earlier))
         if journal is not None:
+            check_repeatable(job.sampler)
             check_same_start(journal, earlier)
             journal.begin(Header(identity, entropy, brackets))
         self._journal = None if journal is None else journal.url

@@ -172,10 +172,10 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             entropy = self._entropy(opened, earlier) if self._samples else 0
             search = self._fit_search(X, y, params, entropy, enqueue)
             if opened is not None or earlier:
-                check_repeatable(search.candidates.sampler)
                 identity = identity_of_fits(self, search, X, y, params, enqueue)
                 search = replace(search, earlier=self._begun_from(identity, search, earlier))
             if opened is not None:
+                check_repeatable(search.candidates.sampler)
                 check_same_start(opened, earlier)
                 opened.begin(Header(identity, entropy, by_fits=True))
             self._journal = None if opened is None else opened.url

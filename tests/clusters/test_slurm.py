@@ -43,7 +43,7 @@ def options(slurm: SlurmMachine, tmp_path: Path) -> Iterator[dict[str, Any]]:
             "interface": "lo",
             "shared_directory": str(shared),
             "watch_every": 0.5,
-            "start_timeout": 120,
+            "start_timeout": 300,
             "env": {"PYTHONPATH": str(ROOT)},
         }
     wait_until(lambda: not slurm.jobs(), what="the end of all jobs")
@@ -128,14 +128,16 @@ def in_a_task() -> int:
         return int(client.submit(sum, [1, 2]).result())
 
 
-def test_it_adapts_and_ends_itself_when_idle(slurm: SlurmMachine, options: dict[str, Any]) -> None:
+def test_it_adapts_and_ends_itself_when_idle(slurm: SlurmMachine, options: dict[str, Any], tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     with clusters.start("slurm", workers=(0, 2), idle_timeout="8s", dashboard=None, **options) as cluster:
         assert workers(cluster) == 0
         assert slurm.jobs() == {}
         with Client(cluster) as client:
             with dask.config.set({"distributed.adaptive.target-duration": "100ms"}):
-                futures = client.map(slowly, range(40))
+                futures = client.map(behind, range(40), gate=str(gate))
                 wait_until(lambda: workers(cluster) == 2)
+                gate.touch()
             assert client.gather(futures) == list(range(40))
             del futures
             wait_until(lambda: not workers(cluster) and not slurm.jobs())
@@ -143,16 +145,18 @@ def test_it_adapts_and_ends_itself_when_idle(slurm: SlurmMachine, options: dict[
         wait_until(lambda: not list(Path(options["shared_directory"]).iterdir()))  # which it tidies up after that
 
 
-def slowly(number: int) -> int:
+def behind(number: int, gate: str) -> int:
+    import os
     import time
 
-    time.sleep(0.2)
+    while not os.path.exists(gate):  # so that there is work until both workers are there
+        time.sleep(0.05)
     return number
 
 
 DRIVER = """
 import sys, time, clusters
-with clusters.start("slurm", workers=1, threads=3, death_timeout=15, **{options!r}) as cluster:
+with clusters.start("slurm", workers=1, threads=3, death_timeout=30, **{options!r}) as cluster:
     cluster.scale(2)  # there are cores for one of them
     print("up", flush=True)
     sys.stdin.read()

@@ -51,7 +51,7 @@ def test_from_start_to_close(ssh_hosts: SshHosts, caplog: pytest.LogCaptureFixtu
     hosts = ssh_hosts
     caplog.set_level(logging.DEBUG)
     before = listening_here()
-    options = {"hosts": hosts.reached, "env": {"OF_TEST": SECRET}, "start_timeout": 40, **hosts.login}
+    options = {"hosts": hosts.reached, "env": {"OF_TEST": SECRET}, "start_timeout": 300, **hosts.login}
     with (
         dask.config.set({"of-test.key": 5}),
         clusters.start("ssh", workers=1, **options) as cluster,
@@ -183,7 +183,7 @@ def test_a_worker_that_does_not_come_later_is_told_and_done_without(
 ) -> None:
     first, second, _ = loopback_hosts.hosts
     broken = {"host": second.address, "port": second.port, "python": "/nowhere/python"}
-    options = {"hosts": [str(first), broken], "start_timeout": 40, "dashboard": None, **loopback_hosts.login}
+    options = {"hosts": [str(first), broken], "start_timeout": 300, "dashboard": None, **loopback_hosts.login}
     with clusters.start("ssh", workers=1, **options) as cluster:
         cluster.scale(2)
         wait_until(lambda: "/nowhere/python does not run" in caplog.text)

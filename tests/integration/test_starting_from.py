@@ -11,6 +11,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from distributed import Client
+from optuna.samplers import TPESampler
 from scipy.stats import loguniform, randint, uniform
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 
@@ -248,6 +249,8 @@ def test_a_search_that_learns_begins_with_what_was_learned(earlier: Path) -> Non
     assert len(decided.learned) >= 3
     assert all(0 <= score < 1 for _, score in decided.learned)
     assert params_of(learned)[0] == dhpo.load(earlier).best_params_
+    unseeded = halving(sampler=TPESampler()).fit(*LAZY, **CLASSES, start_from=earlier)  # there is nothing to go on with
+    assert decision(unseeded).models
 
 
 def test_the_plan_says_what_will_be_taken_over(earlier: Path) -> None:
