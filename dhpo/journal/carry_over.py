@@ -38,6 +38,8 @@ _ABOUT_TRIALS = {
     "tol",
 }
 _ABOUT_SCORES = {"refit", "scoring"}
+# As `refit` these say whether, and not by which of several metrics.
+_NAMES_NO_METRIC = {"True", "False", None}
 # Trials of an earlier search that are tried first; its scores that a sampler is told of.
 _MOST_POINTS = 10
 _MOST_LEARNED = 1000
@@ -140,6 +142,8 @@ def difference(identity: Mapping[str, str], entropy: int | None, earlier: Earlie
         return why, why
     names = (identity.keys() | earlier.identity.keys()) - _ABOUT_TRIALS
     other = [name for name in sorted(names) if identity.get(name) != earlier.identity.get(name)]
+    if "refit" in other and ({identity.get("refit"), earlier.identity.get("refit")} <= _NAMES_NO_METRIC):
+        other.remove("refit")
     if entropy != earlier.entropy:
         other.append("random_state")
     for_models = [name for name in other if name not in _ABOUT_SCORES]

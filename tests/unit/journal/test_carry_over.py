@@ -44,6 +44,8 @@ SCORES = [(0.1, 0.5), (0.2, 0.9), (0.3, 0.7), (0.4, float("nan"))]
         (a_search(), "d", True, True, ""),
         (a_search(max_iter="27", search="HyperbandSearchCV", parameters="others"), "d", True, True, ""),
         (a_search(scoring="'roc_auc'"), "d", True, False, "another scoring"),
+        (a_search(refit="False"), "d", True, True, ""),
+        (a_search(refit="'f1'"), "d", True, False, "another refit"),
         (a_search(entropy=1), "d", False, False, "another random_state"),
         (a_search(estimator="MLPClassifier()", cv="3"), "d", False, False, "another cv and estimator"),
         (a_search(), "e", False, False, "other data"),
