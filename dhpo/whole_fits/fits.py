@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from dhpo.trial import Params
 from dhpo.whole_fits.fit_job import CandidateSplit, FitContext
 from dhpo.whole_fits.row_selection import n_samples, rows_of, rows_of_params, split_matrix
 from dhpo.whole_fits.whole_scoring import ScoringFailed
+from dhpo.worker.ended_searches import is_over, note_end, silent_after_end
 from dhpo.worker.state import single_threaded
 
 __all__ = ["FitOutcome", "fit_and_score", "fit_several", "forget_job", "hand_over", "refit"]
@@ -113,6 +113,7 @@ def _named(scores: dict[str, float] | float) -> dict[str, float]:
 
 
 @guarded
+@silent_after_end(list)
 def fit_several(run: str, source: Any, works: Sequence[CandidateSplit], seconds: float) -> list[FitOutcome]:
     """Fit some candidates; the function of every `fit-` task.
 
@@ -126,14 +127,12 @@ def fit_several(run: str, source: Any, works: Sequence[CandidateSplit], seconds:
     seconds : float
         After this time no other fit is begun; what is left out is not in the result.
     """
-    if run in _forgotten:
-        return []  # nobody waits for it any more
     job = _job(run, source)
     started = time.perf_counter()
     outcomes: list[FitOutcome] = []
     with single_threaded(), config_context(**job.config):
         for work in works:
-            if outcomes and (time.perf_counter() - started > seconds or run in _forgotten):
+            if outcomes and (time.perf_counter() - started > seconds or is_over(run)):
                 break
             outcomes.append(replace(fit_and_score(job, work), worker=_this_worker()))
     return outcomes
@@ -165,6 +164,7 @@ class RefitModel:
 
 
 @guarded
+@silent_after_end(lambda: RefitModel(b"", 0.0))
 def refit(run: str, source: Any, params: Params) -> RefitModel:
     """Fit a candidate on all rows; the function of the `refit-` task."""
     job = _job(run, source)
@@ -196,7 +196,6 @@ def dumps_error(error: BaseException, text: str) -> bytes:
 
 
 _jobs: dict[str, FitContext] = {}
-_forgotten: deque[str] = deque(maxlen=1000)
 _lock = threading.Lock()
 
 
@@ -208,7 +207,7 @@ def hand_over(run: str, job: FitContext) -> None:
 
 def _job(run: str, source: Any) -> FitContext:
     with _lock:
-        if run in _forgotten:
+        if is_over(run):  # nobody would forget it again
             raise RuntimeError(f"search {run} is over")
         if run not in _jobs:
             _jobs[run] = cloudpickle.loads(Path(source).read_bytes() if isinstance(source, str) else source)
@@ -218,5 +217,5 @@ def _job(run: str, source: Any) -> FitContext:
 def forget_job(run: str) -> None:
     """Free what this process holds for a search."""
     with _lock:
-        _forgotten.append(run)
+        note_end(run)
         _jobs.pop(run, None)

@@ -16,12 +16,14 @@ from dhpo.data.reader import BlockFacts, BlockSpec, prepare
 from dhpo.data.rows import Rows
 from dhpo.data.scratch_copies import CopiesWriter
 from dhpo.errors.user_code import guarded
+from dhpo.worker.ended_searches import silent_after_end
 from dhpo.worker.state import single_threaded, worker_state
 
 __all__ = ["digest_of", "load_blocks"]
 
 
 @guarded
+@silent_after_end(list)
 def load_blocks(
     run: str,
     specs: Sequence[BlockSpec],

@@ -23,6 +23,7 @@ from dask.typing import Key
 from dhpo.errors.user_code import guarded
 from dhpo.history.events import StepStats
 from dhpo.worker.breadcrumbs import read_crumb, remove_crumb
+from dhpo.worker.ended_searches import silent_after_end
 from dhpo.worker.messages import Outcome, Step, StepResult
 
 __all__ = ["run_quarantined"]
@@ -35,6 +36,7 @@ _MEMORY_SHARE = 0.9
 
 
 @guarded
+@silent_after_end(lambda: StepResult([], StepStats()))
 def run_quarantined(
     run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()
 ) -> StepResult:

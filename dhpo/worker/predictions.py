@@ -17,6 +17,7 @@ from dhpo.errors.user_code import guarded
 from dhpo.history.events import Checkpoint
 from dhpo.scoring.judgement import check_one_output, scores_of
 from dhpo.storage.model_store import loads_model
+from dhpo.worker.ended_searches import silent_after_end
 from dhpo.worker.messages import Context
 from dhpo.worker.state import single_threaded, worker_state
 from dhpo.worker.validation_rows import validation_rows
@@ -41,6 +42,7 @@ class Predictions:
 
 
 @guarded
+@silent_after_end(list)
 def predict_held_out(
     run: str,
     context: bytes,
@@ -76,8 +78,6 @@ def predict_held_out(
         If the targets have several columns.
     """
     state = worker_state(run, memory_limit)
-    if state.over:
-        return []  # to nobody
     shared = state.context(context)
     supplied = dict(zip(names, values, strict=True))
     found: list[Predictions] = []

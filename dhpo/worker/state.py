@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 from dhpo.data.cache import BlockCache
 from dhpo.data.memory import free_heap
+from dhpo.worker.ended_searches import is_over, note_end
 from dhpo.worker.messages import Context
 
 __all__ = ["WorkerState", "forget_run", "give_back", "single_threaded", "worker_state"]
@@ -105,18 +105,16 @@ class WorkerState:
 
 
 _states: dict[str, WorkerState] = {}
-_forgotten: deque[str] = deque(maxlen=1000)
 _states_lock = threading.Lock()
 
 
 def worker_state(run: str, memory_limit: int) -> WorkerState:
     """The state of this process for a search, made at its first task here.
 
-    Of a search that is over it is one that says so, and that nobody keeps: the task was cancelled, and came too late to
-    be stopped. It ends at once, and in silence, for Dask shows users what tasks raise.
+    Of a search that is over it is one that says so, and that nobody keeps.
     """
     with _states_lock:
-        if run in _forgotten:
+        if is_over(run):
             late = WorkerState(memory_limit)
             late.over = True
             return late
@@ -137,7 +135,7 @@ def give_back() -> None:
 def forget_run(run: str) -> None:
     """Free what this process holds for a search, and end its steps at their next call."""
     with _states_lock:
-        _forgotten.append(run)
+        note_end(run)
         state = _states.pop(run, None)
     if state is not None:
         state.over = True

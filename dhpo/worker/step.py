@@ -19,6 +19,7 @@ from dhpo.data.memory import free_heap, held_besides_blocks
 from dhpo.errors.user_code import guarded
 from dhpo.history.events import StepStats
 from dhpo.worker.breadcrumbs import CrumbTrail, read_crumb
+from dhpo.worker.ended_searches import silent_after_end
 from dhpo.worker.messages import Step, StepResult
 from dhpo.worker.state import single_threaded, worker_state
 from dhpo.worker.step_models import StepModels
@@ -45,6 +46,7 @@ def held_before_blocks(estimator: bytes) -> int:
 
 
 @guarded
+@silent_after_end(lambda: StepResult([], StepStats()))
 def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), values: Sequence[Any] = ()) -> StepResult:
     """Train and score a cohort; the function of every `train-` and `score-` task.
 
@@ -59,8 +61,6 @@ def run_step(run: str, context: bytes, step: Step, names: Sequence[Key] = (), va
         Keys of the blocks' graphs that are data on the cluster, and that data.
     """
     state = worker_state(run, step.memory_limit)
-    if state.over:
-        return StepResult([], StepStats())  # for nobody
     shared = state.context(context)
     try:
         trail = CrumbTrail(step.crumb)

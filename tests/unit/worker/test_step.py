@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import cloudpickle
 import dask
@@ -289,6 +291,20 @@ def test_a_step_that_comes_after_the_end_of_its_search_does_nothing_and_raises_n
     forget_run(search.run)
     result = search.step(works([{}, {}], 4), 4)
     assert (result.outcomes, result.stats) == ([], StepStats())
+
+
+def test_a_step_whose_models_have_no_place_any_more_since_its_search_is_over_raises_nothing(make_search):
+    class Ended(Log):
+        def partial_fit(self, X, y=None):
+            forget_run(search.run)
+            shutil.rmtree(search.context.store.url)
+            return super().partial_fit(X, y)
+
+    search = make_search(Log())
+    worker_state(search.run, 10**15)._context = replace(search.context, estimator=Ended())
+    result = search.step(works([{}], 1), 1)
+    assert (result.outcomes, result.stats) == ([], StepStats())
+    assert not Path(search.context.store.url).exists()
 
 
 def test_a_step_of_a_search_that_is_over_ends_after_its_block(make_search):
