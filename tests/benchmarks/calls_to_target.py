@@ -17,132 +17,23 @@ import math
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import measure
 import numpy as np
 from distributed import Client, LocalCluster
+from learning_tasks import MAX_CALLS, TASKS, Task, Trained
 from measure import verdict
-from scipy.stats import loguniform, randint, uniform
-from sklearn.datasets import load_digits
-from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
+from textbooks import ETA, Curve, Scores, asha, calls_until, hyperband
 
-MAX_ITER, ETA = 81, 3
 # Enough for the calls of the budget, with what ASHA adds on its upper rungs.
 ASHA_TRIALS = 442
 CALLS = 1620
 ASKED = 1.1
-
-Scores = Callable[[int, int], float]
-# Calls of all trials so far, and the score that was known then.
-Curve = Iterable[tuple[int, float]]
+PROBLEMS = ("MLP", "SGD")
 
 
-class OneHiddenLayer:
-    """Draws the sizes of hidden layers: one layer, of 8 to 256 units on a logarithmic scale."""
-
-    def rvs(self, random_state: Any = None) -> tuple[int]:
-        return (round(float(loguniform(8, 256).rvs(random_state=random_state))),)
-
-
-SEEDS = randint(0, 2**31 - 1)
-PROBLEMS: dict[str, tuple[Any, dict[str, Any], tuple[float, ...]]] = {
-    "MLP": (
-        MLPClassifier(),
-        {
-            "hidden_layer_sizes": OneHiddenLayer(),
-            "alpha": loguniform(1e-6, 1),
-            "learning_rate_init": loguniform(1e-5, 0.3),
-            "batch_size": [16, 32, 64, 128, 256],
-            "activation": ["relu", "tanh", "logistic"],
-            "solver": ["sgd", "adam"],
-            "random_state": SEEDS,
-        },
-        (0.965, 0.970),
-    ),
-    "SGD": (
-        SGDClassifier(penalty="elasticnet"),
-        {
-            "alpha": loguniform(1e-7, 1),
-            "eta0": loguniform(1e-5, 1),
-            "power_t": uniform(0.05, 0.95),
-            "l1_ratio": uniform(0, 1),
-            "loss": ["hinge", "log_loss", "modified_huber", "perceptron"],
-            "learning_rate": ["constant", "invscaling", "optimal"],
-            "random_state": SEEDS,
-        },
-        (0.950,),
-    ),
-}
-
-
-def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """600 rows to train on and the others to score on, scaled."""
-    X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=600, random_state=0, stratify=y)
-    scaler = StandardScaler().fit(X_train)
-    return scaler.transform(X_train), scaler.transform(X_test), y_train, y_test
-
-
-DATA = digits()
-CLASSES = list(range(10))
-
-
-# -- the papers -------------------------------------------------------------------------------------------------------
-
-
-def asha(score: Scores, n_workers: int) -> Curve:
-    """Algorithm 2 of Li et al. (2020), https://arxiv.org/abs/1810.05934, with trials that are paused and go on."""
-    rungs: list[dict[int, float]] = [{} for _ in range(5)]
-    promoted: list[set[int]] = [set() for _ in rungs]
-    n_started = 0
-
-    def get_job() -> tuple[int, int]:
-        nonlocal n_started
-        for rung in range(len(rungs) - 2, -1, -1):
-            ranked = sorted(rungs[rung], key=lambda trial: (-rungs[rung][trial], trial))
-            for trial in ranked[: len(ranked) // ETA]:
-                if trial not in promoted[rung]:
-                    promoted[rung].add(trial)
-                    return trial, rung + 1
-        n_started += 1
-        return n_started - 1, 0
-
-    calls, now = 0, 0
-    running: list[tuple[int, int, int]] = []
-    while True:
-        while len(running) < n_workers:
-            trial, rung = get_job()
-            heapq.heappush(running, (now + _job(rung), trial, rung))
-        now, trial, rung = heapq.heappop(running)
-        calls += _job(rung)
-        rungs[rung][trial] = score(trial, ETA**rung)
-        yield calls, rungs[rung][trial]
-
-
-def _job(rung: int) -> int:
-    return ETA**rung - (ETA ** (rung - 1) if rung else 0)
-
-
-def hyperband(score: Scores, n_workers: int) -> Curve:
-    """Algorithm 1 of Li et al. (2018), https://jmlr.org/papers/v18/16-558.html, bracket by bracket, once."""
-    calls = first = 0
-    for n_trials, resource in ((81, 1), (34, 3), (15, 9), (8, 27), (5, 81)):
-        trials, before = list(range(first, first + n_trials)), 0
-        first += n_trials
-        while trials and resource <= MAX_ITER:
-            scores: dict[int, float] = {}
-            for trial in trials:  # all jobs of a rung take as long, so they end in this order on any workers
-                calls += resource - before
-                scores[trial] = score(trial, resource)
-                yield calls, scores[trial]
-            trials = sorted(sorted(scores, key=lambda trial: (-scores[trial], trial))[: len(trials) // ETA])
-            before, resource = resource, resource * ETA
+# -- the schedule -----------------------------------------------------------------------------------------------------
 
 
 def asha_of_dhpo(score: Scores, n_workers: int) -> Curve:
@@ -153,7 +44,7 @@ def asha_of_dhpo(score: Scores, n_workers: int) -> Curve:
     from dhpo.schedules import ASHA
     from dhpo.trial import Report, Train
 
-    schedule = ASHA(ASHA_TRIALS, 1, MAX_ITER, ETA)
+    schedule = ASHA(ASHA_TRIALS, 1, MAX_CALLS, ETA)
     calls, now = 0, 0
     seen: dict[int, int] = {}
     running: list[tuple[int, int, int]] = []
@@ -175,36 +66,24 @@ def asha_of_dhpo(score: Scores, n_workers: int) -> Curve:
 TEXTBOOKS = {"ASHA": asha, "Hyperband": hyperband}
 
 
-def calls_until(curve: Curve, target: float) -> float:
-    """Calls made by all when the first score at least as high was known; infinite if that took too many."""
-    for calls, score in curve:
-        if calls > CALLS:
-            break
-        if score >= target:
-            return calls
-    return math.inf
-
-
 # -- the classes ------------------------------------------------------------------------------------------------------
 
 
-def make_search(kind: str, problem: str, seed: int) -> Any:
+def make_search(kind: str, task: Task, seed: int) -> Any:
     """The search as a user makes it."""
     import dhpo
 
-    estimator, space, _ = PROBLEMS[problem]
+    what = {"max_iter": MAX_CALLS, "scoring": task.scoring, "random_state": seed, "verbose": 0}
     if kind == "ASHA":
-        return dhpo.ASHASearchCV(
-            estimator, space, n_initial_parameters=ASHA_TRIALS, max_iter=MAX_ITER, random_state=seed, verbose=0
-        )
-    return dhpo.HyperbandSearchCV(estimator, space, max_iter=MAX_ITER, random_state=seed, verbose=0)
+        return dhpo.ASHASearchCV(task.estimator, task.seeded_space, n_initial_parameters=ASHA_TRIALS, **what)
+    return dhpo.HyperbandSearchCV(task.estimator, task.seeded_space, **what)
 
 
-def searched(search: Any, stop_at: float) -> tuple[Any, float]:
+def searched(search: Any, task: Task, stop_at: float) -> tuple[Any, float]:
     """Run a search until a score is reached; its history, and the seconds."""
-    X_train, X_test, y_train, y_test = DATA
+    blocks = task.blocks
     began = time.perf_counter()
-    run = search.start(X_train, y_train, classes=CLASSES, validation_data=(X_test, y_test))
+    run = search.start(blocks.X, blocks.y, classes=task.classes, validation_data=blocks.held_out)
     while not run.done and (run.best is None or run.best.report.score < stop_at):
         time.sleep(0.02)
     run.stop()
@@ -229,50 +108,6 @@ def n_steps(history: Any) -> int:
     from dhpo.history.events import StepDone
 
     return sum(isinstance(event, StepDone) for event in history.events)
-
-
-class Trained:
-    """Scores of trials after so many calls: those that the class has found, and else by training."""
-
-    def __init__(self, problem: str, seed: int, history: Any) -> None:
-        from dhpo.history.events import Reported, TrialStarted
-        from dhpo.samplers import RandomSampler
-        from dhpo.space.parameter_space import Space
-        from dhpo.space.seeds import entropy_of
-
-        self._estimator, space, _ = PROBLEMS[problem]
-        self._sampler = RandomSampler(Space(space), entropy_of(seed))
-        self._models: dict[int, tuple[Any, int]] = {}
-        self.known: dict[tuple[int, int], float] = {}
-        for event in history.events:
-            if isinstance(event, Reported):
-                self.known[event.report.trial, event.report.resource] = event.report.score
-            elif isinstance(event, TrialStarted) and event.trial.params != self._sampler.ask(event.trial.number):
-                raise SystemExit(f"trial {event.trial.number} has other parameters in the class")
-
-    def __call__(self, trial: int, calls: int) -> float:
-        if (trial, calls) not in self.known:
-            self.known[trial, calls] = self.train(trial, calls)
-        score = self.known[trial, calls]
-        return score if math.isfinite(score) else -math.inf
-
-    def train(self, trial: int, calls: int) -> float:
-        """Train on from where this trial was trained to, and score."""
-        from sklearn.base import clone
-
-        X_train, X_test, y_train, y_test = DATA
-        model, seen = self._models.get(trial, (None, 0))
-        if model is None:
-            model = clone(self._estimator).set_params(**self._sampler.ask(trial))
-        try:
-            with threadpool_limits(1):
-                for _ in range(seen, calls):
-                    model.partial_fit(X_train, y_train, classes=CLASSES)
-                score = float(model.score(X_test, y_test))
-        except ValueError:  # it has diverged
-            score = math.nan
-        self._models[trial] = model, calls
-        return score
 
 
 # -- both -------------------------------------------------------------------------------------------------------------
@@ -308,20 +143,22 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         Client(cluster),
     ):
         for problem in arguments.problems:
-            targets = PROBLEMS[problem][2]
+            task = TASKS[problem]
+            targets = task.targets
             for kind in arguments.kinds:
                 found: dict[float, list[tuple[float, ...]]] = {target: [] for target in targets}
                 walls, per_step, agreed = [], [], True
                 for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-                    history, wall = searched(make_search(kind, problem, seed), max(targets))
-                    score = Trained(problem, seed, history)
+                    history, wall = searched(make_search(kind, task, seed), task, max(targets))
+                    score = Trained(task, seed)
+                    score.take_in(history)
                     if seed == arguments.first_seed:
                         agreed = agree(score)
                     for target in targets:
-                        ours = calls_until(curve_of(history), target)
-                        theirs = calls_until(TEXTBOOKS[kind](score, arguments.workers), target)
+                        ours = calls_until(curve_of(history), target, CALLS)
+                        theirs = calls_until(TEXTBOOKS[kind](score, arguments.workers), target, CALLS)
                         alone = asha_of_dhpo(score, arguments.workers) if kind == "ASHA" else ()
-                        found[target].append((ours, theirs, calls_until(alone, target)))
+                        found[target].append((ours, theirs, calls_until(alone, target, CALLS)))
                     walls.append(wall / max(history.partial_fit_calls, 1))
                     per_step.append(history.partial_fit_calls / n_steps(history))
                     print(
