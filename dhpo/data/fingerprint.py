@@ -39,6 +39,9 @@ def _add(digest: Any, part: Any) -> None:
     elif isinstance(part, pd.DataFrame):
         for name, column in part.items():
             digest.update(f"{name!r} {column.dtype}".encode())
+            if isinstance(column.dtype, pd.CategoricalDtype):  # models see the numbers of the categories
+                digest.update(f"ordered {column.dtype.ordered}".encode())
+                _add(digest, column.dtype.categories.to_numpy())
             is_object = column.dtype == object
             _add(digest, column.to_numpy() if is_object else pd.util.hash_pandas_object(column, index=False).to_numpy())
     elif sp.issparse(part):
@@ -47,8 +50,10 @@ def _add(digest: Any, part: Any) -> None:
         for inner in (rows.data, rows.indices, rows.indptr):
             _add(digest, inner)
     else:
+        if isinstance(part, np.ma.MaskedArray):
+            _add(digest, np.ma.getmaskarray(part))
         array = np.asarray(part)
-        digest.update(f"{array.dtype.str} {array.shape}".encode())
+        digest.update(f"{array.dtype.descr if array.dtype.names else array.dtype.str} {array.shape}".encode())
         if array.dtype.hasobject:
             kinds = np.array([type(value).__name__ for value in array.ravel()], dtype=object)
             digest.update(pd.util.hash_array(kinds).data)  # 1 and "1" have one hash

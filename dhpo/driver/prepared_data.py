@@ -88,6 +88,8 @@ class Data:
         How many these are.
     held_out_by : mapping of int to key
         Where workers share no folder: which of `validation_futures` has the rows held out of a block.
+    computed_arguments : str
+        Those arguments of `fit` in words that Dask has computed.
     """
 
     specs: list[BlockSpec]
@@ -100,6 +102,7 @@ class Data:
     validation_digest: str = ""
     n_own_validation: int = 0
     held_out_by: dict[int, Key] = field(default_factory=dict)
+    computed_arguments: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -113,9 +116,10 @@ class Data:
 
     @property
     def digest(self) -> str:
-        """Hash of all rows, if it was asked for."""
-        digests = "".join(f.digest for f in self.facts) + self.validation_digest
-        return hashlib.blake2b(digests.encode(), digest_size=16).hexdigest() if digests else ""
+        """Hash of all rows, and of what else Dask has computed, if it was asked for."""
+        rows = "".join(f.digest for f in self.facts) + self.validation_digest
+        digests = rows + self.computed_arguments
+        return hashlib.blake2b(digests.encode(), digest_size=16).hexdigest() if rows else ""
 
     @property
     def classes(self) -> np.ndarray:

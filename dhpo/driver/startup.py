@@ -22,6 +22,7 @@ from dhpo.driver.job import Job
 from dhpo.driver.prepared_data import Data
 from dhpo.errors import WorkersLost
 from dhpo.history.events import DataPrepared
+from dhpo.journal.description import describe
 from dhpo.scoring import make_block_scorer
 from dhpo.space.seeds import seed_for
 from dhpo.storage.workspace import Workspace
@@ -144,6 +145,8 @@ async def _look(
         held_before=partial(_held_before, client, workers, job.estimator),
         looked=looked,
     )
+    computed = {name: value for name, value in fit_kwargs.items() if value is not job.fit_kwargs[name]}
+    data.computed_arguments = describe(computed) if computed else ""
     if "classes" in fit_kwargs:
         check_labels(data.classes, fit_kwargs["classes"])
     elif job.data.with_classes:

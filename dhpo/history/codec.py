@@ -116,10 +116,9 @@ def decode_event(record: Mapping[str, Any]) -> Event:
 
 def _planned(record: Record) -> Event:
     brackets = (BracketPlan(b["bracket"], tuple(Rung(**rung) for rung in b["rungs"])) for b in record["brackets"])
-    # Journals of this format had no ranges at first.
-    ranges = {name: _range(values) for name, values in record.get("ranges", {}).items()}
+    ranges = {name: _range(values) for name, values in record["ranges"].items()}
     plan = Plan(tuple(brackets))
-    return Planned(plan, record["time"], record["title"], record["scales"], ranges, record.get("began"))
+    return Planned(plan, record["time"], record["title"], record["scales"], ranges, record["began"])
 
 
 def _range(record: Record) -> ParameterRange:

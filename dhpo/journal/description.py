@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 import threading
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import joblib
@@ -18,18 +17,15 @@ import scipy.sparse as sp
 from dhpo.errors import JournalError
 from dhpo.history.events import DataPrepared
 from dhpo.history.values import decode_value, encode_value
+from dhpo.journal.code import PACKAGES, class_in_words, code_of, name_of, package_of
 from dhpo.trial import Params, Trial
 
 __all__ = ["check_same_data", "check_same_params", "describe", "differences"]
-
-_EMPTY = types.CellType()
 
 _described = threading.local()
 _ADDRESS = re.compile(r"(?i) at 0x[0-9a-f]+")
 # scikit-learn's callbacks of an estimator: what a search finds does not depend on who watches it.
 _NO_MATTER = {"_skl_callbacks"}
-# What the functions of these do is told by the version of the package; those of users may be changed at any time.
-_PACKAGES = {"builtins", "dask", "dhpo", "numpy", "pandas", "scipy", "sklearn"}
 
 
 def describe(value: Any) -> str:
@@ -43,15 +39,23 @@ def describe(value: Any) -> str:
     """
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic | range | slice):
         return repr(value)
-    if isinstance(value, type | types.BuiltinFunctionType | np.ufunc):
-        return getattr(value, "__qualname__", repr(value))
+    if isinstance(value, type):
+        return class_in_words(value, describe)
+    if isinstance(value, types.BuiltinFunctionType | types.MethodWrapperType):
+        owner = getattr(value, "__self__", None)
+        of = "" if owner is None or isinstance(owner, types.ModuleType) else f" of {describe(owner)}"
+        return f"{name_of(value)}{of}"
+    if isinstance(value, np.ufunc):
+        return f"numpy.{value.__name__}"
+    if isinstance(value, re.Pattern):  # which prints its beginning alone
+        return f"re.compile({value.pattern!r}, {value.flags})"
     if isinstance(value, Mapping):
         inside = sorted((describe(key), describe(element)) for key, element in value.items())
-        return "{" + ", ".join(f"{key}: {element}" for key, element in inside) + "}"
+        return _kind(value) + "{" + ", ".join(f"{key}: {element}" for key, element in inside) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(describe, value)) + "]"
+        return _kind(value) + "[" + ", ".join(map(describe, value)) + "]"
     if isinstance(value, set | frozenset):
-        return "{" + ", ".join(sorted(map(describe, value))) + "}"
+        return _kind(value) + "{" + ", ".join(sorted(map(describe, value))) + "}"
     if isinstance(value, np.ndarray):
         return f"array({value.dtype}, shape {value.shape}, {_hash(value)})"
     if sp.issparse(value) or isinstance(value, pd.DataFrame | pd.Series | pd.Index):
@@ -61,14 +65,15 @@ def describe(value: Any) -> str:
     if isinstance(value, functools.partial):
         return f"partial({describe(value.func)}, {describe(value.args)}, {describe(value.keywords)})"
     if hasattr(value, "dist") and hasattr(value, "args") and hasattr(value, "kwds"):  # a frozen distribution of scipy
-        dist = value.dist.name if _package(type(value.dist)) in _PACKAGES else describe(vars(value.dist))
+        dist = value.dist.name if package_of(type(value.dist)) in PACKAGES else describe(vars(value.dist))
         return f"{dist}({', '.join([*map(describe, value.args), _inside(value.kwds)]).rstrip(', ')})"
     if isinstance(value, types.MethodType):
         return f"{describe(value.__func__)} of {describe(value.__self__)}"
     if isinstance(value, types.FunctionType):
-        return _name(value) if _package(value) in _PACKAGES else f"{_name(value)}({_code(value)})"
-    if callable(value) and hasattr(value, "__qualname__") and str(value.__module__).split(".")[0] in _PACKAGES:
-        return _name(value)  # numpy.mean, for instance, which is no function of Python
+        name = name_of(value)
+        return name if package_of(value) in PACKAGES else f"{name}({code_of(value, describe)})"
+    if callable(value) and hasattr(value, "__qualname__") and package_of(value) in PACKAGES:
+        return name_of(value)  # numpy.mean, for instance, which is no function of Python
     return _of_object(value)
 
 
@@ -77,16 +82,18 @@ def _of_object(value: Any) -> str:
     if hasattr(value, "get_params"):
         params = value.get_params(deep=False)
     state = {name: part for name, part in getattr(value, "__dict__", {}).items() if name not in _NO_MATTER}
+    name = class_in_words(type(value), describe)
     if not params and not state:
+        # What it prints may not tell all of it; what is in it may be nothing that can be pickled.
         text = repr(value)
-        return f"{_class(type(value))}({_hash(value)})" if _ADDRESS.search(text) else text
+        return f"{name}({_hash(value)})" if _ADDRESS.search(text) else f"{name}({text} {_hash(value)})"
     around: set[int] = _described.__dict__.setdefault("around", set())
     if id(value) in around:  # an object that refers to itself
-        return f"{_class(type(value))}(...)"
+        return f"{name}(...)"
     around.add(id(value))
     try:
         # Besides its parameters an estimator may have been fitted, or asked for metadata.
-        return f"{_class(type(value))}({_inside({**state, **params})})"
+        return f"{name}({_inside({**state, **params})})"
     finally:
         around.discard(id(value))
 
@@ -95,30 +102,12 @@ def _inside(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={describe(params[name])}" for name in sorted(params))
 
 
-def _name(thing: Any) -> str:
-    return f"{thing.__module__}.{thing.__qualname__}"
-
-
-def _class(cls: type) -> str:
-    """The name of a class, with a hash of what its methods do where it is the user's own."""
-    own = [base for base in cls.__mro__ if base.__module__.split(".")[0] not in _PACKAGES]
-    return f"{_name(cls)}[{_code_of_classes(own)}]" if own else _name(cls)
-
-
-def _code_of_classes(classes: Sequence[type]) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for cls in classes:
-        for name, attribute in sorted(vars(cls).items()):
-            if isinstance(attribute, property):
-                parts: list[Any] = [attribute.fget, attribute.fset]
-            else:
-                parts = [getattr(attribute, "__func__", attribute)]  # of static methods and those of the class
-            for part in parts:
-                if isinstance(part, types.FunctionType):
-                    digest.update(f"{name} {type(attribute).__name__} {_code(part)}".encode())
-                elif isinstance(part, int | float | str | tuple) and not name.startswith("__"):
-                    digest.update(f"{name} {describe(part)}".encode())
-    return digest.hexdigest()
+def _kind(container: Any) -> str:
+    """The class of a container, and what it has besides its elements, if it is none of Python's own."""
+    cls = type(container)
+    if cls.__module__ in ("builtins", "types", "collections"):
+        return ""
+    return f"{class_in_words(cls, describe)}({_inside(getattr(container, '__dict__', {}))})"
 
 
 def _hash(value: Any) -> str:
@@ -128,26 +117,6 @@ def _hash(value: Any) -> str:
         return "?"
 
 
-def _code(function: types.FunctionType) -> str:
-    """A hash of what a function does, with its defaults and what it has enclosed."""
-    digest = hashlib.blake2b(digest_size=8)
-    _add_code(digest, function.__code__)
-    enclosed = [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
-    for part in (function.__defaults__, function.__kwdefaults__, [e for e in enclosed if e is not function]):
-        digest.update(describe(part).encode())
-    return digest.hexdigest()
-
-
-def _add_code(digest: Any, code: types.CodeType) -> None:
-    digest.update(code.co_code)
-    digest.update(repr(code.co_names).encode())
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            _add_code(digest, constant)
-        else:
-            digest.update(describe(constant).encode())
-
-
 def differences(journal: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """What is not the same, a sentence for each."""
     return [
@@ -155,10 +124,6 @@ def differences(journal: Mapping[str, str], now: Mapping[str, str]) -> list[str]
         for name in dict.fromkeys([*journal, *now])
         if journal.get(name) != now.get(name)
     ]
-
-
-def _package(value: Any) -> str:
-    return (value.__module__ or "").partition(".")[0]  # functions that SciPy makes for distributions have no module
 
 
 def check_same_data(before: DataPrepared, now: DataPrepared, other: str = "data") -> None:

@@ -28,7 +28,7 @@ from dhpo.storage.model_store import ModelStore
 
 __all__ = ["Header", "Journal", "JournalReader", "open_journal"]
 
-_FORMAT = 4
+_FORMAT = 5
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import subprocess
@@ -341,6 +342,18 @@ def test_descriptions_do_not_depend_on_the_process():
         environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": seed}
         found.add(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout)
     assert len(found) == 1
+
+
+def test_fingerprints_tell_what_models_see_besides_the_values():
+    kinds = [
+        pd.DataFrame({"c": pd.Categorical(["a", "b"], categories=categories, ordered=ordered)})
+        for categories, ordered in ((["a", "b"], False), (["b", "a"], False), (["a", "b"], True))
+    ]
+    masked = [np.ma.array([1, 2], mask=mask) for mask in ([0, 0], [0, 1])]
+    named = [np.zeros(2, dtype=[(name, float)]) for name in ("a", "b")]
+    for group in (kinds, masked, named):
+        assert len({fingerprint(Rows(values)) for values in group}) == len(group)
+        assert fingerprint(Rows(group[0])) == fingerprint(Rows(copy.deepcopy(group[0])))
 
 
 def test_fingerprints_tell_numbers_from_strings():

@@ -159,6 +159,16 @@ def test_other_data_gets_the_best_parameters_first(earlier: Path) -> None:
     assert not decision(same_seed).points  # it draws the same trials by itself
 
 
+def test_labels_that_dask_computes_are_a_part_of_the_data(tmp_path: Path) -> None:
+    labels = [da.from_array(np.arange(n), chunks=n) for n in (2, 2, 3)]
+    halving(max_iter=3).fit(*LAZY, classes=labels[0], journal=tmp_path / "lazy")
+    same = halving(max_iter=3).fit(*LAZY, classes=labels[1], start_from=tmp_path / "lazy")
+    other = halving(max_iter=3).fit(*LAZY, classes=labels[2], start_from=tmp_path / "lazy")
+    assert (calls_made(same), calls_made(other)) == (0, calls_made(halving(max_iter=3).fit(*LAZY, **CLASSES)))
+    assert other.metadata_["reused_calls"] == 0
+    assert other.best_estimator_.coef_.shape == (3, 5)
+
+
 def test_another_estimator_gets_the_best_parameters_first(earlier: Path) -> None:
     search = halving(estimator=SGDClassifier(loss="log_loss"), random_state=None, n_initial_parameters=18)
     search.fit(*LAZY, **CLASSES, start_from=earlier)
