@@ -34,7 +34,10 @@ class Promise:
         }
 
     def of(self, trial: TrialProgress, calls: int) -> tuple[float, ...]:
-        """The key to sort a model of a trial by that has seen so many calls; the lowest goes first."""
+        """The key to sort a model of a trial by that has seen so many calls; the lowest goes first.
+
+        It begins with the place of the bracket in the plan.
+        """
         bracket, n_selected = self._of_rung.get((trial.trial.bracket, trial.rung), (0, -trial.rung))
         last = trial.last
         score = last.score if last is not None and math.isfinite(last.score) else -math.inf

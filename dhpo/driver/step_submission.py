@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dhpo.cluster.workers import Workers
 from dhpo.driver.folds import is_refit
@@ -90,7 +90,8 @@ class StepSubmission:
                 ready = [waiting for waiting in ready if self._ledger.is_begun(waiting.model)]
             # An asynchronous schedule was asked for what the free threads can do; else the busy ones have a share.
             for_all = self._gather or not self._job.schedule.asynchronous
-            self._submit_some(ready, self._pace.step_seconds, for_all, idle_since)
+            for some in self._in_turn(ready):
+                self._submit_some(some, self._pace.step_seconds, for_all, idle_since)
         self._steps.copy_silent(0.0, self._crumb)
         # Not where the data is read again and again: those promoted later would not share the reads of these.
         ahead = self._job.speculate and not self._gather and not refitting
@@ -99,6 +100,16 @@ class StepSubmission:
             self._ledger.look_ahead(_MOST_AHEAD * self._workers.n_threads)
             seconds = min(self._pace.step_seconds, _AHEAD_SECONDS)
             self._submit_some(list(self._ledger.trials.ready(ahead=True)), seconds, False, idle_since)
+
+    def _in_turn(self, ready: Sequence[Ready]) -> Iterator[Sequence[Ready]]:
+        """All at once; but trials of a later bracket only for threads that would idle, if a sampler learns for them."""
+        if not self._ledger.waits_for_reports:
+            yield ready
+            return
+        first = min((waiting.promise[0] for waiting in ready), default=0.0)
+        early = {w.model for w in ready if w.promise[0] > first and not self._ledger.is_begun(w.model)}
+        yield [waiting for waiting in ready if waiting.model not in early]
+        yield [waiting for waiting in ready if waiting.model in early]
 
     def _submit_some(self, ready: Sequence[Ready], seconds: float, for_all: bool, idle_since: float) -> None:
         free = self._workers.free

@@ -15,8 +15,10 @@ class BOHBSearchCV(HyperbandSearchCV):
     It is `HyperbandSearchCV` with ``sampler="tpe"``, and needs the extra ``optuna``. Each rung has a model of its own,
     and the highest one with enough scores suggests the candidates: three more than there are parameters, and at least
     ten. Unlike in the paper, no share of the candidates is drawn at random. The model knows what was scored when a
-    candidate is begun, so other numbers of threads give other candidates. Early scores tell little of late ones for
-    many estimators: compare with `ASHASearchCV` before you rely on it.
+    candidate is begun, so other numbers of threads give other candidates. A bracket is begun when those before it
+    leave a thread without work: on one thread it knows all of them; with more threads than a bracket has candidates,
+    several are begun at once and know little of each other. Early scores tell little of late ones for many estimators:
+    compare with `ASHASearchCV` before you rely on it.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 import dhpo
 from dhpo import GridSearchCV, HyperbandSearchCV, JournalError, Observer, RandomizedSearchCV
-from dhpo.history.events import FitDone, Reported, TrialStarted
+from dhpo.history.events import Dropped, FitDone, Reported, TrialStarted
 from dhpo.journal import Journal
 from dhpo.samplers import OptunaSampler
 from tests.conftest import threads_of_this_process
@@ -197,6 +197,19 @@ def test_hyperband_with_a_sampler_that_learns_goes_on_from_a_journal(client: Any
     assert "stopped" in began["status"].tolist()
     names = ["param_x", "param_z", "param_kind", "bracket"]
     assert search.summary().loc[began.index, names].equals(began[names])
+
+
+def test_brackets_are_begun_one_after_another_as_long_as_the_thread_has_work(one_thread: Any) -> None:
+    search = dhpo.BOHBSearchCV(Known(), SPACE, max_iter=9, random_state=0, verbose=0).fit(*LAZY, classes=[0, 1])
+    events = search._history.events
+    bracket_of = {event.trial.number: event.trial.bracket for event in events if isinstance(event, TrialStarted)}
+    kept = set(bracket_of)
+    for event in events:
+        if isinstance(event, TrialStarted):
+            assert all(bracket_of[number] <= event.trial.bracket for number in kept), event
+        elif isinstance(event, Dropped):
+            kept.discard(event.drop.trial)
+    assert set(bracket_of.values()) == {2, 1, 0}
 
 
 def test_a_search_with_rungs_refuses_an_evolution_before_any_task() -> None:
