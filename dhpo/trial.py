@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -143,6 +143,9 @@ class Report:
         The traceback, if the trial raised.
     bracket, rung : int, default 0
         Those of the `Train`.
+    metrics : mapping of str to float
+        Of a search with several metrics, the mean of each over the splits of the data, for a sampler that learns from
+        all of them. It takes no part in comparisons.
 
     Examples
     --------
@@ -161,6 +164,7 @@ class Report:
     error: str | None = None
     bracket: int = 0
     rung: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def failed(self) -> bool:

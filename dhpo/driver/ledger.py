@@ -27,6 +27,7 @@ from dhpo.history.events import (
     StartedFrom,
     TrialStarted,
 )
+from dhpo.history.mean_scores import mean_scores
 from dhpo.samplers.asking import Asking
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.enqueued import Enqueued
@@ -441,6 +442,7 @@ class Ledger:
             error,
             active.trial.bracket,
             active.rung,
+            mean_scores(splits),
         )
         self._append(Reported(report, self._now(), splits))
         self.take_report(report)

@@ -30,6 +30,7 @@ from dhpo.history.events import (
     TrialStarted,
 )
 from dhpo.history.judgement import ClassJudgement, Judgement, NumberJudgement
+from dhpo.history.mean_scores import mean_scores
 from dhpo.history.values import decode_value, encode_value
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.space.parameter_range import ParameterRange
@@ -77,6 +78,7 @@ def encode_event(event: Event) -> Record:
             return {"event": "promoted", "train": asdict(train), "time": time}
         case Reported(report, time, splits):
             numbers = {**asdict(report), "score": _number(report.score)}
+            del numbers["metrics"]  # they follow from the splits
             return {"event": "report", **numbers, "splits": [_encode_split(split) for split in splits], "time": time}
         case Dropped(drop, time):
             return {"event": "drop", **asdict(drop), "time": time}
@@ -134,7 +136,8 @@ def _trial(record: Record) -> Event:
 
 def _report(record: Record) -> Event:
     time, splits = record.pop("time"), tuple(_decode_split(split) for split in record.pop("splits"))
-    return Reported(Report(**{**record, "score": float(record["score"])}), time, splits)
+    report = Report(**{**record, "score": float(record["score"])}, metrics=mean_scores(splits))
+    return Reported(report, time, splits)
 
 
 def _step(record: Record) -> Event:

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["PACKAGES", "class_in_words", "code_of", "name_of", "package_of"]
+__all__ = ["LISTS_BESIDE_CODE", "PACKAGES", "class_in_words", "code_of", "collecting_lists", "name_of", "package_of"]
 
 # What the functions of these do is told by the version of the package; those of users may be changed at any time.
 PACKAGES = {"builtins", "dask", "dhpo", "numpy", "pandas", "scipy", "sklearn"}
 _INSTALLED = ("site-packages", "dist-packages")
 _EMPTY = types.CellType()
+# What a journal calls that which `collecting_lists` collects.
+LISTS_BESIDE_CODE = "data beside code of your own"
 # Where decorators of Python and scikit-learn keep the functions that they were given.
 _HOLD_FUNCTIONS = ("__wrapped__", "func", "fn", "check")
 # Data beside a function that is larger is no setting of it.
@@ -74,7 +76,10 @@ def code_of(function: types.FunctionType, describe: _Describe) -> str:
         for part in (function.__defaults__, function.__kwdefaults__, [e for e in enclosed if e is not function]):
             digest.update(describe(part).encode())
         for name, value in _named(function):
-            digest.update(f"{name} {describe(value)}".encode())
+            if isinstance(value, types.FunctionType | type):
+                digest.update(f"{name} {describe(value)}".encode())
+            else:
+                _add_data(digest, name, value, describe)
         return digest.hexdigest()
 
 
@@ -100,8 +105,8 @@ def _code_of_classes(classes: list[type], describe: _Describe) -> str:
                 functions = list(_functions_in(attribute))
                 for function in functions:
                     digest.update(f"{name} {type(attribute).__name__} {code_of(function, describe)}".encode())
-                if not functions and not name.startswith("__") and _is_setting(attribute):
-                    digest.update(f"{name} {describe(attribute)}".encode())
+                if not functions and not name.startswith("__"):
+                    _add_data(digest, name, attribute, describe)
     return digest.hexdigest()
 
 
@@ -134,10 +139,10 @@ def _named(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         if isinstance(value, type):
             if package_of(value) == package:
                 yield name, value
-        elif _is_setting(value):
-            yield name, value
+        elif functions := list(_functions_in(value)):
+            yield from ((name, part) for part in functions if package_of(part) == package)
         else:
-            yield from ((name, part) for part in _functions_in(value) if package_of(part) == package)
+            yield name, value
 
 
 def _globals_read(code: types.CodeType) -> set[str]:
@@ -148,7 +153,38 @@ def _globals_read(code: types.CodeType) -> set[str]:
     return read.union(*(_globals_read(part) for part in code.co_consts if isinstance(part, types.CodeType)))
 
 
-def _is_setting(value: Any, depth: int = 3) -> bool:
+@contextmanager
+def collecting_lists() -> Iterator[list[str]]:
+    """Collect, in words, the lists, dicts, sets and arrays beside the code that is hashed meanwhile.
+
+    They are no part of the hashes: code may keep in them what it has done, and would be other code at each look.
+    """
+    found: list[str] = []
+    before, _hashed.lists = getattr(_hashed, "lists", None), found
+    try:
+        yield found
+    finally:
+        _hashed.lists = before
+
+
+def _add_data(digest: Any, name: str, value: Any, describe: _Describe) -> None:
+    """Add plain data to a hash, or to what is collected."""
+    if not _is_plain(value):
+        return
+    said = f"{name} {describe(value)}"
+    if not _may_change(value):
+        digest.update(said.encode())
+    elif getattr(_hashed, "lists", None) is not None:
+        _hashed.lists.append(said)
+
+
+def _may_change(value: Any) -> bool:
+    if isinstance(value, tuple | frozenset):
+        return any(map(_may_change, value))
+    return isinstance(value, list | dict | set | np.ndarray)
+
+
+def _is_plain(value: Any, depth: int = 3) -> bool:
     """Whether it is plain data, and little of it."""
     if isinstance(value, bool | int | float | complex | str | bytes | np.generic):
         return True
@@ -156,7 +192,7 @@ def _is_setting(value: Any, depth: int = 3) -> bool:
         return value.size <= _MOST_ELEMENTS and not value.dtype.hasobject
     if isinstance(value, list | tuple | set | frozenset | dict):
         elements = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
-        return depth > 0 and len(elements) <= _MOST_ELEMENTS and all(_is_setting(e, depth - 1) for e in elements)
+        return depth > 0 and len(elements) <= _MOST_ELEMENTS and all(_is_plain(e, depth - 1) for e in elements)
     return False
 
 

@@ -19,6 +19,7 @@ from dhpo.errors.full_disk import JOURNAL, says_where
 from dhpo.history.codec import decode_event, encode_event
 from dhpo.history.events import Event
 from dhpo.history.history import History
+from dhpo.journal.code import LISTS_BESIDE_CODE
 from dhpo.journal.description import differences
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import FileLock, LeaseLock, Lock, is_locked
@@ -128,6 +129,8 @@ class Journal:
             return
         before = {**self.header.identity, "random_state": f"seed {self.header.entropy}"}
         now = {**header.identity, "random_state": f"seed {header.entropy}"}
+        for identity in (before, now):
+            identity.pop(LISTS_BESIDE_CODE, None)  # the search may have written there itself
         found = differences(before, now)
         if dhpo.__version__.split(".")[0] != self.header.version.split(".")[0]:
             found.insert(0, f"dhpo was {self.header.version}, and is {dhpo.__version__}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 from dhpo.errors.checks import check_methods
@@ -20,12 +19,14 @@ from dhpo.wording import counted, did_you_mean
 
 __all__ = ["check_repeatable", "learns", "make_sampler"]
 
-_BY_NAME: dict[str, Callable[[Space, int], Sampler]] = {
+_OWN: dict[str, Callable[[Space, int], Sampler]] = {
     "random": RandomSampler,
     "grid": lambda space, entropy: GridSampler(space),
     "sobol": SobolSampler,
-    **{name: partial(OptunaSampler, sampler=name) for name in NAMES},
 }
+
+
+_NAMES = (*_OWN, *NAMES)
 
 
 def learns(sampler: Any) -> bool:
@@ -35,19 +36,21 @@ def learns(sampler: Any) -> bool:
     return is_optuna_sampler(sampler) or bool(getattr(sampler, "learns", False))
 
 
-def make_sampler(sampler: Any, space: Space, entropy: int, plan: Plan) -> Sampler:
+def make_sampler(sampler: Any, space: Space, entropy: int, plan: Plan, scoring: Any = None) -> Sampler:
     """Make the sampler of one search.
 
     Parameters
     ----------
     sampler : str or Sampler
-        "random", "grid", "sobol", "tpe", "gp", "cmaes", or an object, also of Optuna, which is copied: one that learns
-        begins anew with each search.
+        "random", "grid", "sobol", "tpe", "gp", "cmaes", "nsga2", or an object, also of Optuna, which is copied: one
+        that learns begins anew with each search.
     space : Space
     entropy : int
         Seed of those made by name.
     plan : Plan
         What will run.
+    scoring : str, callable, sequence, dict or None
+        Of the search: names of several metrics, all of which "nsga2" learns from.
 
     Raises
     ------
@@ -58,14 +61,17 @@ def make_sampler(sampler: Any, space: Space, entropy: int, plan: Plan) -> Sample
         for, or scores of several resources are given to a sampler that takes those of one.
     """
     if isinstance(sampler, str):
-        if sampler not in _BY_NAME:
-            names = ", ".join(map(repr, _BY_NAME))
+        if sampler not in _NAMES:
+            names = ", ".join(map(repr, _NAMES))
             raise ValueError(
-                f"sampler={sampler!r} is not allowed: give {names}, or a sampler.{did_you_mean(sampler, _BY_NAME)}"
+                f"sampler={sampler!r} is not allowed: give {names}, or a sampler.{did_you_mean(sampler, _NAMES)}"
             )
-        made = _BY_NAME[sampler](space, entropy)
+        if sampler in _OWN:
+            made = _OWN[sampler](space, entropy)
+        else:
+            made = OptunaSampler(space, entropy, sampler, _several_metrics(scoring))
     elif is_optuna_sampler(sampler):
-        made = OptunaSampler(space, entropy, deepcopy(sampler))
+        made = OptunaSampler(space, entropy, deepcopy(sampler), _several_metrics(scoring))
     else:
         check_methods(f"sampler={sampler!r}", sampler, ("ask", "tell"), "dhpo.Sampler")
         made = deepcopy(sampler)
@@ -84,6 +90,13 @@ def make_sampler(sampler: Any, space: Space, entropy: int, plan: Plan) -> Sample
                 "'random', or a search that trains all trials equally long."
             )
     return made
+
+
+def _several_metrics(scoring: Any) -> tuple[str, ...]:
+    """The names of several metrics; none where there is one, or only its results tell."""
+    if not isinstance(scoring, list | tuple | set | dict) or len(scoring) < 2:
+        return ()
+    return tuple(sorted(scoring) if isinstance(scoring, set) else scoring)
 
 
 def check_repeatable(sampler: Sampler | None) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from functools import partial
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "OptunaSampler", "is_optuna_sampler"]
 
 # Of Optuna's samplers, as users ask for them.
-NAMES = ("tpe", "gp", "cmaes")
+NAMES = ("tpe", "gp", "cmaes", "nsga2")
 
 # Points of a finite space may be the same by chance.
 _N_COMPARED = 8
@@ -46,10 +47,13 @@ class OptunaSampler:
     space : Space
     random_state : int, numpy RandomState, numpy Generator or None
         See `dhpo.space.seeds.entropy_of`. A sampler object has its own seed instead.
-    sampler : {"tpe", "gp", "cmaes"} or optuna.samplers.BaseSampler, default "tpe"
+    sampler : {"tpe", "gp", "cmaes", "nsga2"} or optuna.samplers.BaseSampler, default "tpe"
         "tpe" is the multivariate tree-structured Parzen estimator; "gp" a Gaussian process, which needs PyTorch;
-        "cmaes" an evolution strategy, which learns nothing of parameters that are listed. Each model has a copy of an
-        object.
+        "cmaes" an evolution strategy, which learns nothing of parameters that are listed; "nsga2" a genetic algorithm
+        for several metrics, whose first 50 points are random. Each model has a copy of an object.
+    metrics : sequence of str
+        Names of several metrics, all of which "nsga2", and an object of the NSGA samplers, learn from; the others learn
+        from the one that decides.
 
     Attributes
     ----------
@@ -62,7 +66,7 @@ class OptunaSampler:
         If Optuna is missing, or what its sampler needs.
     TypeError, ValueError
         If `sampler` is neither, or one of Optuna's that end by themselves (GridSampler, BruteForceSampler) or wrap
-        others (PartialFixedSampler), or "gp" or "cmaes" where the space has several dicts.
+        others (PartialFixedSampler), or "gp", "cmaes" or "nsga2" where the space has several dicts.
 
     References
     ----------
@@ -85,16 +89,23 @@ class OptunaSampler:
     learns = True
     n_trials = None  # points of a finite space may come again
 
-    def __init__(self, space: Space, random_state: RandomStateLike = None, sampler: str | BaseSampler = "tpe") -> None:
+    def __init__(
+        self,
+        space: Space,
+        random_state: RandomStateLike = None,
+        sampler: str | BaseSampler = "tpe",
+        metrics: Sequence[str] = (),
+    ) -> None:
         _check(sampler)
         self.entropy: int = entropy_of(random_state)
         self._space = OptunaSpace(space)
-        if sampler in ("gp", "cmaes") and self._space.is_conditional:
+        if sampler in ("gp", "cmaes", "nsga2") and self._space.is_conditional:
             raise ValueError(
                 f"sampler={sampler!r} is not allowed for a list of dicts: it learns of parameters that all points "
                 "have, and would draw the others at random. Give one dict, or 'tpe'."
             )
         self._sampler = sampler
+        self._metrics = tuple(metrics) if _learns_from_all_metrics(sampler) else ()
         self._enough = max(self._space.n_dimensions + 3, _N_STARTUP)
         self._studies: dict[int, RungStudy] = {}  # by resource
         self._points: dict[int, Point] = {}  # all that were asked for
@@ -124,7 +135,7 @@ class OptunaSampler:
             return True
         drawn = []
         for _ in range(2):
-            copied = RungStudy(deepcopy(self._sampler))
+            copied = self._make_study(deepcopy(self._sampler))
             suggest = partial(self._space.suggest, rng=params_rng(self.entropy, 0))
             # As Optuna has them: the user's objects may not be comparable.
             drawn.append([copied.ask(number, suggest)[1].values for number in range(_N_COMPARED)])
@@ -168,7 +179,7 @@ class OptunaSampler:
         if points:
             study = self._studies[_EARLIER] = RungStudy(self._make_sampler(0))
             for i, (point, score) in enumerate(points):
-                study.score(-1 - i, point, score)
+                study.score(-1 - i, point, [score])
 
     def tell(self, report: Report) -> None:
         """Learn from what came of a trial."""
@@ -176,7 +187,8 @@ class OptunaSampler:
         if number not in self._points:
             return  # it was not asked for here
         self._under_way.pop(number, None)
-        if report.failed:
+        values = [report.metrics.get(name, math.nan) for name in self._metrics] or [report.score]
+        if report.failed or not all(map(math.isfinite, values)):
             self._failed.append(number)
             for study in self._studies.values():
                 if study.scores:
@@ -188,7 +200,7 @@ class OptunaSampler:
         for study in self._studies.values():
             if study is not scored_at:
                 study.forget(number)
-        scored_at.score(number, self._points[number], report.score)
+        scored_at.score(number, self._points[number], values)
         if len(scored_at.scores) == 1:
             for failed in self._failed:
                 scored_at.fail(failed, self._points[failed])
@@ -210,8 +222,11 @@ class OptunaSampler:
             if _UNKNOWN in studies:
                 studies[resource] = studies.pop(_UNKNOWN)
             else:
-                studies[resource] = RungStudy(self._make_sampler(resource))
+                studies[resource] = self._make_study(self._make_sampler(resource))
         return studies[resource]
+
+    def _make_study(self, sampler: BaseSampler) -> RungStudy:
+        return RungStudy(sampler, max(len(self._metrics), 1))
 
     def _make_sampler(self, resource: int) -> BaseSampler:
         from optuna import samplers
@@ -224,6 +239,8 @@ class OptunaSampler:
             return samplers.GPSampler(seed=seed)
         if self._sampler == "cmaes":
             return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        if self._sampler == "nsga2":
+            return samplers.NSGAIISampler(seed=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # of group
             return samplers.TPESampler(seed=seed, multivariate=True, group=self._space.is_conditional)
@@ -232,6 +249,12 @@ class OptunaSampler:
 # The resource of what was asked for before the first report, and that of an earlier search.
 _UNKNOWN = 0
 _EARLIER = -1
+
+
+def _learns_from_all_metrics(sampler: Any) -> bool:
+    from optuna.samplers import NSGAIIISampler, NSGAIISampler
+
+    return sampler == "nsga2" or isinstance(sampler, NSGAIISampler | NSGAIIISampler)
 
 
 def _check(sampler: Any) -> None:

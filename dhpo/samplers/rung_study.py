@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,23 +34,25 @@ class RungStudy:
     Parameters
     ----------
     sampler : optuna.samplers.BaseSampler
+    n_objectives : int, default 1
+        Numbers that a score has.
 
     Attributes
     ----------
-    scores : dict of int to float
+    scores : dict of int to sequence of float
         Of the trials that have one.
     """
 
-    def __init__(self, sampler: BaseSampler) -> None:
+    def __init__(self, sampler: BaseSampler, n_objectives: int = 1) -> None:
         import optuna
 
         told = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of each new study
         try:
-            self._study = optuna.create_study(direction="maximize", sampler=sampler)
+            self._study = optuna.create_study(directions=["maximize"] * n_objectives, sampler=sampler)
         finally:
             optuna.logging.set_verbosity(told)
-        self.scores: dict[int, float] = {}
+        self.scores: dict[int, Sequence[float]] = {}
         self._n_trials = 0
         self._running: dict[int, int] = {}  # our number and the study's
 
@@ -79,7 +81,7 @@ class RungStudy:
             self._running[number] = self._n_trials
             self._n_trials += 1
 
-    def score(self, number: int, point: Point, score: float) -> None:
+    def score(self, number: int, point: Point, score: Sequence[float]) -> None:
         """A trial was scored."""
         self.begin(number, point)
         self._study.tell(self._running.pop(number), score)
@@ -100,7 +102,7 @@ class RungStudy:
         if isinstance(self._study.sampler, TPESampler):
             self._study.tell(told, state=TrialState.PRUNED)
         else:  # to them a trial without a value is as if it had not been
-            self._study.tell(told, min(self.scores.values()))
+            self._study.tell(told, [min(values) for values in zip(*self.scores.values(), strict=True)])
 
     def forget(self, number: int) -> None:
         """A trial is no longer under way, and has no score here."""

@@ -70,7 +70,7 @@ class BOHBSearchCV(HyperbandSearchCV):
     callbacks : list of Observer, optional
         Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
         logged and costs the search nothing.
-    sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", Sampler or optuna sampler, default "tpe"
+    sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", "nsga2", Sampler or optuna sampler, default "tpe"
         What gives the parameters of the trials. "tpe" makes the search what its name says; all others are as in
         `HyperbandSearchCV`, whose search it is then.
 

@@ -28,11 +28,11 @@ class SearchCV(SampledSearchCV):
     schedule : Schedule
         One of `dhpo.schedules`, or an object of your own with its methods, which `dhpo.testing.check_schedule` checks.
         Each search works with a copy of it.
-    sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", Sampler or optuna sampler, default "random"
-        What gives the parameters of the trials; "sobol" spreads them more evenly than "random". "tpe", "gp" and "cmaes"
-        are Optuna's, and learn from the scores of the trials before: see `dhpo.samplers.OptunaSampler`. An object of
-        your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search works with a
-        copy.
+    sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", "nsga2", Sampler or optuna sampler, default "random"
+        What gives the parameters of the trials; "sobol" spreads them more evenly than "random". "tpe", "gp", "cmaes"
+        and "nsga2" are Optuna's, and learn from the scores of the trials before: see `dhpo.samplers.OptunaSampler`. An
+        object of your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search
+        works with a copy.
     test_size : float or "block", optional
         Share of the rows of every block to score on. Default: in all as many rows as one block has, or 10,000 if that
         is more, but never more than a fifth. "block" is dask-ml's default: as many rows as one block has, however few.

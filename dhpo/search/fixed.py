@@ -221,10 +221,10 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
     callbacks : list of Observer, optional
         Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
         logged and costs the search nothing.
-    sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", Sampler or optuna sampler, default "random"
+    sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", "nsga2", Sampler or optuna sampler, default "random"
         What gives the parameters of the candidates. "random" draws as scikit-learn does where they are fitted whole;
-        "sobol" spreads them more evenly. "tpe", "gp" and "cmaes" are Optuna's, and learn from the candidates before:
-        see `dhpo.samplers.OptunaSampler`. An object of your own has the methods of `dhpo.Sampler`, which
+        "sobol" spreads them more evenly. "tpe", "gp", "cmaes" and "nsga2" are Optuna's, and learn from the candidates
+        before: see `dhpo.samplers.OptunaSampler`. An object of your own has the methods of `dhpo.Sampler`, which
         `dhpo.testing.check_sampler` checks. Each search works with a copy of it.
 
     Attributes
@@ -345,4 +345,4 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         return Fixed(n_trials, _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
 
     def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
-        return make_sampler(self.sampler, space, entropy, plan)
+        return make_sampler(self.sampler, space, entropy, plan, self.scoring)

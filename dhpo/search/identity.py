@@ -10,7 +10,7 @@ import joblib
 from dhpo.data.collections import Chunks, is_lazy
 from dhpo.data.graphs import is_future
 from dhpo.driver.job import Job
-from dhpo.journal import describe
+from dhpo.journal import LISTS_BESIDE_CODE, collecting_lists, describe
 from dhpo.whole_fits.fit_job import FitJob
 
 __all__ = ["identity_of", "identity_of_fits", "identity_of_params"]
@@ -87,7 +87,10 @@ def identity_of_params(search: Any) -> dict[str, str]:
     """The same as far as it is known without data: the parameters of the search."""
     params = search.get_params(deep=False)
     identity = {"search": type(search).__name__}
-    identity.update((name, describe(value)) for name, value in params.items() if name not in _NO_MATTER)
+    with collecting_lists() as lists:
+        identity.update((name, describe(value)) for name, value in params.items() if name not in _NO_MATTER)
+    if lists:
+        identity[LISTS_BESIDE_CODE] = f"with hash {joblib.hash(sorted(set(lists)))}"
     return identity
 
 

@@ -68,11 +68,11 @@ class IncrementalSearchCV(InitialParameters):
     callbacks : list of Observer, optional
         Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
         logged and costs the search nothing.
-    sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", Sampler or optuna sampler, default "random"
-        What gives the parameters of the trials; "sobol" spreads them more evenly than "random". "tpe", "gp" and "cmaes"
-        are Optuna's, and learn from the scores of the trials before: see `dhpo.samplers.OptunaSampler`. An object of
-        your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search works with a
-        copy.
+    sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", "nsga2", Sampler or optuna sampler, default "random"
+        What gives the parameters of the trials; "sobol" spreads them more evenly than "random". "tpe", "gp", "cmaes"
+        and "nsga2" are Optuna's, and learn from the scores of the trials before: see `dhpo.samplers.OptunaSampler`. An
+        object of your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search
+        works with a copy.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ class SampledSearchCV(BlockSearchCV):
         return Space(self.parameters)
 
     def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
-        return make_sampler(self.sampler, space, entropy, plan)
+        return make_sampler(self.sampler, space, entropy, plan, self.scoring)
 
 
 class InitialParameters(SampledSearchCV):
@@ -52,9 +52,9 @@ class InitialParameters(SampledSearchCV):
     def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
         sampler = self.sampler
         if self.n_initial_parameters != "grid":
-            return make_sampler(sampler, space, entropy, plan)
+            return make_sampler(sampler, space, entropy, plan, self.scoring)
         if isinstance(sampler, str):
-            made = make_sampler("grid" if sampler == "random" else sampler, space, entropy, plan)
+            made = make_sampler("grid" if sampler == "random" else sampler, space, entropy, plan, self.scoring)
             if isinstance(made, GridSampler):
                 return made
         raise ValueError(

@@ -8,6 +8,7 @@ from typing import Any
 import cloudpickle
 
 from dhpo.history.events import SplitScores
+from dhpo.history.mean_scores import mean_scores
 from dhpo.trial import Report
 from dhpo.whole_fits.cv_results import cv_results, failed_fits, with_error_scores
 from dhpo.whole_fits.fit_job import FitJob
@@ -126,7 +127,8 @@ class Outcomes:
         score = sum(split.test.get(metric, math.nan) for split in splits) / len(splits)
         error = None if math.isfinite(score) else next((s.error for s in splits if s.error is not None), None)
         fit_time, score_time = sum(s.fit_time for s in splits), sum(s.score_time for s in splits)
-        return Report(candidate, len(splits), score, fit_time, score_time, error), splits
+        metrics = mean_scores(splits)
+        return Report(candidate, len(splits), score, fit_time, score_time, error, metrics=metrics), splits
 
     def _splits_of(self, candidate: int) -> tuple[SplitScores, ...]:
         search, done = self._search, self._done[candidate]

@@ -11,7 +11,7 @@ import dask.array as da
 import numpy as np
 import optuna
 import pytest
-from optuna.samplers import TPESampler
+from optuna.samplers import NSGAIISampler, TPESampler
 from scipy.stats import loguniform, uniform
 from sklearn.base import BaseEstimator, ClassifierMixin
 
@@ -128,6 +128,27 @@ def test_whole_fits_go_on_from_a_journal_with_what_was_learned(
     if random_state == 0:
         assert params_of(search) == params_of(whole().fit(X, Y))
     assert params_of(dhpo.load(tmp_path / "run")) == params_of(search)
+
+
+METRICS = {"near": lambda model, X, y: -abs(model.x - 0.3), "small": lambda model, X, y: -model.z}
+
+
+def test_a_genetic_algorithm_learns_from_all_metrics_also_after_a_journal(one_thread: Any, tmp_path: Path) -> None:
+    def search(**params: Any) -> RandomizedSearchCV:
+        genetic = NSGAIISampler(seed=0, population_size=8)
+        return whole(sampler=genetic, scoring=METRICS, refit="near", **params)
+
+    study = optuna.create_study(directions=["maximize"] * 2, sampler=NSGAIISampler(seed=0, population_size=8))
+    expected = []
+    for _ in range(40):
+        trial = study.ask()
+        kind = ["good", "bad"][trial.suggest_categorical("kind", range(2))]
+        expected.append({"x": trial.suggest_float("x", -1, 1), "z": trial.suggest_float("z", 1e-4, 1, log=True)})
+        study.tell(trial, [-abs(expected[-1]["x"] - 0.3), -expected[-1]["z"]])
+        expected[-1]["kind"] = kind
+    assert params_of(search().fit(X, Y)) == expected
+    search(callbacks=[StopsAfter(21)]).fit(X, Y, journal=tmp_path / "run")
+    assert params_of(search().fit(X, Y, journal=tmp_path / "run")) == expected
 
 
 def test_a_candidate_whose_report_did_not_get_into_the_journal_is_reported_later(

@@ -16,7 +16,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from dhpo.journal import describe
+from dhpo.journal import collecting_lists, describe
 
 PENALTY = 0.0
 OPTIONS = {"flip": False}
@@ -47,7 +47,6 @@ def test_a_function_is_told_by_the_settings_and_functions_of_its_module_that_it_
     assert describe(scorer) == before
     for name, value in (
         ("PENALTY", 5.0),
-        ("OPTIONS", {"flip": True}),
         ("halved", lambda score: score / 4),
         ("remembered", functools.lru_cache(lambda score: score / 5)),
     ):
@@ -57,6 +56,25 @@ def test_a_function_is_told_by_the_settings_and_functions_of_its_module_that_it_
             change.setattr(module, name, value)
             assert describe(scorer) != before, name
     assert describe(scorer) == before
+
+
+def collected(value: Any) -> list[str]:
+    with collecting_lists() as found:
+        describe(value)
+    return found
+
+
+def test_lists_and_dicts_that_code_reads_are_collected_apart_for_it_may_write_there_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = describe(scorer), collected(scorer)
+    assert len(before[1]) == 1
+    monkeypatch.setitem(OPTIONS, "flip", True)
+    assert describe(scorer) == before[0]
+    assert collected(scorer) != before[1]
+    one, other = factory(0, flip=[1, 2]), factory(0, flip=[2, 1])
+    assert describe(one) == describe(other)
+    assert collected(one) != collected(other)
 
 
 def factory(shift: int, **attributes: Any) -> type:
@@ -100,7 +118,6 @@ def test_classes_of_one_name_are_told_by_what_they_do() -> None:
     assert describe(factory(0)) == describe(factory(0))
     assert describe(factory(0)) != describe(factory(1))
     assert describe(factory(0)()) != describe(factory(1)())
-    assert describe(factory(0, flip=[1, 2])) != describe(factory(0, flip=[2, 1]))
 
 
 class Slots:

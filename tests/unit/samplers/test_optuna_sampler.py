@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections import Counter
@@ -11,7 +12,7 @@ import numpy as np
 import optuna
 import pytest
 import scipy.stats
-from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from dhpo.errors import ExtraNotInstalled
 from dhpo.samplers import OptunaSampler, by_name, optuna_sampler
@@ -39,6 +40,7 @@ X = Space({"x": scipy.stats.uniform(0, 1)})
         (MIXED, "tpe"),
         (SEVERAL, "tpe"),
         (MIXED, "cmaes"),
+        (MIXED, "nsga2"),
         ({"a": [1, 2, 3], "b": [True, None]}, RandomSampler(seed=0)),
         ({"a": MIXED["a"]}, TPESampler(seed=0, n_startup_trials=5)),
     ],
@@ -47,9 +49,41 @@ def test_conformance(space, sampler):
     check_sampler(lambda: OptunaSampler(Space(space), 0, sampler))
 
 
-def test_an_evolution_takes_one_dict():
-    with pytest.raises(ValueError, match="sampler='cmaes' is not allowed for a list of dicts"):
-        OptunaSampler(Space(SEVERAL), 0, "cmaes")
+@pytest.mark.parametrize("sampler", ["cmaes", "nsga2"])
+def test_an_evolution_takes_one_dict(sampler):
+    with pytest.raises(ValueError, match=f"sampler='{sampler}' is not allowed for a list of dicts"):
+        OptunaSampler(Space(SEVERAL), 0, sampler)
+
+
+def test_a_genetic_algorithm_learns_from_all_metrics_as_in_optuna_itself():
+    names = ("near", "low")
+
+    def scores(number, x):
+        return {"near": -((x - 0.7) ** 2), "low": math.nan if number % 7 == 3 else -x}
+
+    def genetic():
+        return NSGAIISampler(seed=0, population_size=6)
+
+    study = optuna.create_study(directions=["maximize"] * 2, sampler=genetic())
+    space = Space({name: scipy.stats.uniform(0, 1) for name in "xyz"})  # a single one would be mutated each time
+    ours = OptunaSampler(space, sampler=genetic(), metrics=names)
+    alone = OptunaSampler(space, sampler=genetic())  # which learns from the one that decides
+    told, others = [], []
+    for number in range(40):
+        trial = study.ask()
+        params = {name: trial.suggest_float(name, 0, 1) for name in "xyz"}
+        assert ours.ask(number) == params
+        others.append(alone.ask(number) == params)
+        metrics = scores(number, params["x"])
+        values = list(metrics.values())
+        if number % 7 == 3:  # a trial that lacks a metric is worse than all that have both
+            values = [min(values) for values in zip(*told, strict=True)]
+        else:
+            told.append(values)
+        study.tell(trial, values)
+        for sampler in (ours, alone):
+            sampler.tell(Report(number, 1, metrics["near"], metrics=metrics))
+    assert not all(others)
 
 
 def test_the_points_are_those_of_optuna_itself():
@@ -245,7 +279,7 @@ def test_where_most_fail_those_that_do_not_are_found():
 @pytest.mark.parametrize(
     ("sampler", "error", "message"),
     [
-        ("TPE", ValueError, "sampler='TPE' is not allowed: give 'tpe', 'gp', 'cmaes', or a sampler of Optuna"),
+        ("TPE", ValueError, "sampler='TPE' is not allowed: give 'tpe', 'gp', 'cmaes', 'nsga2', or a sampler of Optuna"),
         (None, TypeError, "sampler=None is not allowed: give an object"),
         (TPESampler, TypeError, "is not allowed: give an object of one of Optuna's samplers"),
     ],
