@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,15 @@ def options(tmp_path: Path) -> dict[str, Any]:
         "memory": "500MB",
         "interface": "lo",
         "shared_directory": str(tmp_path / "shared"),
-        "start_timeout": 30,
+        # Far more than any of this takes: an error that only comes then is seen by the whole suite to hang.
+        "start_timeout": 600,
         "dashboard": None,
     }
 
 
-def told(slurm: SlurmMachine, options: dict[str, Any], seconds: float) -> str:
-    began = time.monotonic()
+def told(slurm: SlurmMachine, options: dict[str, Any]) -> str:
     with pytest.raises(clusters.StartError) as caught:
         clusters.start("slurm", **options).close()
-    assert time.monotonic() - began < seconds
     if "slurmctld" in slurm.daemons:
         wait_until(lambda: not slurm.jobs())
     assert list(Path(options["shared_directory"]).iterdir()) == []
@@ -65,7 +63,7 @@ def test_found_before_anything_starts(
     (problem,) = clusters.check("slurm", **{**options, **wrong})
     assert re.search(message, str(problem))
     if "shared_directory" not in wrong:
-        assert re.search(message, told(slurm, {**options, **wrong}, 10))
+        assert re.search(message, told(slurm, {**options, **wrong}))
 
 
 @pytest.mark.parametrize(
@@ -75,17 +73,25 @@ def test_found_before_anything_starts(
         ({"prologue": ["export PYTHONHOME=/nowhere"]}, "No module named 'encodings'.*: change .* prologue="),
         ({"prologue": ["echo no scratch disk >&2; exit 4"]}, "ExitCode=4:0.*no scratch disk: change .* prologue="),
         ({"walltime": "13:00:00"}, "PartitionTimeLimit: ask for less with walltime="),
-        (
-            {"prologue": ["sleep 100"], "start_timeout": 2},
-            "0 of 1 workers came within 2 s .job .*: RUNNING.*start_time",
-        ),
     ],
-    ids=["python", "home", "exit", "walltime", "late"],
+    ids=["python", "home", "exit", "walltime"],
 )
 def test_told_from_what_becomes_of_the_job(
     slurm: SlurmMachine, options: dict[str, Any], wrong: dict[str, Any], message: str
 ) -> None:
-    assert re.search(message, told(slurm, {**options, **wrong}, 20))
+    said = told(slurm, {**options, **wrong})
+    assert re.search(message, said)
+    assert "within 600 s" not in said
+
+
+def test_told_that_the_job_runs_and_its_worker_is_late(slurm: SlurmMachine, options: dict[str, Any]) -> None:
+    seconds, runs = 2, "job .*: RUNNING"
+    late = {**options, "prologue": ["sleep 1000"]}
+    message = told(slurm, {**late, "start_timeout": seconds})
+    while not re.search(runs, message) and seconds < 300:  # a slow machine is given more time to run the job
+        seconds *= 3
+        message = told(slurm, {**late, "start_timeout": seconds})
+    assert re.search(f"0 of 1 workers came within {seconds} s .{runs}.*start_time", message)
 
 
 def test_without_slurm_on_this_machine(
@@ -104,7 +110,7 @@ def test_without_slurm_on_this_machine(
 def test_while_the_controller_is_down(slurm: SlurmMachine, options: dict[str, Any]) -> None:
     slurm.stop("slurmctld")
     try:
-        assert re.search("Slurm does not answer: .*DOWN: see whether slurmctld runs", told(slurm, options, 10))
+        assert re.search("Slurm does not answer: .*DOWN: see whether slurmctld runs", told(slurm, options))
     finally:
         slurm.start("slurmctld", "-D")
         wait_until(slurm.answers, what="the controller")
