@@ -149,7 +149,7 @@ class InFlight:
         result: StepResult = await bring_home(self._client, future)
         return result
 
-    async def wait(self, signals: Iterable[asyncio.Task[Any]], timeout: float) -> None:
+    async def wait(self, signals: Iterable[asyncio.Future[Any]], timeout: float) -> None:
         """Wait for a step to come back, for a signal, or for the time to pass."""
         await asyncio.wait({*self._steps, *signals}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 

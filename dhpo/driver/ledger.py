@@ -257,7 +257,7 @@ class Ledger:
     def drop(self, drop: Drop) -> None:
         """A trial is given up."""
         active = self.trials.remove(drop.trial)
-        if hasattr(self._sampler, "drop"):
+        if hasattr(self._sampler, "drop") and not self.asking.given_up:
             self._sampler.drop(drop)
         if self._folds.n_folds:
             self._models.folds_ended(model.number for model in active.models)
@@ -455,5 +455,6 @@ class Ledger:
             model.scores, model.reported = None, model.state
         if not self._folds.n_folds:  # else the best is trained anew, on all rows
             self._models.reported(report)
-        self._sampler.tell(report)
+        if not self.asking.given_up:
+            self._sampler.tell(report)
         self._schedule.tell(report)

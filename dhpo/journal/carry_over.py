@@ -12,10 +12,10 @@ from dhpo.space.parameter_space import Space
 from dhpo.trial import Params, Report, plain
 from dhpo.wording import listed
 
-__all__ = ["Earlier", "NewSearch", "difference", "known_params"]
+__all__ = ["ABOUT_TRIALS", "Earlier", "NewSearch", "difference", "known_params"]
 
 # Which trials there are, and how long they are trained: a model is what it is for all that.
-_ABOUT_TRIALS = {
+ABOUT_TRIALS = {
     "search",
     "aggressiveness",
     "candidates",
@@ -140,7 +140,7 @@ def difference(identity: Mapping[str, str], entropy: int | None, earlier: Earlie
     if not earlier.identity:
         why = "it had no journal, so its models are gone and its data is not known"
         return why, why
-    names = (identity.keys() | earlier.identity.keys()) - _ABOUT_TRIALS
+    names = (identity.keys() | earlier.identity.keys()) - ABOUT_TRIALS
     other = [name for name in sorted(names) if identity.get(name) != earlier.identity.get(name)]
     if "refit" in other and ({identity.get("refit"), earlier.identity.get("refit")} <= _NAMES_NO_METRIC):
         other.remove("refit")

@@ -11,6 +11,7 @@ from dhpo.data.collections import Chunks, is_lazy
 from dhpo.data.graphs import is_future
 from dhpo.driver.job import Job
 from dhpo.journal import LISTS_BESIDE_CODE, collecting_lists, describe
+from dhpo.journal.carry_over import ABOUT_TRIALS
 from dhpo.whole_fits.fit_job import FitJob
 
 __all__ = ["identity_of", "identity_of_fits", "identity_of_params"]
@@ -87,8 +88,14 @@ def identity_of_params(search: Any) -> dict[str, str]:
     """The same as far as it is known without data: the parameters of the search."""
     params = search.get_params(deep=False)
     identity = {"search": type(search).__name__}
-    with collecting_lists() as lists:
-        identity.update((name, describe(value)) for name, value in params.items() if name not in _NO_MATTER)
+    lists: list[str] = []
+    for name, value in params.items():
+        if name in _NO_MATTER:
+            continue
+        with collecting_lists() as found:
+            identity[name] = describe(value)
+        if name not in ABOUT_TRIALS:
+            lists.extend(found)
     if lists:
         identity[LISTS_BESIDE_CODE] = f"with hash {joblib.hash(sorted(set(lists)))}"
     return identity

@@ -64,7 +64,7 @@ class Candidates(Sequence[Params]):
         return len(self._known)
 
     @property
-    def task(self) -> asyncio.Task[Any] | None:
+    def task(self) -> asyncio.Future[Any] | None:
         """The drawing of a candidate in a thread, while that was not taken up."""
         return None if self.asking is None else self.asking.task
 
@@ -113,5 +113,5 @@ class Candidates(Sequence[Params]):
 
     def tell(self, report: Report) -> None:
         """A candidate was scored, or failed."""
-        if self.sampler is not None:
+        if self.sampler is not None and not (self.asking and self.asking.given_up):
             self.sampler.tell(report)

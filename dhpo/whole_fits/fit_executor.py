@@ -314,8 +314,9 @@ class FitExecutor:
         candidates = self._search.candidates
         while self._n_queued < len(candidates) and not (waiting and candidates.sampler):
             number = self._n_queued
-            if candidates.task is not None and number >= candidates.n_known:
-                break  # the sampler is not asked for two at a time
+            # The sampler is not asked for two at a time, nor told meanwhile of what an earlier search has scored.
+            if candidates.task is not None and (number >= candidates.n_known or self._known is not None):
+                break
             if candidates.sampler:
                 self._begin(number)
             self._take_over(number)

@@ -91,7 +91,7 @@ class FitsInFlight:
         result: list[FitOutcome] = await bring_home(self._client, future)
         return result
 
-    async def wait(self, signals: Iterable[asyncio.Task[Any]]) -> None:
+    async def wait(self, signals: Iterable[asyncio.Future[Any]]) -> None:
         """Wait for a task to come back, for a signal, or for a moment."""
         await asyncio.wait({*self._running, *signals}, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
 

@@ -283,3 +283,102 @@ def test_a_sampler_is_asked_while_threads_are_busy_and_the_journal_knows_in_whic
     assert len(params_of(search)) == search.plan().n_trials
     assert len(Counts.asked_in) > 1
     assert len({params["x"] for params in params_of(search)}) > 1  # it learned on the way
+
+
+class Silent:
+    """Answers at once for some trials, then after a while, and then only when it is let go."""
+
+    learns = True
+    n_trials = None
+
+    def __init__(self) -> None:
+        self.told_while_asked = False
+
+    def __deepcopy__(self, memo: Any) -> Silent:
+        return self
+
+    def ask(self, number: int) -> dict[str, Any]:
+        self.asked = True
+        time.sleep(0.02)
+        if threading.current_thread().name == "dhpo-sampler" and number > 8:
+            SILENT.set()
+            LET_GO.wait()
+        self.asked = False
+        return {"x": number / 100, "z": 0.1, "kind": "good"}
+
+    def tell(self, report: Any) -> None:
+        self.told_while_asked |= self.asked
+
+
+SILENT, LET_GO = threading.Event(), threading.Event()
+
+
+@pytest.mark.parametrize("how", ["whole", "blocks"])
+def test_a_search_whose_sampler_does_not_answer_can_be_stopped(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dhpo.samplers.asking._LAST_SECONDS", 0.05)
+    SILENT.clear()
+    LET_GO.clear()
+    sampler = Silent()
+    given = {"n_iter": 40, "sampler": sampler, "random_state": 0, "verbose": 0}
+    with threads_of_this_process(4) as cluster, cluster.get_client():
+        try:
+            if how == "whole":
+                run = RandomizedSearchCV(Paced(), SPACE, cv=2, **given).start(X, Y)
+            else:
+                run = RandomizedSearchCV(Paced(), SPACE, max_iter=2, **given).start(*LAZY, classes=[0, 1])
+            assert SILENT.wait(300)
+            run.stop()
+            search = run.result(timeout=300)
+        finally:
+            LET_GO.set()
+    assert len(search.cv_results_["params"]) >= 1
+    assert not sampler.told_while_asked
+
+
+class Paced(Known):
+    """Takes long enough for a sampler to be asked meanwhile."""
+
+    def fit(self, X: Any, y: Any) -> Known:
+        time.sleep(0.05)
+        return super().fit(X, y)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Known:
+        time.sleep(0.05)
+        return super().partial_fit(X, y, classes)
+
+
+class Knows:
+    """Gives every other candidate the parameters of an earlier search, and the others those that tell what it knows."""
+
+    learns = True
+    n_trials = None
+    told_while_asked = False
+
+    def __init__(self) -> None:
+        self.n_told, self.asked = 0, False
+
+    def ask(self, number: int) -> dict[str, Any]:
+        self.asked = True
+        time.sleep(0.02)
+        self.asked = False
+        return {"x": number / 100 if number % 2 == 0 else -self.n_told / 100, "z": 0.1, "kind": "good"}
+
+    def tell(self, report: Any) -> None:
+        type(self).told_while_asked |= self.asked
+        self.n_told += 1
+
+
+def test_a_sampler_is_not_told_of_known_scores_while_it_is_asked(tmp_path: Path) -> None:
+    Knows.told_while_asked = False
+    grid = {"x": [n / 100 for n in range(20, 60, 2)], "z": [0.1], "kind": ["good"]}
+
+    def search() -> RandomizedSearchCV:
+        return RandomizedSearchCV(Paced(), SPACE, n_iter=60, sampler=Knows(), cv=2, random_state=0, verbose=0)
+
+    with threads_of_this_process(8) as cluster, cluster.get_client():
+        GridSearchCV(Paced(), grid, cv=2, verbose=0).fit(X, Y, journal=tmp_path / "earlier")
+        begun = search().fit(X, Y, journal=tmp_path / "run", start_from=tmp_path / "earlier")
+        again = search().fit(X, Y, journal=tmp_path / "run")  # which asks and tells it in the same order
+    assert begun.metadata_["reused_fits"] >= 20
+    assert params_of(again) == params_of(begun)
+    assert not Knows.told_while_asked

@@ -76,3 +76,53 @@ def test_only_where_threads_would_wait():
     deaf = Asking(Slow(learns=False))
     deaf.ask(0)
     assert deaf.n_ahead(8, 0.01) == 0
+
+
+class Odd(Slow):
+    def __init__(self, raises):
+        super().__init__()
+        self.raises = raises
+
+    def ask(self, number):
+        raise self.raises
+
+
+@pytest.mark.parametrize("raises", [StopIteration(), KeyboardInterrupt(), SystemExit(3), asyncio.CancelledError()])
+def test_what_an_event_loop_would_not_survive_is_said_by_another_exception(raises):
+    async def run():
+        asking = Asking(Odd(raises))
+        asking.begin(0)
+        await asyncio.wait([asking.task])
+        with pytest.raises(RuntimeError, match=f"the sampler raised .*{type(raises).__name__}"):
+            asking.taken()
+
+    asyncio.run(run())
+
+
+def test_a_sampler_that_does_not_answer_is_given_up(monkeypatch, caplog):
+    monkeypatch.setattr("dhpo.samplers.asking._LAST_SECONDS", 0.01)
+    answers = threading.Event()
+
+    class Silent(Slow):
+        def ask(self, number):
+            answers.wait()
+            return super().ask(number)
+
+    async def run():
+        sampler = Silent()
+        asking = Asking(sampler)
+        asking.begin(5)
+        await asking.finish()
+        assert asking.given_up
+        assert not asking.under_way
+        assert asking.taken() is None
+        answers.set()
+        while not sampler.threads:
+            await asyncio.sleep(0.001)
+        (thread,) = sampler.threads
+        assert thread.daemon  # else Python would wait for it at its end
+        await asyncio.to_thread(thread.join)
+        assert asking.taken() is None
+
+    asyncio.run(run())
+    assert "did not answer for trial 5" in caplog.text
