@@ -68,11 +68,11 @@ class BestModel:
         if best is None or self.model is not None:
             return self.model is not None
         number, where = best.trial.number, self.checkpoint(best)
-        if where is None and self._trained_on_folds:
+        if where is None:
+            if not self._trained_on_folds:
+                logger.info("there is no file of the model of trial %d, the best", number)
             return False
         try:
-            if where is None:
-                raise ModelLost("no file of it was recorded")
             data = self._models.read(where)
         except ModelLost:
             logger.warning("the model of trial %d, the best, is lost", number, exc_info=True)

@@ -38,6 +38,8 @@ ABOUT_TRIALS = {
     "tol",
 }
 _ABOUT_SCORES = {"refit", "scoring"}
+# What searches do that have no such parameter.
+_WHERE_MISSING = {"return_train_score": "False"}
 # As `refit` these say whether, and not by which of several metrics.
 _NAMES_NO_METRIC = {"True", "False", None}
 # Trials of an earlier search that are tried first; its scores that a sampler is told of.
@@ -141,13 +143,17 @@ def difference(identity: Mapping[str, str], entropy: int | None, earlier: Earlie
         why = "it had no journal, so its models are gone and its data is not known"
         return why, why
     names = (identity.keys() | earlier.identity.keys()) - ABOUT_TRIALS
-    other = [name for name in sorted(names) if identity.get(name) != earlier.identity.get(name)]
+    other = [name for name in sorted(names) if _of(identity, name) != _of(earlier.identity, name)]
     if "refit" in other and ({identity.get("refit"), earlier.identity.get("refit")} <= _NAMES_NO_METRIC):
         other.remove("refit")
     if entropy != earlier.entropy:
         other.append("random_state")
     for_models = [name for name in other if name not in _ABOUT_SCORES]
     return _another(for_models), _another(other)
+
+
+def _of(identity: Mapping[str, str], name: str) -> str | None:
+    return identity.get(name, _WHERE_MISSING.get(name))
 
 
 def _another(names: Sequence[str]) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dhpo.history.events import ModelState, Reported, Reused, StepDone
+import fsspec
+
+from dhpo.history.events import ModelState, Reported, Reused, StartedFrom, StepDone
 from dhpo.history.history import History
 from dhpo.journal.journal import JournalReader
-from dhpo.storage.model_store import ModelStore
+from dhpo.storage.model_store import ModelStore, is_local
 
 __all__ = ["EarlierSearch", "read_earlier_searches"]
+
+logger = logging.getLogger(__name__)
 
 _ALLOWED = "a list of journals (their folders or URLs), of what dhpo.load() returned, or of searches that were fitted"
 
@@ -50,7 +55,10 @@ class EarlierSearch:
         """How far each model had come, wherever a file of it is there, by the number of the model."""
         if self.store is None:
             return {}
-        there = self.store.files()
+        try:
+            there = self.store.files()
+        except FileNotFoundError:  # a folder that was deleted, or that an object store does not have while it is empty
+            return {}
         states: dict[int, dict[int, ModelState]] = {}
         for event in self.history.events:
             if isinstance(event, StepDone | Reused):
@@ -85,13 +93,33 @@ def read_earlier_searches(start_from: Any, journal: Any = None) -> tuple[Earlier
     if start_from is None:
         return ()
     listed = start_from if isinstance(start_from, Sequence) and not isinstance(start_from, str) else [start_from]
-    earlier = tuple(_read(source) for source in listed)
+    found = [_read_unless_taken_over(source, journal) for source in listed]
+    earlier = tuple(one for one in found if one is not None)
     if journal is not None and any(_same_place(one.source, journal) for one in earlier):
         raise ValueError(
             f"start_from={start_from!r} names the journal of this very search: leave start_from out to go on with that "
             "search, or give another journal."
         )
     return earlier
+
+
+def _read_unless_taken_over(source: Any, journal: Any) -> EarlierSearch | None:
+    """What a source has; None where it is gone, and the new search has taken over from it what it wanted."""
+    try:
+        return _read(source)
+    except FileNotFoundError:
+        if journal is None or not _has_started_from_others(journal):
+            raise
+        logger.info("%s is gone; the search goes on with what its journal has taken over", source)
+        return None
+
+
+def _has_started_from_others(journal: Any) -> bool:
+    try:
+        events = JournalReader(journal).history().events
+    except FileNotFoundError:
+        return False
+    return any(isinstance(event, StartedFrom) for event in events)
 
 
 def _read(source: Any) -> EarlierSearch:
@@ -107,4 +135,7 @@ def _read(source: Any) -> EarlierSearch:
 
 
 def _same_place(source: str, journal: Any) -> bool:
-    return os.path.abspath(source) == os.path.abspath(str(journal)) or source == str(journal)
+    (fs, one), (other_fs, other) = (fsspec.core.url_to_fs(str(place)) for place in (source, journal))
+    if is_local(fs) and is_local(other_fs):
+        one, other = os.path.realpath(one), os.path.realpath(other)
+    return type(fs) is type(other_fs) and bool(one == other)

@@ -23,8 +23,9 @@ def replayed_models(events: Iterable[Event]) -> dict[int, Checkpoint]:
             case StepDone(models=models) | Reused(models=models):
                 latest.update((m.model, m.checkpoint) for m in models if m.checkpoint is not None)
             case Reported(report, splits=splits) if len(splits) == 1:
-                if report.failed:
-                    scored.pop(report.trial, None)
-                elif report.trial in latest:
-                    scored[report.trial] = latest[report.trial]
+                model = latest.get(report.trial)
+                if report.failed or model is None or model.calls != report.resource:
+                    scored.pop(report.trial, None)  # a score that an earlier search knew may come without its model
+                else:
+                    scored[report.trial] = model
     return scored

@@ -177,8 +177,9 @@ class OptunaSampler:
             return
         points = [(point, score) for params, score in scored if (point := self._space.point(params)) is not None]
         if points:
-            study = self._studies[_EARLIER] = RungStudy(self._make_sampler(0))
-            for i, (point, score) in enumerate(points):
+            study = self._studies.setdefault(_EARLIER, RungStudy(self._make_sampler(0)))
+            first = len(study.scores)
+            for i, (point, score) in enumerate(points, first):
                 study.score(-1 - i, point, [score])
 
     def tell(self, report: Report) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from dhpo.driver.job import Job
 from dhpo.errors import JournalError
 from dhpo.history.events import StartedFrom, TrialStarted
-from dhpo.journal import EarlierSearch, Journal
+from dhpo.journal import LISTS_BESIDE_CODE, EarlierSearch, Journal
 from dhpo.journal.carry_over import Earlier, NewSearch, difference
 from dhpo.samplers.base import Sampler
 from dhpo.samplers.enqueued import Enqueued
 from dhpo.samplers.grid import GridSampler
 from dhpo.search.identity import identity_of_params
 from dhpo.space.parameter_space import Space
+from dhpo.space.seeds import entropy_of
 from dhpo.wording import counted
 
 __all__ = ["NO_POINTS_ON_A_GRID", "begun_from", "check_same_start", "inherited_entropy", "notes", "with_points"]
@@ -82,7 +84,8 @@ def inherited_entropy(search: Any, searches: Sequence[EarlierSearch]) -> int | N
 
 def _difference(search: Any, earlier: EarlierSearch, entropy: int | None) -> tuple[str, str]:
     """What differs, as far as that is known before there is data."""
-    return difference({**earlier.identity, **identity_of_params(search)}, entropy, earlier)
+    unknown = {name: said for name, said in earlier.identity.items() if name != LISTS_BESIDE_CODE}
+    return difference({**unknown, **identity_of_params(search)}, entropy, earlier)
 
 
 def check_same_start(journal: Journal, searches: Sequence[EarlierSearch]) -> None:
@@ -101,14 +104,26 @@ def check_same_start(journal: Journal, searches: Sequence[EarlierSearch]) -> Non
         )
 
 
-def notes(search: Any, searches: Sequence[EarlierSearch]) -> tuple[str, ...]:
-    """What will be taken over from each earlier search, as far as that is known without the data."""
+def notes(search: Any, searches: Sequence[EarlierSearch], whole: bool = False) -> tuple[str, ...]:
+    """What will be taken over from each earlier search, as far as that is known without the data.
+
+    Parameters
+    ----------
+    search : estimator
+    searches : sequence of EarlierSearch
+    whole : bool, default False
+        Whether it fits candidates whole, which its seed does not change.
+    """
     state = search.random_state
+    entropy: int | None
+    if whole:
+        searches, entropy = [replace(one, entropy=0) for one in searches], 0
+    elif state is None:
+        entropy = inherited_entropy(search, searches)
+    else:
+        entropy = entropy_of(deepcopy(state))  # `fit` draws from a generator, this does not
     said = []
     for earlier in searches:
-        entropy = int(state) if isinstance(state, Integral) else None
-        if state is None:
-            entropy = inherited_entropy(search, searches)
         no_models, no_scores = _difference(search, earlier, entropy)
         trials = counted(len(earlier.history.trials), "trial")
         if no_models:

@@ -127,7 +127,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
             return super().plan(start_from)
         if isinstance(self.cv, Iterator):
             raise ValueError("cv is an iterator, which only tells its splits once: give a list of them to plan().")
-        said = () if start_from is None else notes(self, read_earlier_searches(start_from))
+        said = () if start_from is None else notes(self, read_earlier_searches(start_from), whole=True)
         return Plan((BracketPlan(0, (Rung(self._n_candidates(), check_cv(self.cv).get_n_splits()),)),), said)
 
     def start(

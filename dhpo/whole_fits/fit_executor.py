@@ -339,10 +339,12 @@ class FitExecutor:
         if not fits:
             return
         self._begin(number)
+        # Before the fits: an earlier process may have taken over a part of them, and has counted all.
+        if not any(isinstance(event, Reused) and event.trial == number for event in self._recorder.earlier):
+            self._recorder.append(Reused(number, len(fits), source, self._recorder.now()))
         for done in fits:
             self.outcomes.take(FitOutcome(number, done.split, done.scores, done.several, []))
             self._recorder.append(replace(done, time=self._recorder.now()))
-        self._recorder.append(Reused(number, len(fits), source, self._recorder.now()))
         self._report_complete()
 
     def _together(self, n_waiting: int) -> int:

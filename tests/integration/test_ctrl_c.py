@@ -115,8 +115,9 @@ def test_ctrl_c_ends_a_search_and_not_its_workers(script):
     _, alive = psutil.wait_procs(processes, DEADLINE)
     assert processes
     assert not alive
-    # No word of Dask, none of the workers, and of Python the frames of the script and two of ours.
-    lines = script.errors.read_text().splitlines()
+    # No word of Dask, none of the workers, and of Python the frames of the script and two of ours. On a slow machine
+    # Dask says that it gives a worker no more than four seconds to end.
+    lines = [line for line in script.errors.read_text().splitlines() if "Worker process still alive" not in line]
     assert lines[0] == "Traceback (most recent call last):"
     assert re.findall(r'File ".*?([^/]+)", line', "\n".join(lines)) == ["ctrl_c.py", "ctrl_c.py", "base.py", "run.py"]
     assert all(line.startswith("  ") for line in lines[1:-1])

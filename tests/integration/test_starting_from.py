@@ -219,10 +219,12 @@ def test_a_fitted_search_with_a_journal_gives_its_models(tmp_path: Path) -> None
     assert answer(on) == answer(halving(max_iter=27).fit(*LAZY, **CLASSES))
 
 
-def test_models_that_are_gone_are_trained_again(earlier: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["empty", "gone"])
+def test_models_that_are_gone_are_trained_again(folder: str, earlier: Path, tmp_path: Path) -> None:
     shutil.copytree(earlier, tmp_path / "copy")
     shutil.rmtree(tmp_path / "copy" / "models")
-    (tmp_path / "copy" / "models").mkdir()
+    if folder == "empty":
+        (tmp_path / "copy" / "models").mkdir()
     on = halving(max_iter=27).fit(*LAZY, **CLASSES, start_from=tmp_path / "copy")
     once = halving(max_iter=27).fit(*LAZY, **CLASSES)
     assert answer(on) == answer(once)
@@ -236,10 +238,47 @@ def test_the_earlier_search_may_be_deleted_once_it_was_started_from(earlier: Pat
     whole = search.fit(*LAZY, **CLASSES, journal=tmp_path / "run", start_from=tmp_path / "copy")
     expected, made = answer(whole), calls_made(whole)
     shutil.rmtree(tmp_path / "copy")
-    again = halving(parameters=wider, n_initial_parameters=12, max_iter=9)
-    again.fit(*LAZY, **CLASSES, journal=tmp_path / "run")
-    assert answer(again) == expected
-    assert calls_made(again) == made
+    for start_from in (None, tmp_path / "copy"):  # the very same call, too
+        again = halving(parameters=wider, n_initial_parameters=12, max_iter=9)
+        again.fit(*LAZY, **CLASSES, journal=tmp_path / "run", start_from=start_from)
+        assert answer(again) == expected
+        assert calls_made(again) == made
+    with pytest.raises(FileNotFoundError, match="copy is no journal"):
+        halving().fit(*LAZY, **CLASSES, journal=tmp_path / "new", start_from=tmp_path / "copy")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_score_that_came_without_its_model_is_not_taken_for_that_of_another_model(
+    client: Client, tmp_path: Path
+) -> None:
+    def short(max_iter: int) -> SuccessiveHalvingSearchCV:
+        return halving(n_initial_parameters=6, aggressiveness=2, max_iter=max_iter)
+
+    short(1).fit(*LAZY, **CLASSES, journal=tmp_path / "one")
+    short(4).fit(*LAZY, **CLASSES, journal=tmp_path / "four")
+    shutil.rmtree(tmp_path / "four" / "models")
+    search = short(2).fit(*LAZY, **CLASSES, journal=tmp_path / "two", start_from=[tmp_path / "one", tmp_path / "four"])
+    resources = search.summary()["resource"]
+    stored = dhpo.load(tmp_path / "two")
+    rows = sum(5 * len(chunk) for chunk in np.array_split(X, 6)) / 6 / 5  # of a block
+    found = 0
+    for trial, resource in resources.items():
+        try:
+            model = stored.model(trial)
+        except KeyError:
+            continue
+        found += 1
+        assert model.t_ - 1 == pytest.approx(resource * rows * 5 / 6, rel=0.1)  # a sixth or so is held out
+    assert 0 < found < 6
+
+
+def test_searches_over_blocks_share_their_trials_whatever_their_class(tmp_path: Path) -> None:
+    space = {"alpha": [1e-4, 1e-2]}
+    GridSearchCV(SGDClassifier(), space, max_iter=2, random_state=0).fit(*LAZY, **CLASSES, journal=tmp_path / "grid")
+    search = IncrementalSearchCV(SGDClassifier(), space, "grid", max_iter=2, fits_per_score=2, random_state=0)
+    (note,) = search.plan(start_from=tmp_path / "grid").notes
+    assert "the scores and models of 2 trials" in note
+    assert calls_made(search.fit(*LAZY, **CLASSES, start_from=tmp_path / "grid")) == 0
 
 
 def test_journals_in_an_object_store(earlier: Path) -> None:
@@ -273,6 +312,15 @@ def test_the_plan_says_what_will_be_taken_over(earlier: Path) -> None:
     assert "another scoring" in halving(scoring="roc_auc").plan(start_from=[earlier])._repr_html_()
 
 
+def test_the_plan_draws_nothing_from_a_generator(tmp_path: Path) -> None:
+    halving(random_state=np.random.RandomState(3)).fit(*LAZY, **CLASSES, journal=tmp_path / "run")
+    search = halving(random_state=np.random.RandomState(3))
+    for _ in range(2):
+        (note,) = search.plan(start_from=tmp_path / "run").notes
+        assert "the scores and models of 9 trials" in note
+    assert calls_made(search.fit(*LAZY, **CLASSES, start_from=tmp_path / "run")) == 0
+
+
 @pytest.mark.parametrize(
     ("start_from", "error", "said"),
     [
@@ -288,9 +336,11 @@ def test_what_a_search_cannot_start_from(start_from: Any, error: Any, said: str)
         halving().plan(start_from=start_from)
 
 
-def test_a_search_does_not_start_from_its_own_journal(earlier: Path) -> None:
-    with pytest.raises(ValueError, match="names the journal of this very search"):
-        halving().fit(*LAZY, **CLASSES, journal=earlier, start_from=str(earlier))
+def test_a_search_does_not_start_from_its_own_journal(earlier: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(earlier)
+    for name in (str(earlier), f"file://{earlier}", tmp_path / "link"):
+        with pytest.raises(ValueError, match="names the journal of this very search"):
+            halving().fit(*LAZY, **CLASSES, journal=earlier, start_from=name)
 
 
 def test_a_search_that_was_begun_without_does_not_start_from_another(earlier: Path, tmp_path: Path) -> None:
@@ -372,6 +422,27 @@ def test_whole_fits_of_the_same_candidates_are_not_done_again(tmp_path: Path) ->
     assert on.metadata_["reused_fits"] == 18
     again = whole(n_iter=10).fit(X, Y, journal=tmp_path / "ten")
     assert scores_of(again) == scores_of(once)
+
+
+def test_the_plan_of_whole_fits_says_what_will_be_taken_over(tmp_path: Path) -> None:
+    whole(random_state=1).fit(X, Y, journal=tmp_path / "run")
+    for search in (whole(random_state=1), whole(random_state=2, n_iter=9)):
+        (note,) = search.plan(start_from=tmp_path / "run").notes
+        assert "the scores and models of 6 trials" in note
+    assert fits_made(whole(random_state=1).fit(X, Y, start_from=tmp_path / "run")) == 0
+
+
+@pytest.mark.parametrize("n_left", [1, 2, 3])
+def test_fits_that_are_taken_over_are_counted_once(n_left: int, tmp_path: Path) -> None:
+    whole(n_iter=2).fit(X, Y, journal=tmp_path / "two")
+    whole(n_iter=3).fit(X, Y, journal=tmp_path / "run", start_from=tmp_path / "two")
+    journal = tmp_path / "run" / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    fits = [place for place, line in enumerate(lines) if b'"event": "fit"' in line or b'"event":"fit"' in line]
+    journal.write_bytes(b"".join(lines[: fits[n_left - 1] + 1]))  # as if the process had died there
+    on = whole(n_iter=3).fit(X, Y, journal=tmp_path / "run", start_from=tmp_path / "two")
+    assert on.metadata_["reused_fits"] == 6
+    assert scores_of(on) == scores_of(whole(n_iter=3).fit(X, Y))
 
 
 def test_a_larger_grid_takes_over_what_was_fitted(tmp_path: Path) -> None:

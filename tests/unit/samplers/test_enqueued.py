@@ -110,6 +110,16 @@ def test_what_an_earlier_search_has_found_counts_until_there_are_scores(sampler)
     assert np.median(found[40:]) < 0.15 < np.median(found[:9])
 
 
+def test_of_several_earlier_searches_all_count():
+    space = Space({"x": uniform(0, 1)})
+    together, apart = OptunaSampler(space, 0), OptunaSampler(space, 0)
+    scored = [({"x": x}, -abs(x - 0.7)) for x in np.random.default_rng(0).uniform(0, 1, 50)]
+    together.learn_from(scored)
+    apart.learn_from(scored[:20])
+    apart.learn_from(scored[20:])
+    assert [apart.ask(number) for number in range(9)] == [together.ask(number) for number in range(9)]
+
+
 def test_what_several_dicts_have_in_common_is_told_once():
     several = Space([{"x": uniform(0, 1), "kind": ["a", "b"]}, {"x": uniform(0, 1), "n": [1, 2]}])
     sampler = Enqueued(OptunaSampler(several, 0), several, {0: {"x": 0.5, "n": 2}, 1: {"x": 0.5, "kind": "b"}})
