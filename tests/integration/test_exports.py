@@ -216,7 +216,7 @@ class Odd(SGDClassifier):
 def judged(deed: str, folder: Path, **options: Any) -> dhpo.Run:
     search = dhpo.GridSearchCV(Odd(deed=deed), {"alpha": [1e-4, 1e-3]}, max_iter=2, random_state=0, verbose=0)
     run = search.set_params(**options).start(*LAZY, classes=[0, 1], journal=folder)
-    run.result(timeout=120)
+    run.result(timeout=600)
     return run
 
 
@@ -225,7 +225,7 @@ def judged(deed: str, folder: Path, **options: Any) -> dhpo.Run:
 def test_a_search_is_whole_without_being_judged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, deed: str
 ) -> None:
-    monkeypatch.setattr("dhpo.driver.judgement._LEAST_SECONDS", 0.5 if deed == "waits" else 60.0)
+    monkeypatch.setattr("dhpo.driver.judgement._LEAST_SECONDS", 0.5 if deed == "waits" else 600.0)
     with two_workers() as cluster, Client(cluster):
         caplog.set_level("INFO", "dhpo.driver.judgement")  # Dask makes its handler silent where a cluster starts
         run = judged(deed, tmp_path / "run")
