@@ -1,12 +1,13 @@
 """The events of a search as lines on disk, from which it can be resumed or looked at."""
 
-from dhpo.journal.code import LISTS_BESIDE_CODE, collecting_lists
+from dhpo.journal.code import LISTS_BESIDE_CODE, VERSIONS, collecting_lists, versions_for
 from dhpo.journal.description import describe
 from dhpo.journal.earlier_search import EarlierSearch, read_earlier_searches
 from dhpo.journal.journal import Header, Journal, open_journal
 
 __all__ = [
     "LISTS_BESIDE_CODE",
+    "VERSIONS",
     "EarlierSearch",
     "Header",
     "Journal",
@@ -14,4 +15,5 @@ __all__ = [
     "describe",
     "open_journal",
     "read_earlier_searches",
+    "versions_for",
 ]

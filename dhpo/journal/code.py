@@ -13,7 +13,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LISTS_BESIDE_CODE", "PACKAGES", "class_in_words", "code_of", "collecting_lists", "name_of", "package_of"]
+__all__ = [
+    "LISTS_BESIDE_CODE",
+    "PACKAGES",
+    "VERSIONS",
+    "class_in_words",
+    "code_of",
+    "collecting_lists",
+    "name_of",
+    "package_of",
+    "versions_for",
+]
 
 # What the functions of these do is told by the version of the package; those of users may be changed at any time.
 PACKAGES = {"builtins", "dask", "dhpo", "numpy", "pandas", "scipy", "sklearn"}
@@ -21,6 +31,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 _EMPTY = types.CellType()
 # What a journal calls that which `collecting_lists` collects.
 LISTS_BESIDE_CODE = "data beside code of your own"
+VERSIONS = "version of a package"
 # Where decorators of Python and scikit-learn keep the functions that they were given.
 _HOLD_FUNCTIONS = ("__wrapped__", "func", "fn", "check")
 # Data beside a function that is larger is no setting of it.
@@ -56,6 +67,19 @@ def class_in_words(cls: type, describe: _Describe) -> str:
     """
     own = [base for base in cls.__mro__ if package_of(base) not in PACKAGES]
     return f"{name_of(cls)}[{_code_of_classes(own, describe)}]" if own else name_of(cls)
+
+
+def versions_for(estimator: Any) -> str:
+    """The versions of the packages that an estimator and its parts are of, and of those below it.
+
+    Parameters
+    ----------
+    estimator : estimator
+    """
+    parts = [estimator, *estimator.get_params(deep=True).values()] if hasattr(estimator, "get_params") else [estimator]
+    packages = {"numpy", "scipy", "sklearn", *(package_of(type(part)) for part in parts)}
+    versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in sorted(packages)}
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if isinstance(version, str))
 
 
 def code_of(function: types.FunctionType, describe: _Describe) -> str:

@@ -19,7 +19,7 @@ from dhpo.errors.full_disk import JOURNAL, says_where
 from dhpo.history.codec import decode_event, encode_event
 from dhpo.history.events import Event
 from dhpo.history.history import History
-from dhpo.journal.code import LISTS_BESIDE_CODE
+from dhpo.journal.code import LISTS_BESIDE_CODE, VERSIONS
 from dhpo.journal.description import differences
 from dhpo.journal.lines import decode_lines, encode_line
 from dhpo.journal.lock import FileLock, LeaseLock, Lock, is_locked
@@ -131,6 +131,7 @@ class Journal:
         now = {**header.identity, "random_state": f"seed {header.entropy}"}
         for identity in (before, now):
             identity.pop(LISTS_BESIDE_CODE, None)  # the search may have written there itself
+            identity.pop(VERSIONS, None)  # a search that was paid for goes on
         found = differences(before, now)
         if dhpo.__version__.split(".")[0] != self.header.version.split(".")[0]:
             found.insert(0, f"dhpo was {self.header.version}, and is {dhpo.__version__}")

@@ -9,8 +9,9 @@ import joblib
 
 from dhpo.data.collections import Chunks, is_lazy
 from dhpo.data.graphs import is_future
+from dhpo.data.wrappers import unwrap
 from dhpo.driver.job import Job
-from dhpo.journal import LISTS_BESIDE_CODE, collecting_lists, describe
+from dhpo.journal import LISTS_BESIDE_CODE, VERSIONS, collecting_lists, describe, versions_for
 from dhpo.journal.carry_over import ABOUT_TRIALS
 from dhpo.whole_fits.fit_job import FitJob
 
@@ -87,7 +88,7 @@ def identity_of_fits(
 def identity_of_params(search: Any) -> dict[str, str]:
     """The same as far as it is known without data: the parameters of the search."""
     params = search.get_params(deep=False)
-    identity = {"search": type(search).__name__}
+    identity = {"search": type(search).__name__, VERSIONS: versions_for(unwrap(search.estimator))}
     lists: list[str] = []
     for name, value in params.items():
         if name in _NO_MATTER:

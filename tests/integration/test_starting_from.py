@@ -178,6 +178,18 @@ def test_another_estimator_gets_the_best_parameters_first(earlier: Path) -> None
     assert len(decision(search).points) == 9
 
 
+def test_another_version_of_scikit_learn_gets_the_best_parameters_first_and_goes_on_with_its_own_journal(
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(earlier, tmp_path / "run")
+    monkeypatch.setattr("sklearn.__version__", "99.0")
+    search = halving().fit(*LAZY, **CLASSES, start_from=earlier)
+    assert decision(search).why == "another version of a package"
+    assert search.metadata_["reused_calls"] == 0
+    assert "parameters alone: another version of a package" in halving().plan(start_from=earlier).notes[0]
+    assert answer(halving().fit(*LAZY, **CLASSES, journal=tmp_path / "run")) == answer(halving().fit(*LAZY, **CLASSES))
+
+
 def test_a_wider_space_goes_on_with_the_models_of_the_best(earlier: Path) -> None:
     wider = {"alpha": loguniform(1e-7, 10), "penalty": ["l1", "l2", "elasticnet"]}
     search = halving(parameters=wider, n_initial_parameters=27, max_iter=9)
