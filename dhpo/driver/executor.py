@@ -264,7 +264,7 @@ class Executor:
             for event in earlier.decided(digest, self._recorder.now()):
                 logger.info("%s", started_from_line(event))
                 self._recorder.append(event)
-                self._ledger.start_from(event)
+                self._ledger.starts.start_from(event)
         known = KnownTrials(self.job.estimator, Folds(self.job.data.n_folds), self._models)
         for search, models, scores in earlier.same(digest):
             known.add(search, models, scores)
@@ -323,7 +323,7 @@ class Executor:
         steps, watch = self._in_flight, self._watch
         if watch is None:
             raise RuntimeError("the data was not looked at yet")
-        ledger, asking = self._ledger, self._ledger.asking
+        ledger, starts, asking = self._ledger, self._ledger.starts, self._ledger.starts.asking
         returned: list[tuple[SentStep, StepResult | BaseException]] = []
         while True:
             if not self._refitting and not asking.under_way:
@@ -333,21 +333,21 @@ class Executor:
             if self._client.status == "running":
                 self._submission.submit(self._woken, self._refitting)
             if not self._refitting:
-                ledger.ask_ahead(self._workers.n_threads)
+                starts.ask_ahead(self._workers.n_threads, ledger.costs.mean_call)
             await self._commit()
             before = self._recorder.now()
             await steps.wait(filter(None, (signal, asking.task)), REFRESH_SECONDS)
             self._woken = self._recorder.now()
             self._pace.passed(self._woken - before, len(self._workers))
             returned.extend(steps.returned())
-            ledger.take_asked()
+            starts.take_asked()
             await watch.look()
             if not asking.under_way:  # else the sampler would be told of reports while it is asked
                 self._take_in(returned)
                 await self._look_after_steps()
                 self.job.limits.check_failures(self._history, "trial")
         await asking.finish()
-        ledger.take_asked()
+        starts.take_asked()
         self._take_in(returned)
 
     def _take_in(self, returned: list[tuple[SentStep, StepResult | BaseException]]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from dhpo.driver.costs import Costs
@@ -16,6 +16,7 @@ from dhpo.driver.known_trials import KnownTrials
 from dhpo.driver.promise import Promise
 from dhpo.driver.step_planning import Assignment
 from dhpo.driver.trial_progress import ModelProgress, TrialProgress
+from dhpo.driver.trial_starts import TrialStarts
 from dhpo.driver.trial_table import TrialTable
 from dhpo.history.events import (
     Dropped,
@@ -24,17 +25,13 @@ from dhpo.history.events import (
     Promoted,
     Reported,
     SplitScores,
-    StartedFrom,
-    TrialStarted,
 )
 from dhpo.history.mean_scores import mean_scores
-from dhpo.samplers.asking import Asking
 from dhpo.samplers.base import Sampler
-from dhpo.samplers.enqueued import Enqueued
 from dhpo.schedules.base import Schedule
 from dhpo.scoring import Metrics
 from dhpo.storage.kept_models import KeptModels
-from dhpo.trial import Drop, Params, Report, Train, Trial
+from dhpo.trial import Drop, Report, Train, Trial
 from dhpo.worker.breadcrumbs import Crumb, Deed
 from dhpo.worker.messages import Outcome, Work
 
@@ -67,8 +64,8 @@ class Ledger:
         What a call and a score of each model take.
     trials : TrialTable
         Those that are not dropped.
-    asking : Asking
-        Of the sampler.
+    starts : TrialStarts
+        How trials get their parameters.
     """
 
     def __init__(
@@ -84,7 +81,6 @@ class Ledger:
         self.costs = Costs()
         self.trials = TrialTable(folds, Promise(schedule.plan()))
         self._schedule = schedule
-        self._sampler = sampler
         self._metrics = metrics
         self._folds = folds
         self._models = models
@@ -92,7 +88,7 @@ class Ledger:
         self._now = now
         self._refits: dict[int, ModelState] = {}  # of a process before this one
         self._known: KnownTrials | None = None
-        self.asking = Asking(sampler)
+        self.starts = TrialStarts(sampler, self.trials, append, now)
 
     def take_decisions(self, n_threads: int, together: float) -> None:
         """Ask the schedule until it has nothing more to say, or enough of it.
@@ -121,40 +117,19 @@ class Ledger:
                 case Train(number):
                     self.propose(decision)
                     # An asynchronous schedule asks for no more than can begin now.
-                    if schedule.asynchronous or self._is_drawn_already(number):
-                        self._begin(self.trials[number])
+                    if schedule.asynchronous or (self._known is not None and self.starts.rests_on_no_report(number)):
+                        self.starts.begin_trial(self.trials[number])
                         self._take_over(self.trials[number])
                     waiting += self._waiting(self.trials[number], together)
                 case Drop():
                     self._append(Dropped(decision, self._now()))
                     self.drop(decision)
 
-    def start_from(self, event: StartedFrom) -> None:
-        """What trials and the sampler get from an earlier search was decided.
-
-        Raises
-        ------
-        TypeError
-            If the sampler was not made for that.
-        """
-        if event.points:
-            if not isinstance(self._sampler, Enqueued):
-                raise TypeError("the sampler of a search that starts from another one has to be Enqueued")
-            self._sampler.points.update(event.points)
-        if event.learned and hasattr(self._sampler, "learn_from"):
-            self._sampler.learn_from(event.learned)
-
     def know(self, known: KnownTrials) -> None:
         """Take over from now on what earlier searches have done for the trials of this one."""
         self._known = known
         for active in list(self.trials):
             self._take_over(active)
-
-    def _is_drawn_already(self, number: int) -> bool:
-        """Whether the parameters of a trial rest on no report, and may be known to an earlier search."""
-        if self._known is None:
-            return False
-        return not getattr(self._sampler, "learns", False) or number in getattr(self._sampler, "points", ())
 
     def _take_over(self, active: TrialProgress) -> None:
         """Report a trial whose score is known, or let it go on from where an earlier search had brought it."""
@@ -195,60 +170,6 @@ class Ledger:
         """What was asked for of a trial that is not begun; None of any other."""
         return self.trials[trial].train if trial in self.trials else None
 
-    @property
-    def waits_for_reports(self) -> bool:
-        """Whether a sampler that learns has yet to draw trials: the more reports there are by then, the better."""
-        if not getattr(self._sampler, "learns", False):
-            return False
-        return any(active.train is not None for active in self.trials)
-
-    def is_begun(self, model: int) -> bool:
-        """Whether the trial of a model has parameters."""
-        return self.trials.of_model(model)[0].train is None
-
-    def begin(self, models: Iterable[int]) -> None:
-        """Draw the parameters of the trials that these models are of, where that was not done yet."""
-        for number in models:
-            self._begin(self.trials.of_model(number)[0])
-
-    def _begin(self, active: TrialProgress) -> None:
-        if active.train is not None:
-            self._draw(active, self.asking.ask(active.train.trial))
-
-    def _draw(self, active: TrialProgress, params: Params) -> None:
-        train = active.train
-        if train is not None:
-            trial = Trial(train.trial, params, train.bracket)
-            self._append(TrialStarted(trial, self._now(), train))
-            self.started(trial)
-
-    def take_asked(self) -> None:
-        """Take up the trial that was drawn in a thread, if there is one."""
-        if (asked := self.asking.taken()) is not None:
-            number, params = asked
-            self._draw(self.trials[number], params)
-
-    def ask_ahead(self, n_threads: int) -> None:
-        """Have the next trial drawn while all threads are busy, where they would wait for it.
-
-        Parameters
-        ----------
-        n_threads : int
-            Of the cluster.
-        """
-        call = self.costs.mean_call
-        undrawn = next((active for active in self.trials if active.train is not None), None)
-        if self.asking.under_way or undrawn is None or call is None:
-            return
-        n_ahead = self.asking.n_ahead(n_threads, call * undrawn.target)
-        if sum(active.waits_for_its_first_step for active in self.trials) < n_ahead:
-            self.asking.begin(undrawn.trial.number)
-
-    def started(self, trial: Trial) -> None:
-        """A trial that was asked for has parameters."""
-        active = self.trials[trial.number]
-        active.trial, active.train = trial, None
-
     def train(self, train: Train) -> None:
         """More training of a trial is asked for."""
         active = self.trials[train.trial]
@@ -257,8 +178,7 @@ class Ledger:
     def drop(self, drop: Drop) -> None:
         """A trial is given up."""
         active = self.trials.remove(drop.trial)
-        if hasattr(self._sampler, "drop") and not self.asking.given_up:
-            self._sampler.drop(drop)
+        self.starts.drop(drop)
         if self._folds.n_folds:
             self._models.folds_ended(model.number for model in active.models)
         else:
@@ -455,6 +375,5 @@ class Ledger:
             model.scores, model.reported = None, model.state
         if not self._folds.n_folds:  # else the best is trained anew, on all rows
             self._models.reported(report)
-        if not self.asking.given_up:
-            self._sampler.tell(report)
+        self.starts.tell(report)
         self._schedule.tell(report)

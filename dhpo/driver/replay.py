@@ -49,7 +49,7 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
                 raise _others(train, proposed)
             params = plain(job.sampler.ask(trial.number))
             check_same_params(trial, params)
-            ledger.started(replace(trial, params=params))
+            ledger.starts.started(replace(trial, params=params))
         case Promoted(train):
             _decide(train, ledger, job)
             ledger.train(train)
@@ -60,7 +60,7 @@ def replay(event: Event, ledger: Ledger, job: Job) -> None:
             if hasattr(job.schedule, "begin"):
                 job.schedule.begin(n_threads)
         case StartedFrom():
-            ledger.start_from(event)
+            ledger.starts.start_from(event)
         case StepDone(models=models) | Reused(models=models):
             for state in models:
                 ledger.advance(state)

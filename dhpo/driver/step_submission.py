@@ -63,7 +63,7 @@ class StepSubmission:
     def together(self) -> float:
         """How many seconds a step of trials should last that could be trained one after the other."""
         if not self._gather:
-            soon = self._job.schedule.asynchronous or self._ledger.waits_for_reports
+            soon = self._job.schedule.asynchronous or self._ledger.starts.wait_for_reports
             return self._pace.together(self._workers.n_threads, soon)
         return min(self._pace.step_seconds, _MOST_TOGETHER * (self._ledger.costs.mean_call or self._pace.step_seconds))
 
@@ -86,8 +86,8 @@ class StepSubmission:
         self._steps.copy_silent(_SILENT_TOO_LONG, self._crumb)
         if self._workers.free:
             ready = [waiting for waiting in self._ledger.trials.ready() if is_refit(waiting.model) or not refitting]
-            if self._ledger.asking.under_way:  # the sampler is not asked for two trials at a time
-                ready = [waiting for waiting in ready if self._ledger.is_begun(waiting.model)]
+            if self._ledger.starts.asking.under_way:  # the sampler is not asked for two trials at a time
+                ready = [waiting for waiting in ready if self._ledger.starts.is_begun(waiting.model)]
             # An asynchronous schedule was asked for what the free threads can do; else the busy ones have a share.
             for_all = self._gather or not self._job.schedule.asynchronous
             for some in self._in_turn(ready):
@@ -103,11 +103,11 @@ class StepSubmission:
 
     def _in_turn(self, ready: Sequence[Ready]) -> Iterator[Sequence[Ready]]:
         """All at once; but trials of a later bracket only for threads that would idle, if a sampler learns for them."""
-        if not self._ledger.waits_for_reports:
+        if not self._ledger.starts.wait_for_reports:
             yield ready
             return
         first = min((waiting.promise[0] for waiting in ready), default=0.0)
-        early = {w.model for w in ready if w.promise[0] > first and not self._ledger.is_begun(w.model)}
+        early = {w.model for w in ready if w.promise[0] > first and not self._ledger.starts.is_begun(w.model)}
         yield [waiting for waiting in ready if waiting.model not in early]
         yield [waiting for waiting in ready if waiting.model in early]
 
@@ -127,7 +127,7 @@ class StepSubmission:
 
     def _submit_one(self, assignment: Assignment, seconds: float, idle_since: float) -> None:
         opened = self._opened
-        self._ledger.begin(assignment.models)
+        self._ledger.starts.begin(assignment.models)
         works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.models]
         memory_limit = self._workers.memory_limit(assignment.worker)
         step, futures = opened.data.step(

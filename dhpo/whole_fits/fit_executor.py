@@ -12,7 +12,6 @@ import logging
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -25,28 +24,23 @@ from dhpo.errors import SearchFailed
 from dhpo.errors.full_disk import JOURNAL, TEMPORARY, says_where
 from dhpo.errors.user_code import in_short, in_thread
 from dhpo.history.events import (
-    Dropped,
     FitDone,
-    Reported,
-    Reused,
     SplitScores,
     StepDone,
     StepStats,
-    TrialStarted,
 )
 from dhpo.history.history import History
 from dhpo.journal import Journal
 from dhpo.observers.base import ObservedSearch, Observers
 from dhpo.schedules.plan import BracketPlan, Plan, Rung
 from dhpo.storage.workspace import Workspace
-from dhpo.trial import Drop, Trial
+from dhpo.whole_fits.candidate_courses import CandidateCourses
 from dhpo.whole_fits.collection import collect, refuse_what_does_not_fit
 from dhpo.whole_fits.cv_results import best_index
 from dhpo.whole_fits.fit_job import CandidateSplit, FitContext, FitJob
 from dhpo.whole_fits.fit_recorder import FitRecorder
 from dhpo.whole_fits.fits import FitOutcome, forget_job, hand_over, refit
 from dhpo.whole_fits.fits_in_flight import FitsInFlight
-from dhpo.whole_fits.known_fits import KnownFits
 from dhpo.whole_fits.outcomes import Outcomes, reraise
 from dhpo.wording import counted, were_done
 
@@ -100,12 +94,11 @@ class FitExecutor:
         self._observers = observers
         self._workers = Workers(client)
         self._recorder = FitRecorder(history, observers, journal, self.stop)
+        self._courses = CandidateCourses(search.candidates, self.outcomes, self._recorder)
         self._workspace = Workspace() if journal is None else Workspace(journal.folder, journal.models)
         self._in_flight = FitsInFlight(client, self._workers, self._workspace.run, self._not_done)
         self._for_any = AnyWorkerClient(client, self._workers)
         self._again: set[tuple[int, int]] = set()
-        self._known: KnownFits | None = None
-        self._n_queued = 0  # candidates that wait for their fits, or had them
         self._stopping = Stopping()
         self._source: Any = None
         self._watch: Watch | None = None
@@ -214,7 +207,7 @@ class FitExecutor:
         if self._history.plan is None:
             self._recorder.planned(plan, search.title, search.ranges)
         if search.earlier is not None:
-            self._known = self._recorder.start_from(search.earlier, search.candidates, digest)
+            self._courses.known = self._recorder.start_from(search.earlier, search.candidates, digest)
         error_score = "raise" if search.raises else search.error_score
         job = FitContext(search.estimator, data, search.scoring, error_score, search.return_train_score, search.config)
         run = self._workspace.run
@@ -240,17 +233,17 @@ class FitExecutor:
         return self._watch
 
     async def _fit_all(self, stopping: asyncio.Task[Any]) -> None:
-        self._report_complete()  # a journal may end between the last fit of a candidate and its report
+        self._courses.report_complete()  # a journal may end between the last fit of a candidate and its report
         waiting: deque[CandidateSplit] = deque()
         returned: list[tuple[list[CandidateSplit], list[FitOutcome] | BaseException]] = []
-        fits, candidates = self._in_flight, self._search.candidates
-        while (waiting or returned or self._n_queued < len(candidates) or fits) and not self._stopping.requested:
+        fits, candidates, courses = self._in_flight, self._search.candidates, self._courses
+        while (waiting or returned or courses.n_queued < len(candidates) or fits) and not self._stopping.requested:
             if self._client.status == "running":
                 self._submit(waiting)
-            candidates.ask_ahead(self._n_queued, self._workers.n_threads, self._candidate_seconds)
+            candidates.ask_ahead(courses.n_queued, self._workers.n_threads, self._candidate_seconds)
             await fits.wait(filter(None, (stopping, candidates.task)))
             returned.extend(fits.returned())
-            self._take_asked()
+            courses.take_asked()
             if candidates.task is None:  # else the sampler would be told of reports while it is asked
                 waiting.extendleft(reversed(self._taken_in(returned)))
             fits.give_up_copies()
@@ -258,26 +251,12 @@ class FitExecutor:
             await self._watching.look()
             waiting.extendleft(reversed(fits.stranded()))
             waiting.extendleft(reversed(await fits.forgotten()))
-            if not waiting and self._n_queued == len(candidates):
+            if not waiting and courses.n_queued == len(candidates):
                 waiting.extend(await fits.works_of_silent())
             self._search.limits.check_failures(self._history, "candidate")
         await candidates.finish_asking()
-        self._take_asked()
+        courses.take_asked()
         self._taken_in(returned)
-
-    def _begin(self, number: int) -> None:
-        """Record a candidate, where that was not done yet.
-
-        One that a sampler gives is recorded before that is told of another report: the journal has their order.
-        """
-        params = self._search.candidates[number]
-        if self.outcomes.begins(number):
-            self._recorder.append(TrialStarted(Trial(number, params), self._recorder.now()))
-
-    def _take_asked(self) -> None:
-        """Take up the candidate that was drawn in a thread, if there is one."""
-        if (number := self._search.candidates.take_asked()) is not None:
-            self._begin(number)
 
     def _taken_in(
         self, returned: list[tuple[list[CandidateSplit], list[FitOutcome] | BaseException]]
@@ -299,53 +278,15 @@ class FitExecutor:
         window = self._workers.n_threads + (0 if self._search.candidates.sampler else len(self._workers))
         if self._in_flight.nobody_answers:
             return
-        while len(self._in_flight) < window and self._queue(waiting):
+        while len(self._in_flight) < window and self._courses.queue(waiting):
             if (waiting[0].candidate, waiting[0].split) in self._again:
                 if self._in_flight:
                     return  # alone, so that no other is taken for what kills workers
                 window = 1
             works = [waiting.popleft() for _ in range(min(self._together(len(waiting)), len(waiting)))]
             for work in works:
-                self._begin(work.candidate)
+                self._courses.begin(work.candidate)
             self._in_flight.submit(works, self._source, _SHORT_FIT_SECONDS * _SHORT_FITS_TOGETHER)
-
-    def _queue(self, waiting: deque[CandidateSplit]) -> bool:
-        """See to it that something waits, and return whether it does: a sampler that learns is asked when needed."""
-        candidates = self._search.candidates
-        while self._n_queued < len(candidates) and not (waiting and candidates.sampler):
-            number = self._n_queued
-            # The sampler is not asked for two at a time, nor told meanwhile of what an earlier search has scored.
-            if candidates.task is not None and (number >= candidates.n_known or self._known is not None):
-                break
-            if candidates.sampler:
-                self._begin(number)
-            self._take_over(number)
-            waiting.extend(
-                CandidateSplit(number, split, candidates[number])
-                for split in range(self.outcomes.n_splits)
-                if not self.outcomes.is_done(number, split)
-            )
-            self._n_queued += 1
-        return bool(waiting)
-
-    def _take_over(self, number: int) -> None:
-        """Take the fits of a candidate over that an earlier search has done."""
-        known = {} if self._known is None else self._known.fits(number, self._search.candidates[number])
-        source, fits = "", []
-        for split in range(self.outcomes.n_splits):
-            if split in known and not self.outcomes.is_done(number, split):
-                source, done = known[split]
-                fits.append(done)
-        if not fits:
-            return
-        self._begin(number)
-        # Before the fits: an earlier process may have taken over a part of them, and has counted all.
-        if not any(isinstance(event, Reused) and event.trial == number for event in self._recorder.earlier):
-            self._recorder.append(Reused(number, len(fits), source, self._recorder.now()))
-        for done in fits:
-            self.outcomes.take(FitOutcome(number, done.split, done.scores, done.several, []))
-            self._recorder.append(replace(done, time=self._recorder.now()))
-        self._report_complete()
 
     def _together(self, n_waiting: int) -> int:
         """How many fits go into the next task."""
@@ -400,17 +341,7 @@ class FitExecutor:
                 worker=outcomes[0].worker,
             )
         )
-        self._report_complete()
-
-    def _report_complete(self) -> None:
-        """Report the candidates that were fitted on all splits."""
-        for candidate in self.outcomes.unreported():
-            report, splits = self.outcomes.report(candidate)
-            self._recorder.append(Reported(report, self._recorder.now(), splits))
-            self._search.candidates.tell(report)
-            self._recorder.append(
-                Dropped(Drop(candidate, "failed" if report.failed else "finished"), self._recorder.now())
-            )
+        self._courses.report_complete()
 
     async def _finish(self, stopping: asyncio.Task[Any]) -> None:
         """Find the best of the candidates that came to their end, and fit it on all rows."""

@@ -32,7 +32,7 @@ class Search(LedgerAlone):
 
     def send(self, *models, quarantined=False):
         targets = {waiting.model: waiting.target for waiting in self.ledger.trials.ready()}
-        self.ledger.begin(models)
+        self.ledger.starts.begin(models)
         until = max(targets[model] for model in models)
         assignment = Assignment("worker", models, until, 0, until, quarantined)
         self.ledger.trials.sent(assignment)
@@ -57,7 +57,7 @@ def search(tmp_path):
 def test_what_is_decided_becomes_events_and_work(search):
     it = search(Fixed(3, 5))
     assert it.decide() == [0, 1, 2]
-    it.ledger.begin([0, 1, 2])
+    it.ledger.starts.begin([0, 1, 2])
     assert [(e.trial.number, e.trial.params, e.train.resource) for e in it.of(TrialStarted)] == [
         (0, {"alpha": 0.0}, 5),
         (1, {"alpha": 0.1}, 5),
@@ -73,7 +73,7 @@ def test_parameters_are_drawn_when_a_trial_is_begun(search):
     assert not it.of(TrialStarted)
     it.train(4, 0.5)
     assert [e.trial.number for e in it.of(TrialStarted)] == [4]
-    it.ledger.begin([4, 7])
+    it.ledger.starts.begin([4, 7])
     assert [e.trial.number for e in it.of(TrialStarted)] == [4, 7]
     assert it.ready() == [0, 1, 2, 3, 5, 6, 7, 8]
 

@@ -21,7 +21,7 @@ class Search(LedgerAlone):
         """Train the first model that waits, as a cluster of one thread does."""
         self.ledger.take_decisions(1, 0.1)
         ready = next(iter(self.ledger.trials.ready()))
-        self.ledger.begin([ready.model])
+        self.ledger.starts.begin([ready.model])
         self.come_back(ready.model, ready.target, float(ready.model))
 
     def take_in(self, events):
@@ -58,7 +58,7 @@ def test_the_next_process_is_where_the_one_before_was(search, schedule):
 def test_a_trial_that_was_begun_late_is_taken_in_after_those_that_were_asked_for_with_it(search):
     before, after = search(halving()), search(halving())
     before.ledger.take_decisions(1, 0.1)
-    before.ledger.begin([2])
+    before.ledger.starts.begin([2])
     assert [event.trial.number for event in before.events] == [2]
     after.take_in(before.events)
     assert after.ledger.proposed(0) is not None
@@ -85,7 +85,7 @@ def test_a_trial_that_was_asked_for_by_the_way_and_begun_for_other_calls_is_refu
     # The first trial asks for all four; the last is compared with what was proposed then.
     before, after = search(halving()), search(halving())
     before.ledger.take_decisions(1, 0.1)
-    before.ledger.begin([3, 1])
+    before.ledger.starts.begin([3, 1])
     first, second = before.events
     with pytest.raises(JournalError, match=r"resource=2.*resource=1"):
         after.take_in([first, other_resource(second)])
