@@ -1,4 +1,4 @@
-"""Whether a value is one of those that a parameter may take."""
+"""Whether a value is one of those that a parameter may take, or at least of their kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_among"]
+__all__ = ["gives_numbers", "is_among", "is_number", "is_same"]
 
 
 def is_among(value: Any, choice: Any) -> bool:
@@ -20,8 +20,8 @@ def is_among(value: Any, choice: Any) -> bool:
         Of a distribution that does not tell its support, every value may be one.
     """
     if not hasattr(choice, "rvs"):
-        return any(_same(value, listed) for listed in choice)
-    if isinstance(value, bool | np.bool) or not isinstance(value, Real):
+        return any(is_same(value, listed) for listed in choice)
+    if not _is_real(value):
         return False
     try:
         low, high = map(float, choice.support())
@@ -30,7 +30,21 @@ def is_among(value: Any, choice: Any) -> bool:
     return bool(low <= float(value) <= high)
 
 
-def _same(value: Any, listed: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value is a number; True and what is "not a number" are none."""
+    return _is_real(value) and bool(value == value)
+
+
+def gives_numbers(choice: Any) -> bool:
+    """Whether a list or a distribution is a distribution of numbers; one of the user's own may be of anything."""
+    return hasattr(choice, "rvs") and is_number(choice.rvs(random_state=np.random.RandomState(0)))
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool)
+
+
+def is_same(value: Any, listed: Any) -> bool:
     """Whether two values are the same to an estimator: 1 and 1.0 are not, nor are 1 and True."""
     plain = [one.item() if isinstance(one, np.generic) else one for one in (value, listed)]
     if type(plain[0]) is not type(plain[1]):

@@ -15,7 +15,7 @@ from scipy.stats import rv_discrete
 from sklearn.model_selection import ParameterSampler
 
 from dhpo.space.grid import Grid, n_points
-from dhpo.space.membership import is_among
+from dhpo.space.membership import gives_numbers, is_among, is_number, is_same
 from dhpo.space.parameter_range import MAX_CHOICES, Choice, ParameterRange, are_far_apart, readable_choice, scales_of
 from dhpo.space.quantiles import value_at
 from dhpo.wording import did_you_mean
@@ -179,6 +179,21 @@ class Space:
                 raise ValueError(
                     f"enqueue has {dict(point)!r}, and there are several dicts of parameters: give all parameters of "
                     "one of them."
+                )
+            self._check_numbers(point, estimator)
+
+    def _check_numbers(self, point: Mapping[str, Any], estimator: Any) -> None:
+        """Refuse what is no number where numbers are searched; a default such as gamma="scale" is worth a trial."""
+        dicts = [choices for choices in self.dicts if len(self.dicts) == 1 or choices.keys() == point.keys()]
+        known = estimator.get_params(deep=True)
+        for name, value in point.items():
+            if is_number(value) or (name in known and is_same(value, known[name])):
+                continue
+            if all(gives_numbers(choices[name]) for choices in dicts):
+                default = f", or {known[name]!r} as the {type(estimator).__name__} has it" if name in known else ""
+                raise ValueError(
+                    f"enqueue has {value!r} for {name!r}, which is searched among numbers: give a number, which may "
+                    f"lie outside of the space{default}."
                 )
 
     def scales(self) -> dict[str, str]:
