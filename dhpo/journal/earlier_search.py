@@ -108,18 +108,20 @@ def _read_unless_taken_over(source: Any, journal: Any) -> EarlierSearch | None:
     try:
         return _read(source)
     except FileNotFoundError:
-        if journal is None or not _has_started_from_others(journal):
+        url = source if isinstance(source, str | os.PathLike) else getattr(source, "_journal", None)
+        if journal is None or not any(_same_place(begun, url) for begun in _sources(journal)):
             raise
         logger.info("%s is gone; the search goes on with what its journal has taken over", source)
         return None
 
 
-def _has_started_from_others(journal: Any) -> bool:
+def _sources(journal: Any) -> list[str]:
+    """What a search that was begun has started from, by its journal."""
     try:
         events = JournalReader(journal).history().events
     except FileNotFoundError:
-        return False
-    return any(isinstance(event, StartedFrom) for event in events)
+        return []
+    return [event.source for event in events if isinstance(event, StartedFrom)]
 
 
 def _read(source: Any) -> EarlierSearch:

@@ -221,8 +221,8 @@ class StoredSearch(ToOptuna):
         Raises
         ------
         KeyError
-            If the trial has no model: it was not scored, its last training failed, or it was cross-validated, which
-            leaves a model for the best alone.
+            If the trial has no model: it was not scored, its last training failed, its score was taken over from a
+            search whose model is gone, or it was cross-validated, which leaves a model for the best alone.
         ModelLost
             If the file of the model is gone or damaged.
         """
