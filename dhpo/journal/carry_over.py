@@ -140,7 +140,7 @@ def difference(identity: Mapping[str, str], entropy: int | None, earlier: Earlie
     earlier : EarlierSearch
     """
     if not earlier.identity:
-        why = "it had no journal, so its models are gone and its data is not known"
+        why = "it has no journal, so its models are gone and its data is not known"
         return why, why
     names = (identity.keys() | earlier.identity.keys()) - ABOUT_TRIALS
     other = [name for name in sorted(names) if _of(identity, name) != _of(earlier.identity, name)]

@@ -126,11 +126,17 @@ def _sources(journal: Any) -> list[str]:
 
 def _read(source: Any) -> EarlierSearch:
     url = source if isinstance(source, str | os.PathLike) else getattr(source, "_journal", None)
-    if url is not None:
-        reader = JournalReader(url)
-        header = reader.header
-        return EarlierSearch(str(url), reader.history(), header.identity, header.entropy, reader.models)
     history = getattr(source, "_history", None)
+    if url is not None:
+        try:
+            reader = JournalReader(url)
+        except FileNotFoundError:
+            history = getattr(source, "history", history)  # of what dhpo.load() returned
+            if history is None:
+                raise
+        else:
+            header = reader.header
+            return EarlierSearch(str(url), reader.history(), header.identity, header.entropy, reader.models)
     if not isinstance(history, History):
         raise TypeError(f"start_from has {source!r} of type {type(source).__name__}: give {_ALLOWED}.")
     return EarlierSearch(f"{type(source).__name__} in this process", history)

@@ -79,6 +79,8 @@ class Journal:
     models : ModelStore
     folder : Path or None
         The folder, where it is one of this machine.
+    address : str
+        Its URL, or its whole path, which holds in any working directory.
     stop_request : StopRequest
         Of another process; one that was made before is withdrawn.
 
@@ -93,6 +95,7 @@ class Journal:
         fs, root = fsspec.core.url_to_fs(self.url)
         self.models = ModelStore(f"{fs.unstrip_protocol(root)}/models", durable=True)
         self.folder = Path(root) if self.models.is_local else None
+        self.address = self.url if self.folder is None else str(self.folder)
         if self.folder is not None:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.models.create()
@@ -223,6 +226,8 @@ class JournalReader:
     ----------
     header : Header
     models : ModelStore
+    address : str
+        Its URL, or its whole path, which holds in any working directory.
     stop_request : StopRequest
 
     Raises
@@ -240,6 +245,7 @@ class JournalReader:
                 f"{url} is no journal of a search: there is neither journal.jsonl nor journal/ in it."
             )
         self.models = ModelStore(f"{self._fs.unstrip_protocol(self._root)}/models")
+        self.address = self._root if self.models.is_local else str(url)
         self.stop_request = StopRequest(self._fs, self._root)
         self._n_lines = self._length = 0
         header, self._first = self._read()

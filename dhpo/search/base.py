@@ -269,7 +269,7 @@ class BlockSearchCV(
             check_repeatable(job.sampler)
             check_same_start(journal, earlier)
             journal.begin(Header(identity, entropy, brackets))
-        self._journal = None if journal is None else journal.url
+        self._journal = None if journal is None else journal.address
         return self._run_by(
             partial(Executor, job=job, journal=journal), History(brackets), planned=self.metadata, adopt=self._adopt
         )

@@ -116,7 +116,7 @@ class StoredSearch(ToOptuna):
     def __init__(self, journal: Any) -> None:
         self._reader = JournalReader(journal)
         header, self._store = self._reader.header, self._reader.models
-        self._journal = journal
+        self._journal = self._reader.address
         self.history = self._reader.history()
         events, running = self.history.events, self.history.alive
         self._progress = Progress(self.history)

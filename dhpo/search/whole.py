@@ -178,7 +178,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
                 check_repeatable(search.candidates.sampler)
                 check_same_start(opened, earlier)
                 opened.begin(Header(identity, entropy, by_fits=True))
-            self._journal = None if opened is None else opened.url
+            self._journal = None if opened is None else opened.address
             return self._run_by(
                 partial(FitExecutor, search=search, journal=opened),
                 History(by_fits=True),

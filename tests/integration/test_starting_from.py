@@ -217,7 +217,7 @@ def test_a_narrower_space_takes_what_lies_in_it(earlier: Path) -> None:
 def test_a_search_in_this_process_without_a_journal_gives_its_parameters() -> None:
     first = halving(random_state=5).fit(*LAZY, **CLASSES)
     search = halving(random_state=6).fit(*LAZY, **CLASSES, start_from=first)
-    assert "it had no journal" in decision(search).why
+    assert "it has no journal" in decision(search).why
     assert params_of(search)[0] == first.best_params_
     again = halving(random_state=7).fit(*LAZY, **CLASSES, start_from=[first, search])
     decided = [event for event in again._history.events if isinstance(event, StartedFrom)]
@@ -229,6 +229,24 @@ def test_a_fitted_search_with_a_journal_gives_its_models(tmp_path: Path) -> None
     on = halving(max_iter=27).fit(*LAZY, **CLASSES, start_from=first)
     assert decision(on).models
     assert answer(on) == answer(halving(max_iter=27).fit(*LAZY, **CLASSES))
+
+
+def test_a_search_in_this_process_knows_its_journal_in_any_folder_and_itself_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    first = whole(n_iter=2).fit(X, Y, journal="run")
+    stored = dhpo.load("run")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for source in (first, stored):
+        assert fits_made(whole(n_iter=2).fit(X, Y, start_from=source)) == 0
+    assert len(next(iter(stored.stream()))) == 2
+    shutil.rmtree(tmp_path / "run")
+    for source in (first, stored):
+        search = whole(n_iter=2, random_state=1).fit(X, Y, start_from=source)
+        assert "it has no journal" in decision(search).why
+        assert params_of(search)[0] == first.best_params_
 
 
 @pytest.mark.parametrize("folder", ["empty", "gone"])

@@ -106,5 +106,5 @@ def test_what_a_sampler_learns_are_ranks_at_one_resource():
 def test_a_search_without_a_journal_gives_parameters():
     (decision,) = decided(a_search(), an_earlier(SCORES, identity={}, entropy=None))
     assert not decision.models
-    assert "it had no journal" in decision.why
+    assert "it has no journal" in decision.why
     assert len(decision.points) == 3
