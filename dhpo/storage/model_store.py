@@ -150,8 +150,12 @@ class ModelStore:
             self._write_file(file, [content])
 
     def files(self) -> set[str]:
-        """The names of all files of models."""
-        return {str(path).rpartition("/")[2] for path in self._fs.ls(self._root, detail=False, refresh=True)}
+        """The names of all files of models; none where the folder is gone, for object stores know no empty folders."""
+        try:
+            paths = self._fs.ls(self._root, detail=False, refresh=True)
+        except FileNotFoundError:
+            return set()
+        return {str(path).rpartition("/")[2] for path in paths}
 
     def delete(self, file: str) -> None:
         """Remove one file of models; one that is gone already is no error."""

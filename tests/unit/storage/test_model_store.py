@@ -70,6 +70,14 @@ def test_a_deleted_file_is_gone_and_may_be_deleted_again(store):
     assert names(store) == [other.file]
 
 
+def test_a_store_whose_folder_is_gone_has_no_files(store):
+    checkpoint = store.write({(1, 1): b"a"})[1]
+    assert store.files() == {checkpoint.file}
+    fs, root = fsspec.core.url_to_fs(store.url)
+    fs.rm(root, recursive=True)
+    assert store.files() == set()
+
+
 def test_a_store_travels_as_its_address(store):
     checkpoint = store.write({(1, 1): b"a"})[1]
     copy, same = pickle.loads(pickle.dumps((store, checkpoint)))
