@@ -136,9 +136,12 @@ def child_processes() -> list[psutil.Process]:
 
 
 def _is_helper(process: psutil.Process, parent: int) -> bool:
-    command = " ".join(process.cmdline())
-    # The workers that were forked from the server are told by its command line, too.
-    return "resource_tracker" in command or ("multiprocessing.forkserver" in command and process.ppid() == parent)
+    try:
+        command = " ".join(process.cmdline())
+        # The workers that were forked from the server are told by its command line, too.
+        return "resource_tracker" in command or ("multiprocessing.forkserver" in command and process.ppid() == parent)
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return True
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

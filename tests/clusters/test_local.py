@@ -21,12 +21,7 @@ from sklearn.linear_model import SGDClassifier
 import clusters
 from clusters.script_guard import runs_on_import
 from dhpo import HyperbandSearchCV
-from tests.conftest import threads_of_this_process
-
-
-def own_children() -> set[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    return {child for child in children if not any("resource_tracker" in word for word in child.cmdline())}
+from tests.conftest import child_processes, threads_of_this_process
 
 
 def listening(process: psutil.Process) -> set[tuple[str, int]]:
@@ -40,11 +35,11 @@ def loops() -> int:
 @pytest.mark.parametrize("processes", [True, False])
 def test_it_computes_on_loopback_and_leaves_nothing(processes: bool) -> None:
     this = psutil.Process()
-    children_before, ports_before = own_children(), listening(this)
+    children_before, ports_before = set(child_processes()), listening(this)
     with clusters.local(workers=2, memory="600MB", processes=processes) as cluster, cluster.get_client() as client:
         assert client.submit(sum, [1, 2]).result() == 3
         assert len(client.nthreads()) == 2
-        workers = own_children() - children_before
+        workers = set(child_processes()) - children_before
         assert len(workers) == (2 if processes else 0)
         ports = set.union(listening(this) - ports_before, *(listening(worker) for worker in workers))
         assert {host for host, _ in ports} == {"127.0.0.1"}
@@ -73,7 +68,7 @@ def test_without_a_dashboard_it_needs_no_particular_port() -> None:
 @pytest.mark.parametrize("moment", ["_start", "_correct_state"])
 def test_a_start_that_is_interrupted_leaves_nothing(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     this = psutil.Process()
-    children_before, ports_before, threads_before = own_children(), listening(this), loops()
+    children_before, ports_before, threads_before = set(child_processes()), listening(this), loops()
     interrupted: list[LocalCluster] = []
 
     class Interrupted(LocalCluster):
@@ -89,7 +84,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(moment: str, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         clusters.start("local", workers=1, memory="500MB", dashboard=None)
     assert interrupted[0].status.name == "closed"
-    assert psutil.wait_procs(own_children() - children_before, timeout=300)[1] == []
+    assert psutil.wait_procs(set(child_processes()) - children_before, timeout=300)[1] == []
     assert listening(this) <= ports_before
     assert loops() == threads_before
 
@@ -161,23 +156,23 @@ def test_threads_that_all_import_at_once_and_a_worker_that_is_replaced(tmp_path:
     ],
 )
 def test_errors_at_the_door(options: dict[str, Any], error: type[Exception], message: str) -> None:
-    before = own_children()
+    before = set(child_processes())
     with pytest.raises(error, match=message):
         clusters.local(**options)
-    assert own_children() == before
+    assert set(child_processes()) == before
 
 
 @pytest.mark.parametrize("idle_timeout", ["1 ms", "2 s"])
 def test_it_ends_itself_when_idle_and_closes_without_its_scheduler(idle_timeout: str) -> None:
-    before = own_children()
+    before = set(child_processes())
     # A close that calls the scheduler, which is gone, would last as long.
     with dask.config.set({"distributed.comm.timeouts.connect": "1 hour"}):
         cluster = clusters.start("local", workers=1, memory="500MB", idle_timeout=idle_timeout, dashboard=None)
-        assert own_children() > before
+        assert set(child_processes()) > before
         cluster.sync(cluster.scheduler.finished)
         cluster.close(timeout=60)
     assert cluster.status.name == "closed"
-    assert own_children() == before
+    assert set(child_processes()) == before
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,14 @@ def guarded(tmp_path: Path) -> Iterator[Any]:
 
 
 def gone(pids: list[int]) -> bool:
-    alive = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    return all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
+    return all(map(is_gone, pids))
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.parametrize("how", ["connection ends", "silence", "guard is asked", "server is killed"])
