@@ -33,6 +33,7 @@ from calls_to_target import ASHA_TRIALS, CALLS, curve_of, searched
 from distributed import Client, LocalCluster
 from learning_tasks import MAX_CALLS, TASKS, Task, Trained
 from measure import verdict
+from population_based import population_based
 from sklearn.base import BaseEstimator
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingRandomSearchCV
@@ -203,9 +204,11 @@ def ray_search(task: Task, seed: int, score: Trained) -> Curve:
         number += 1
 
 
+POPULATION = "population based training, 32"
 TEXTBOOKS: dict[str, Callable[..., Curve]] = {
     "ASHA of the paper": lambda task, seed, score: asha(score, 1),
     "Hyperband of the paper": lambda task, seed, score: hyperband(score, 1),
+    POPULATION: lambda task, seed, score: population_based(task, seed, n_members=32, calls_between=1),
 }
 OPTUNAS = {
     f"Optuna {sampler}, {pruner}": partial(optuna_search, sampler, pruner)
@@ -294,9 +297,18 @@ def show(task: Task, rows: list[dict[str, Any]]) -> dict[str, Any]:
             f"  {kind}: {beside:.2f} of the best other {verdict(beside <= 0.8, '0.8 on four of five')}, "
             f"{papers:.2f} of the paper's {verdict(papers <= 1.05, '1.05')}"
         )
+    population = share(median[POPULATION], median["ASHASearchCV"])
+    print(f"  {POPULATION}: {population:.2f} of ASHASearchCV {verdict(population <= 0.9, '0.9 on half, to be built')}")
     halving = share(median["HyperbandSearchCV"], median[HALVING])
     print(f"  HyperbandSearchCV: {halving:.2f} of scikit-learn's halving {verdict(halving <= 1, '1')}", flush=True)
-    return {"task": task.name, "seeds": n, "found": found, "ratios": ratios, "halving": halving}
+    return {
+        "task": task.name,
+        "seeds": n,
+        "found": found,
+        "ratios": ratios,
+        "halving": halving,
+        "population": population,
+    }
 
 
 def number(calls: float) -> str:
