@@ -69,8 +69,8 @@ class BestModel:
             return self.model is not None
         number, where = best.trial.number, self.checkpoint(best)
         if where is None:
-            if not self._trained_on_folds:
-                logger.info("there is no file of the model of trial %d, the best", number)
+            if not self._trained_on_folds:  # as where its score was taken over from a search whose model is gone
+                logger.info("no model of trial %d, the best, is stored", number)
             return False
         try:
             data = self._models.read(where)
