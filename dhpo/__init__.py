@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dhpo.search.stored_search import StoredSearch, load
     from dhpo.space.parameter_space import Space
     from dhpo.testing.simulator import Simulation, simulate
+    from dhpo.trainers.base import Trainer
     from dhpo.trial import Drop, Report, Train, Trial
     from dhpo.views.summary_stream import SummaryStream
 
@@ -81,6 +82,7 @@ __all__ = [
     "SuccessiveHalvingSearchCV",
     "SummaryStream",
     "Train",
+    "Trainer",
     "Trial",
     "WorkersLost",
     "__version__",
@@ -118,6 +120,7 @@ _HOMES = {
     "dhpo.search.stored_search": {"StoredSearch", "load"},
     "dhpo.space.parameter_space": {"Space"},
     "dhpo.testing": {"Simulation", "simulate"},
+    "dhpo.trainers": {"Trainer"},
     "dhpo.trial": {"Drop", "Report", "Train", "Trial"},
     "dhpo.views.summary_stream": {"SummaryStream"},
     "dhpo.compose": {

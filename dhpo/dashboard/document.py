@@ -139,7 +139,7 @@ def _headline(data: Any) -> str:
     ]
     if state.get("failed"):
         facts.append(f'<span style="color:#c0392b">{state["failed"]:,} failed</span>')
-    if state.get("n_blocks") and data.counted == "calls":
+    if state.get("n_blocks") and data.counted != "fits":
         read, cached = state["blocks_read"], state["blocks_cached"]
         facts.append(f"{read:,} blocks read ({read / state['n_blocks']:.1f} passes), {cached:,} cached")
     if state.get("not_used"):

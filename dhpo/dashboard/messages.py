@@ -95,7 +95,7 @@ class Messages:
             case Planned(plan, title=title, scales=scales):
                 self._scales = dict(scales)
                 brackets = [[b.bracket, [[rung.n_trials, rung.resource] for rung in b.rungs]] for b in plan.brackets]
-                return [["plan", title, "fits" if self._history.by_fits else "calls", brackets, self._scales]]
+                return [["plan", title, f"{self._history.unit}s", brackets, self._scales]]
             case DataPrepared(n_blocks=n_blocks):
                 self._n_blocks = n_blocks
             case TrialStarted(trial):

@@ -147,11 +147,11 @@ def check_lengths(*collections: Chunks | None) -> None:
         raise ValueError(f"{', '.join(rows)} must have the same number of rows, but {said}.")
 
 
-def align(X: Chunks, y: Chunks | None, sample_weight: Chunks | None) -> list[Block]:
+def align(X: Chunks, y: Chunks | None, sample_weight: Chunks | None, one_block: bool = False) -> list[Block]:
     """Cut y and sample_weight where X is cut, and give each block its own graph.
 
     Data in memory is cut as the first of the others is that has more than one chunk; alone, it is one block, as in
-    dask-ml.
+    dask-ml. So is all data with `one_block`.
 
     Raises
     ------
@@ -165,14 +165,22 @@ def align(X: Chunks, y: Chunks | None, sample_weight: Chunks | None) -> list[Blo
     """
     check_lengths(X, y, sample_weight)
     present = [c for c in (X, y, sample_weight) if c is not None]
-    guide = next((c for c in present if not c.in_memory), X)
     sources = (X, y, sample_weight)
+    if one_block:
+        return [_block(0, sources, [None if c is None else _all_pieces(c) for c in sources])]
+    guide = next((c for c in present if not c.in_memory), X)
     parts = [_pieces(c, guide) if c is not None else None for c in sources]
     filled = [i for i in range(len(guide.keys)) if guide.lengths is None or guide.lengths[i]]
     return [
         _block(index, sources, tuple(None if part is None else part[chunk] for part in parts))
         for index, chunk in enumerate(filled)
     ]
+
+
+def _all_pieces(chunks: Chunks) -> tuple[Piece, ...]:
+    lengths = chunks.lengths or [None] * len(chunks.keys)
+    pieces = tuple(Piece(key) for key, length in zip(chunks.keys, lengths, strict=True) if length != 0)
+    return pieces or (Piece(chunks.keys[0]),)
 
 
 def _pieces(chunks: Chunks, guide: Chunks) -> list[tuple[Piece, ...]]:

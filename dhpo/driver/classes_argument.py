@@ -24,5 +24,5 @@ def has_optional_classes(estimator: Any) -> bool:
 def _classes_argument(estimator: Any) -> inspect.Parameter | None:
     try:
         return inspect.signature(unwrap(estimator).partial_fit).parameters.get("classes")
-    except (TypeError, ValueError):  # compiled, and without a signature
+    except (AttributeError, TypeError, ValueError):  # none, or compiled and without a signature
         return None

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dhpo.cluster.stopping import Stopping, from_any_thread
@@ -104,7 +105,7 @@ class Executor:
 
     def so_far(self, without_journal: str = "") -> str:
         """What was done, and how the search goes on where it ends early; where that cannot be, what is given."""
-        return were_done(self._history.partial_fit_calls, "partial_fit call") + (
+        return were_done(self._history.partial_fit_calls, self.job.trainer.unit) + (
             self._recorder.way_on or without_journal
         )
 
@@ -222,7 +223,9 @@ class Executor:
             self._ledger.forget_lost_models()
             self._models.tidy_all()
         if self._history.plan is None:
-            self._recorder.planned(self.job.schedule.plan(), self.job.title, self.job.ranges)
+            self._recorder.planned(
+                replace(self.job.schedule.plan(), unit=self.job.trainer.unit), self.job.title, self.job.ranges
+            )
 
     async def _open(self, stopping: asyncio.Task[Any]) -> None:
         watch = Watch(self._client, self._workers, self.job.limits.workers_timeout, self.so_far)

@@ -86,7 +86,7 @@ async def look_at_data(
         If X, y and sample_weight do not have the same rows, or no row is left to train or to score on.
     """
     X, y, sample_weight = await _with_lengths(client, plan.X, plan.y, plan.sample_weight)
-    blocks = [replace(block, by_labels=plan.by_labels) for block in align(X, y, sample_weight)]
+    blocks = [replace(block, by_labels=plan.by_labels) for block in align(X, y, sample_weight, plan.one_block)]
     test_size = None
     if plan.validation is None and not plan.n_folds:
         given = plan.test_size
@@ -97,7 +97,7 @@ async def look_at_data(
     specs = [replace(_spec(b, workspace, shared, "block"), nbytes=n) for b, n in zip(blocks, sizes, strict=True)]
     futures = {key: future for block in blocks for key, future in block.futures.items()}
     data = Data(specs, futures, [], {}, split, PassOrder(range(len(blocks)), order_entropy))
-    check = partial(_check_room, client.workers, data.split, held_before)
+    check = partial(_check_room, client.workers, data.split, held_before, plan.one_block)
     largest = max(range(len(specs)), key=lambda i: specs[i].nbytes)
     await check(specs[largest].nbytes, _rows_of(X, blocks[largest]), None)
     try:
@@ -179,13 +179,14 @@ async def _check_room(
     workers: Workers,
     split: Split,
     held_before: Callable[[], Awaitable[int]],
+    all_rows: bool,
     nbytes: int,
     n_rows: int | None,
     held: int | None,
 ) -> None:
     """Raise ValueError if a block of so many bytes does not fit a worker."""
     copied = 1 - 1 / split.n_folds if split.n_folds else split.test_size or 0.0
-    room = Room(nbytes, copied, n_rows, workers.least_memory, workers.most_threads)
+    room = Room(nbytes, copied, n_rows, workers.least_memory, workers.most_threads, all_rows)
     if nbytes and room.memory_limit and not room.is_ample:
         room.check(await held_before() if held is None else held)
 

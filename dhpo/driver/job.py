@@ -13,6 +13,7 @@ from dhpo.samplers.base import Sampler
 from dhpo.schedules.base import Schedule
 from dhpo.scoring import Metrics
 from dhpo.space.parameter_range import ParameterRange
+from dhpo.trainers import PartialFit, Trainer
 
 __all__ = ["Job"]
 
@@ -49,6 +50,8 @@ class Job:
         See `dhpo.history.events.Planned`.
     earlier : Earlier, optional
         The searches that this one starts from.
+    trainer : Trainer
+        Says what a unit of resource is.
     """
 
     estimator: Any
@@ -67,3 +70,4 @@ class Job:
     title: str = ""
     ranges: Mapping[str, ParameterRange] = field(default_factory=dict)
     earlier: Earlier | None = None
+    trainer: Trainer = field(default_factory=PartialFit)

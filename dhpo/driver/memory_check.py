@@ -32,6 +32,8 @@ class Room:
         Of the worker that has least.
     threads : int
         Of a worker.
+    all_rows : bool
+        Whether the block is all rows, because models are fitted on all of them at once.
     """
 
     block_nbytes: int
@@ -39,6 +41,7 @@ class Room:
     n_rows: int | None
     memory_limit: int
     threads: int = 1
+    all_rows: bool = False
 
     @property
     def is_ample(self) -> bool:
@@ -61,8 +64,9 @@ class Room:
         usable = PAUSED_SHARE * self.memory_limit
         needed = held + self.block_nbytes * (1 + self.copied_share)
         if needed > usable:
+            what = "X (resource= fits each model on all rows at once)" if self.all_rows else "a block of X"
             raise ValueError(
-                f"a block of X is too large for its workers: it takes {_mb(self.block_nbytes)} with y and sample_weight"
+                f"{what} is too large for its workers: it takes {_mb(self.block_nbytes)} with y and sample_weight"
                 f"{self._and_copies()}, a worker holds {_mb(held)} before it loads one, and its memory limit is "
                 f"{_mb(self.memory_limit)}, of which {PAUSED_SHARE:g} may be used (Dask pauses a worker above it). "
                 f"{self._smaller_blocks(usable - held)}give each worker at least {_mb(needed / PAUSED_SHARE)}, for "
@@ -85,6 +89,8 @@ class Room:
         )
 
     def _smaller_blocks(self, left: float) -> str:
+        if self.all_rows:
+            return "Train on blocks, with resource='auto' and an estimator that has partial_fit, take fewer rows, or "
         fitting = left / (1 + self.copied_share)
         if fitting <= 0:
             return "No block fits beside that: "

@@ -48,6 +48,8 @@ class DataPlan:
         Whether the user told the classes: the distinct targets are only compared with them then.
     by_labels : bool
         Whether rows of X and y are refused whose labels differ.
+    one_block : bool
+        Whether all rows are one block, whatever chunks they come in.
     """
 
     X: Chunks
@@ -62,6 +64,7 @@ class DataPlan:
     with_digest: bool = False
     classes_given: bool = False
     by_labels: bool = False
+    one_block: bool = False
 
 
 @dataclass

@@ -187,4 +187,5 @@ def _context(job: Job, workspace: Workspace, fit_kwargs: dict[str, Any], data: D
         config=job.config,
         other_scorers=scorers,
         trial_timeout=job.limits.trial_timeout,
+        trainer=job.trainer,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from dhpo.cluster.workers import Workers
 from dhpo.driver.folds import is_refit
@@ -127,6 +128,9 @@ class StepSubmission:
 
     def _submit_one(self, assignment: Assignment, seconds: float, idle_since: float) -> None:
         opened = self._opened
+        if self._job.trainer.needs_all_rows:  # each model goes to its target at once
+            models = (self._ledger.trials.of_model(number)[0] for number in assignment.models)
+            assignment = replace(assignment, until=max(active.next_target for active in models))
         self._ledger.starts.begin(assignment.models)
         works = [self._ledger.work(number, with_model=not opened.store_shared) for number in assignment.models]
         memory_limit = self._workers.memory_limit(assignment.worker)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dhpo.exports.known import is_known
+from dhpo.exports.known import is_known, resource_name
 from dhpo.history.events import Dropped, Reported, Stopped, TrialStarted
 from dhpo.history.history import History
 from dhpo.history.tables import other_metrics
@@ -113,7 +113,7 @@ class MLflowRuns:
         title = "" if planned is None else planned.title
         self._parent = self._new_run(self._run_name or title or "search", 0.0)
         params = {} if planned is None else {"planned_trials": planned.plan.n_trials}
-        counted = "fits" if self._history.by_fits else "calls of partial_fit"
+        counted = resource_name(self._history)
         self._log(self._parent, params=params, tags={"title": title, "resource": counted})
 
     def _end(self, stopped: Stopped) -> None:

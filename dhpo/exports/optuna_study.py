@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dhpo.errors import ExtraNotInstalled
-from dhpo.exports.known import is_known
+from dhpo.exports.known import is_known, resource_name
 from dhpo.exports.optuna_distributions import TrialParameters
 from dhpo.history.events import Dropped, Reported, TrialStarted
 from dhpo.history.history import History
@@ -92,7 +92,7 @@ def _study_attributes(history: History, running: bool) -> dict[str, Any]:
         "title": "" if history.planned is None else history.planned.title,
         "status": unfinished if end is None else end.reason,
         **({"error": end.error} if end is not None and end.error else {}),
-        "resource": "fits" if history.by_fits else "calls of partial_fit",
+        "resource": resource_name(history),
         "costs": history.costs(),
     }
 

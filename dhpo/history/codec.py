@@ -32,7 +32,7 @@ from dhpo.history.events import (
 from dhpo.history.judgement import ClassJudgement, Judgement, NumberJudgement
 from dhpo.history.mean_scores import mean_scores
 from dhpo.history.values import decode_value, encode_value
-from dhpo.schedules.plan import BracketPlan, Plan, Rung
+from dhpo.schedules.plan import PARTIAL_FIT_CALL, BracketPlan, Plan, Rung
 from dhpo.space.parameter_range import ParameterRange
 from dhpo.trial import Drop, Params, Report, Train, Trial
 
@@ -52,6 +52,8 @@ def encode_event(event: Event) -> Record:
                 "title": title,
                 "scales": dict(scales),
             }
+            if plan.unit != PARTIAL_FIT_CALL:
+                record["unit"] = plan.unit
             return {**record, "ranges": {name: asdict(values) for name, values in ranges.items()}, "began": began}
         case PhaseReached():
             return {"event": "phase", **asdict(event)}
@@ -119,7 +121,7 @@ def decode_event(record: Mapping[str, Any]) -> Event:
 def _planned(record: Record) -> Event:
     brackets = (BracketPlan(b["bracket"], tuple(Rung(**rung) for rung in b["rungs"])) for b in record["brackets"])
     ranges = {name: _range(values) for name, values in record["ranges"].items()}
-    plan = Plan(tuple(brackets))
+    plan = Plan(tuple(brackets), unit=record.get("unit", PARTIAL_FIT_CALL))
     return Planned(plan, record["time"], record["title"], record["scales"], ranges, record["began"])
 
 

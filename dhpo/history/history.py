@@ -171,6 +171,13 @@ class History:
         return None if planned is None else planned.plan
 
     @property
+    def unit(self) -> str:
+        """What trials are trained for, in the singular: "call" of partial_fit, "fit", "tree" and so on."""
+        if self.by_fits:
+            return "fit"
+        return "call" if self.plan is None else self.plan.short_unit
+
+    @property
     def judgement(self) -> Judgement | None:
         """How the model of the best trial does on the rows that were held out; None where that is not known."""
         best = self.best

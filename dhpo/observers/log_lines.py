@@ -37,7 +37,7 @@ class LogLines(PeriodicObserver):
         """Log what is planned, and the address of the dashboard."""
         self._began = True
         _own_handler.take()
-        calls = counted(search.plan.partial_fit_calls, "fit" if search.history.by_fits else "call")
+        calls = counted(search.plan.partial_fit_calls, search.history.unit)
         link = search.client.dashboard_link
         where = f"; dashboard: {link}" if link else ""
         logger.info("dhpo: %s and %s planned%s", counted(search.plan.n_trials, "trial"), calls, where)

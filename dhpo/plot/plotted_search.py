@@ -56,8 +56,8 @@ class PlottedSearch:
 
     @property
     def counted(self) -> str:
-        """What trials are trained for: "calls" of partial_fit, or "fits"."""
-        return "fits" if self.history.by_fits else "calls"
+        """What trials are trained for: "calls" of partial_fit, "fits", "trees" and so on."""
+        return f"{self.history.unit}s"
 
     @property
     def has_scores(self) -> bool:

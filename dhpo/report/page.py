@@ -19,6 +19,7 @@ from dhpo.history.judgement import Judgement
 from dhpo.report.findings import failure_groups, findings
 from dhpo.report.pictures import pictures_of
 from dhpo.report.predictions import metrics_table, pictures
+from dhpo.schedules.plan import PARTIAL_FIT_CALL
 from dhpo.views.progress import Progress
 from dhpo.views.text import duration, end_line, score, short_value
 from dhpo.wording import counted
@@ -198,7 +199,7 @@ def _plan(history: History, progress: Progress) -> str:
     plan = history.plan
     if plan is None:
         return ""
-    counted_as = "fits" if history.by_fits else "calls"
+    counted_as = f"{history.unit}s"
     failed = {trial.number: trial.bracket for trial in history.trials if trial.number in progress.failed}
     rows = []
     for bracket in plan.brackets:
@@ -237,8 +238,9 @@ def _costs(history: History, progress: Progress) -> str:
         facts["fits"] = f"{costs['fits']:,}"
         seconds = {"fitting": costs["fit_seconds"], "scoring": costs["score_seconds"]}
     else:
-        facts["partial_fit calls"] = f"{costs['partial_fit_calls']:,}"
-        facts["calls that were not used"] = f"{costs['wasted_calls']:,}"
+        unit = PARTIAL_FIT_CALL if history.plan is None else history.plan.unit
+        facts[f"{unit}s"] = f"{costs['partial_fit_calls']:,}"
+        facts[f"{history.unit}s that were not used"] = f"{costs['wasted_calls']:,}"
         facts["passes over the data"] = f"{costs['passes']:.1f}"
         facts["blocks read"] = f"{costs['blocks_read']:,} ({costs['blocks_cached']:,} more from caches)"
         facts["bytes read"] = f"{costs['bytes_read'] / 1e6:,.1f} MB"

@@ -9,7 +9,10 @@ from itertools import pairwise
 from dhpo.errors.checks import checked_int
 from dhpo.wording import counted, markup
 
-__all__ = ["BracketPlan", "Plan", "Rung"]
+__all__ = ["PARTIAL_FIT_CALL", "BracketPlan", "Plan", "Rung"]
+
+PARTIAL_FIT_CALL = "partial_fit call"
+"""What is counted where no other resource is asked for."""
 
 _SHOWN_RUNGS = 6
 
@@ -99,6 +102,8 @@ class Plan:
         At least one; trials are numbered through them in this order.
     notes : tuple of str
         What else there is to say, in lines below the table.
+    unit : str
+        What is counted, in the singular.
 
     Examples
     --------
@@ -120,6 +125,7 @@ class Plan:
 
     brackets: tuple[BracketPlan, ...]
     notes: tuple[str, ...] = ()
+    unit: str = PARTIAL_FIT_CALL
 
     @property
     def n_trials(self) -> int:
@@ -146,10 +152,15 @@ class Plan:
         """
         return Fraction(self.max_resource, checked_int("n_blocks", n_blocks))
 
+    @property
+    def short_unit(self) -> str:
+        """The same where it is clear what calls are meant."""
+        return self.unit.removeprefix("partial_fit ")
+
     def _rows(self) -> list[tuple[str, str, str, str]]:
-        rows = [("bracket", "trials", "partial_fit calls", "rungs (trials x calls each)")]
+        rows = [("bracket", "trials", f"{self.unit}s", f"rungs (trials x {self.short_unit}s each)")]
         rows += [(str(b.bracket), str(b.n_trials), f"{b.partial_fit_calls:,}", _arrows(b.rungs)) for b in self.brackets]
-        longest = f"at most {counted(self.max_resource, 'call')} for one trial"
+        longest = f"at most {counted(self.max_resource, self.short_unit)} for one trial"
         return [*rows, ("total", str(self.n_trials), f"{self.partial_fit_calls:,}", longest)]
 
     def __repr__(self) -> str:

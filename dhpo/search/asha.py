@@ -19,6 +19,8 @@ class ASHASearchCV(InitialParameters):
     Unlike those of the other searches, its decisions depend on the order in which scores come, and so on the cluster: a
     run can be repeated from its journal, or bit for bit anywhere with `deterministic`.
 
+    "Which search should I use?" in the documentation compares it with the others.
+
     Parameters
     ----------
     estimator : estimator
@@ -74,6 +76,12 @@ class ASHASearchCV(InitialParameters):
         and "nsga2" are Optuna's, and learn from the scores of the trials before: see `dhpo.samplers.OptunaSampler`. An
         object of your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search
         works with a copy.
+    resource : "auto", "n_samples", str or Trainer, default "auto"
+        What is counted. "auto": calls of `partial_fit`, each on one block. A parameter of the estimator that takes
+        whole numbers, such as "n_estimators" or "max_iter": its value. "n_samples": parts of the rows, of which
+        `max_resource` are all. But for "auto", each model is fitted on all rows at once, which a worker has to hold.
+    max_resource : int, optional
+        The most units of one candidate, in place of `max_iter`.
 
     Attributes
     ----------
@@ -143,6 +151,8 @@ class ASHASearchCV(InitialParameters):
         max_failures: int | None = None,
         callbacks: Any = None,
         sampler: Any = "random",
+        resource: Any = "auto",
+        max_resource: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -162,9 +172,11 @@ class ASHASearchCV(InitialParameters):
         self.max_failures = max_failures
         self.callbacks = callbacks
         self.sampler = sampler
+        self.resource = resource
+        self.max_resource = max_resource
 
     def _schedule(self) -> Schedule:
-        schedule = ASHA(self._n_trials(), self.n_initial_iter, self.max_iter, self.aggressiveness)
+        schedule = ASHA(self._n_trials(), self.n_initial_iter, self._most(), self.aggressiveness)
         if self.deterministic is False:
             return schedule
         slots = None if self.deterministic is True else checked_int("deterministic", self.deterministic)

@@ -35,12 +35,13 @@ from dhpo.scoring import resolve_metrics
 from dhpo.search.client import current_client
 from dhpo.search.identity import identity_of
 from dhpo.search.input_checks import (
-    check_estimator,
     check_fit_params,
     checked_folds,
     checked_limits,
     checked_test_size,
     checked_validation,
+    refuse_lazy_estimator,
+    refuse_searched_resource,
     routed_weight,
     warn_of_column,
 )
@@ -53,6 +54,8 @@ from dhpo.search.scikit_learn_callbacks import TakesCallbacks, callback_observer
 from dhpo.search.starting_from import begun_from, check_same_start, inherited_entropy, notes, with_points
 from dhpo.space.parameter_space import Space
 from dhpo.space.seeds import entropy_of, seed_for
+from dhpo.trainers import Trainer
+from dhpo.trainers.by_name import make_trainer
 
 __all__ = ["BlockSearchCV"]
 
@@ -74,6 +77,15 @@ class BlockSearchCV(
     time_budget: float | None
     max_failures: int | None
     callbacks: Any
+    resource: Any = "auto"
+    max_resource: int | None = None
+
+    def _most(self) -> Any:
+        """The most units of resource of a trial; `max_iter` is dask-ml's name for it."""
+        return getattr(self, "max_iter", None) if self.max_resource is None else self.max_resource
+
+    def _trainer(self, plan: Plan, entropy: int = 0) -> Trainer:
+        return make_trainer(self.resource, self._most() or plan.max_resource, seed_for(entropy, 0, "rows"))
 
     @abstractmethod
     def _space(self) -> Space:
@@ -114,6 +126,7 @@ class BlockSearchCV(
             If a parameter of the search is not allowed.
         """
         plan = self._schedule().plan()
+        plan = replace(plan, unit=self._trainer(plan).unit)
         return plan if start_from is None else replace(plan, notes=notes(self, read_earlier_searches(start_from)))
 
     @property
@@ -323,18 +336,21 @@ class BlockSearchCV(
     ) -> Job:
         """Check everything that can be checked before a task runs."""
         estimator = unwrap(self.estimator)
-        check_estimator(estimator)
+        refuse_lazy_estimator(estimator)
         space = self._space()
-        space.validate_for(self.estimator)
         schedule = self._schedule()
         plan = schedule.plan()
+        trainer = self._trainer(plan, entropy)
+        trainer.check(estimator)
+        refuse_searched_resource(self.resource, space.names)
+        space.validate_for(self.estimator)
         space.warn_of_ranges()
         self._warn()
         refit = getattr(self, "refit", True)
         metrics = resolve_metrics(estimator, self._scoring(), refit)
         n_folds = checked_folds(getattr(self, "cv", None), self.test_size, validation_data)
         test_size = checked_test_size(self.test_size)
-        check_fit_params(estimator, fit_params)
+        check_fit_params(estimator, fit_params, "fit" if trainer.needs_all_rows else "partial_fit")
         sample_weight = routed_weight(estimator, sample_weight)
         text = takes_text(estimator)
         X_chunks, y_chunks, weights = as_chunks_together(text, X=X, y=y, sample_weight=sample_weight)
@@ -366,16 +382,18 @@ class BlockSearchCV(
                 stratified=hasattr(estimator, "__sklearn_tags__") and is_classifier(estimator),
                 n_folds=n_folds,
                 with_digest=with_digest,
+                one_block=trainer.needs_all_rows,
             ),
             fit_kwargs=fit_kwargs,
             entropy=entropy,
             config=sklearn.get_config(),
             refit=bool(refit),
             limits=checked_limits(self),
-            speculate=bool(getattr(self, "speculate", False)) and not n_folds,
+            speculate=bool(getattr(self, "speculate", False)) and not n_folds and not trainer.needs_all_rows,
             look_at_values=look_at_values,
             title=self._title(),
             ranges=space.ranges(),
+            trainer=trainer,
         )
 
     def _title(self) -> str:

@@ -20,6 +20,8 @@ class BOHBSearchCV(HyperbandSearchCV):
     several are begun at once and know little of each other. Early scores tell little of late ones for many estimators:
     compare with `ASHASearchCV` before you rely on it.
 
+    "Which search should I use?" in the documentation compares it with the others.
+
     Parameters
     ----------
     estimator : estimator
@@ -73,6 +75,12 @@ class BOHBSearchCV(HyperbandSearchCV):
     sampler : "random", "grid", "sobol", "tpe", "gp", "cmaes", "nsga2", Sampler or optuna sampler, default "tpe"
         What gives the parameters of the trials. "tpe" makes the search what its name says; all others are as in
         `HyperbandSearchCV`, whose search it is then.
+    resource : "auto", "n_samples", str or Trainer, default "auto"
+        What is counted. "auto": calls of `partial_fit`, each on one block. A parameter of the estimator that takes
+        whole numbers, such as "n_estimators" or "max_iter": its value. "n_samples": parts of the rows, of which
+        `max_resource` are all. But for "auto", each model is fitted on all rows at once, which a worker has to hold.
+    max_resource : int, optional
+        The most units of one candidate, in place of `max_iter`.
 
     Attributes
     ----------
@@ -135,6 +143,8 @@ class BOHBSearchCV(HyperbandSearchCV):
         speculate: bool = True,
         callbacks: Any = None,
         sampler: Any = "tpe",
+        resource: Any = "auto",
+        max_resource: int | None = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -159,4 +169,6 @@ class BOHBSearchCV(HyperbandSearchCV):
             speculate=speculate,
             callbacks=callbacks,
             sampler=sampler,
+            resource=resource,
+            max_resource=max_resource,
         )

@@ -19,6 +19,8 @@ class SearchCV(SampledSearchCV):
     other searches over blocks are presets: `HyperbandSearchCV(estimator, space, max_iter=81)` is
     `SearchCV(estimator, space, Hyperband(81))`.
 
+    "Which search should I use?" in the documentation compares it with the others.
+
     Parameters
     ----------
     estimator : estimator
@@ -67,6 +69,10 @@ class SearchCV(SampledSearchCV):
     callbacks : list of Observer, optional
         Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
         logged and costs the search nothing.
+    resource : "auto", "n_samples", str or Trainer, default "auto"
+        What is counted. "auto": calls of `partial_fit`, each on one block. A parameter of the estimator that takes
+        whole numbers, such as "n_estimators" or "max_iter": its value. "n_samples": parts of the rows, of which
+        `max_resource` are all. But for "auto", each model is fitted on all rows at once, which a worker has to hold.
 
     Attributes
     ----------
@@ -127,6 +133,7 @@ class SearchCV(SampledSearchCV):
         max_failures: int | None = None,
         speculate: bool = True,
         callbacks: Any = None,
+        resource: Any = "auto",
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -146,6 +153,7 @@ class SearchCV(SampledSearchCV):
         self.max_failures = max_failures
         self.speculate = speculate
         self.callbacks = callbacks
+        self.resource = resource
 
     def _schedule(self) -> Schedule:
         check_methods(f"schedule={self.schedule!r}", self.schedule, ("ask", "tell", "plan", "leading"), "dhpo.Schedule")

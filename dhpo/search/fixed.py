@@ -34,6 +34,8 @@ class GridSearchCV(WholeOrBlockSearchCV):
     estimator with `partial_fit` is trained block by block instead if X is a dask collection or `max_iter` is given;
     then the data may be larger than memory.
 
+    "Which search should I use?" in the documentation compares it with the others.
+
     Parameters
     ----------
     estimator : estimator
@@ -80,6 +82,12 @@ class GridSearchCV(WholeOrBlockSearchCV):
     callbacks : list of Observer, optional
         Told of everything that happens in the search, and able to stop it; see `dhpo.Observer`. One that raises is
         logged and costs the search nothing.
+    resource : "auto", "n_samples", str or Trainer, default "auto"
+        What is counted. "auto": calls of `partial_fit`, each on one block. A parameter of the estimator that takes
+        whole numbers, such as "n_estimators" or "max_iter": its value. "n_samples": parts of the rows, of which
+        `max_resource` are all. But for "auto", each model is fitted on all rows at once, which a worker has to hold.
+    max_resource : int, optional
+        The most units of one candidate, in place of `max_iter`.
 
     Attributes
     ----------
@@ -125,6 +133,8 @@ class GridSearchCV(WholeOrBlockSearchCV):
         time_budget: float | None = None,
         max_failures: int | None = None,
         callbacks: Any = None,
+        resource: Any = "auto",
+        max_resource: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.param_grid = param_grid
@@ -143,6 +153,8 @@ class GridSearchCV(WholeOrBlockSearchCV):
         self.time_budget = time_budget
         self.max_failures = max_failures
         self.callbacks = callbacks
+        self.resource = resource
+        self.max_resource = max_resource
 
     def _n_candidates(self) -> int:
         return len(ParameterGrid(self.param_grid))
@@ -159,7 +171,7 @@ class GridSearchCV(WholeOrBlockSearchCV):
         return space
 
     def _schedule(self) -> Schedule:
-        return Fixed(len(self._space().grid()), _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
+        return Fixed(len(self._space().grid()), _DEFAULT_MAX_ITER if self._most() is None else self._most())
 
     def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
         return GridSampler(space)
@@ -170,6 +182,8 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
 
     A drop-in for scikit-learn's RandomizedSearchCV that runs on a Dask cluster; see `GridSearchCV` for the two ways to
     train.
+
+    "Which search should I use?" in the documentation compares it with the others.
 
     Parameters
     ----------
@@ -226,6 +240,12 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         "sobol" spreads them more evenly. "tpe", "gp", "cmaes" and "nsga2" are Optuna's, and learn from the candidates
         before: see `dhpo.samplers.OptunaSampler`. An object of your own has the methods of `dhpo.Sampler`, which
         `dhpo.testing.check_sampler` checks. Each search works with a copy of it.
+    resource : "auto", "n_samples", str or Trainer, default "auto"
+        What is counted. "auto": calls of `partial_fit`, each on one block. A parameter of the estimator that takes
+        whole numbers, such as "n_estimators" or "max_iter": its value. "n_samples": parts of the rows, of which
+        `max_resource` are all. But for "auto", each model is fitted on all rows at once, which a worker has to hold.
+    max_resource : int, optional
+        The most units of one candidate, in place of `max_iter`.
 
     Attributes
     ----------
@@ -278,6 +298,8 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         max_failures: int | None = None,
         callbacks: Any = None,
         sampler: Any = "random",
+        resource: Any = "auto",
+        max_resource: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.param_distributions = param_distributions
@@ -298,6 +320,8 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
         self.max_failures = max_failures
         self.callbacks = callbacks
         self.sampler = sampler
+        self.resource = resource
+        self.max_resource = max_resource
 
     _takes_points = True
 
@@ -342,7 +366,7 @@ class RandomizedSearchCV(WholeOrBlockSearchCV):
 
     def _schedule(self) -> Schedule:
         n_trials = self._n_points()
-        return Fixed(n_trials, _DEFAULT_MAX_ITER if self.max_iter is None else self.max_iter)
+        return Fixed(n_trials, _DEFAULT_MAX_ITER if self._most() is None else self._most())
 
     def _sampler(self, space: Space, entropy: int, plan: Plan) -> Sampler:
         return make_sampler(self.sampler, space, entropy, plan, self.scoring)

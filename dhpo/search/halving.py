@@ -16,6 +16,8 @@ class SuccessiveHalvingSearchCV(InitialParameters):
 
     The parameters and learned attributes are those of `dask_ml.model_selection.SuccessiveHalvingSearchCV`.
 
+    "Which search should I use?" in the documentation compares it with the others.
+
     Parameters
     ----------
     estimator : estimator
@@ -72,6 +74,12 @@ class SuccessiveHalvingSearchCV(InitialParameters):
         and "nsga2" are Optuna's, and learn from the scores of the trials before: see `dhpo.samplers.OptunaSampler`. An
         object of your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search
         works with a copy.
+    resource : "auto", "n_samples", str or Trainer, default "auto"
+        What is counted. "auto": calls of `partial_fit`, each on one block. A parameter of the estimator that takes
+        whole numbers, such as "n_estimators" or "max_iter": its value. "n_samples": parts of the rows, of which
+        `max_resource` are all. But for "auto", each model is fitted on all rows at once, which a worker has to hold.
+    max_resource : int, optional
+        The most units of one candidate, in place of `max_iter`.
 
     Attributes
     ----------
@@ -140,6 +148,8 @@ class SuccessiveHalvingSearchCV(InitialParameters):
         speculate: bool = True,
         callbacks: Any = None,
         sampler: Any = "random",
+        resource: Any = "auto",
+        max_resource: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -162,11 +172,13 @@ class SuccessiveHalvingSearchCV(InitialParameters):
         self.speculate = speculate
         self.callbacks = callbacks
         self.sampler = sampler
+        self.resource = resource
+        self.max_resource = max_resource
 
     def _schedule(self) -> Schedule:
         if self.n_initial_iter is None:
             raise ValueError(
                 "n_initial_iter=None is not allowed: give the partial_fit calls before the first decision."
             )
-        schedule = SuccessiveHalving(self._n_trials(), self.n_initial_iter, self.max_iter, self.aggressiveness)
+        schedule = SuccessiveHalving(self._n_trials(), self.n_initial_iter, self._most(), self.aggressiveness)
         return with_patience(schedule, self.patience, self.tol)

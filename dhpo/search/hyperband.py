@@ -23,6 +23,8 @@ class HyperbandSearchCV(SampledSearchCV):
     The parameters and learned attributes are those of `dask_ml.model_selection.HyperbandSearchCV`. All brackets train
     and score on one split of the data.
 
+    "Which search should I use?" in the documentation compares it with the others.
+
     Parameters
     ----------
     estimator : estimator
@@ -78,6 +80,12 @@ class HyperbandSearchCV(SampledSearchCV):
         and "nsga2" are Optuna's, and learn from the scores of the trials before: see `dhpo.samplers.OptunaSampler`. An
         object of your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search
         works with a copy.
+    resource : "auto", "n_samples", str or Trainer, default "auto"
+        What is counted. "auto": calls of `partial_fit`, each on one block. A parameter of the estimator that takes
+        whole numbers, such as "n_estimators" or "max_iter": its value. "n_samples": parts of the rows, of which
+        `max_resource` are all. But for "auto", each model is fitted on all rows at once, which a worker has to hold.
+    max_resource : int, optional
+        The most units of one candidate, in place of `max_iter`.
 
     Attributes
     ----------
@@ -150,6 +158,8 @@ class HyperbandSearchCV(SampledSearchCV):
         speculate: bool = True,
         callbacks: Any = None,
         sampler: Any = "random",
+        resource: Any = "auto",
+        max_resource: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -173,13 +183,15 @@ class HyperbandSearchCV(SampledSearchCV):
         self.speculate = speculate
         self.callbacks = callbacks
         self.sampler = sampler
+        self.resource = resource
+        self.max_resource = max_resource
 
     def _schedule(self) -> Schedule:
-        schedule = Hyperband(self.max_iter, self.aggressiveness)
+        schedule = Hyperband(self._most(), self.aggressiveness)
         return with_patience(schedule, self._patience_calls(), self.tol)
 
     def _patience_calls(self) -> Any:
-        calls = checked_int("max_iter", self.max_iter) // checked_factor("aggressiveness", self.aggressiveness)
+        calls = checked_int("max_iter", self._most()) // checked_factor("aggressiveness", self.aggressiveness)
         shortest = max(int(calls), 2)
         if self.patience is True:
             return shortest

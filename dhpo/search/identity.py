@@ -91,8 +91,12 @@ def identity_of_params(search: Any) -> dict[str, str]:
     identity = {"search": type(search).__name__, VERSIONS: versions_for(unwrap(search.estimator))}
     lists: list[str] = []
     for name, value in params.items():
-        if name in _NO_MATTER:
+        if name in _NO_MATTER or name == "max_resource" or (name == "resource" and value == "auto"):
             continue
+        if name == "max_iter":
+            value = search._most()
+        elif value == "n_samples" and name == "resource":  # a unit is another part of the rows
+            value = f"n_samples / {search._most() or search.plan().max_resource}"
         with collecting_lists() as found:
             identity[name] = describe(value)
         if name not in ABOUT_TRIALS:

@@ -17,6 +17,8 @@ class IncrementalSearchCV(InitialParameters):
 
     The parameters and learned attributes are those of `dask_ml.model_selection.IncrementalSearchCV`.
 
+    "Which search should I use?" in the documentation compares it with the others.
+
     Parameters
     ----------
     estimator : estimator
@@ -73,6 +75,12 @@ class IncrementalSearchCV(InitialParameters):
         and "nsga2" are Optuna's, and learn from the scores of the trials before: see `dhpo.samplers.OptunaSampler`. An
         object of your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search
         works with a copy.
+    resource : "auto", "n_samples", str or Trainer, default "auto"
+        What is counted. "auto": calls of `partial_fit`, each on one block. A parameter of the estimator that takes
+        whole numbers, such as "n_estimators" or "max_iter": its value. "n_samples": parts of the rows, of which
+        `max_resource` are all. But for "auto", each model is fitted on all rows at once, which a worker has to hold.
+    max_resource : int, optional
+        The most units of one candidate, in place of `max_iter`.
 
     Attributes
     ----------
@@ -138,6 +146,8 @@ class IncrementalSearchCV(InitialParameters):
         max_failures: int | None = None,
         callbacks: Any = None,
         sampler: Any = "random",
+        resource: Any = "auto",
+        max_resource: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -163,6 +173,8 @@ class IncrementalSearchCV(InitialParameters):
         self.max_failures = max_failures
         self.callbacks = callbacks
         self.sampler = sampler
+        self.resource = resource
+        self.max_resource = max_resource
 
     def _schedule(self) -> Schedule:
         fits_per_score = self.fits_per_score if self.scores_per_fit is None else self.scores_per_fit
@@ -171,7 +183,7 @@ class IncrementalSearchCV(InitialParameters):
                 f"scores_per_fit={self.scores_per_fit!r} and fits_per_score={self.fits_per_score!r}: give "
                 "fits_per_score alone, scores_per_fit is its former name."
             )
-        schedule = Incremental(self._n_trials(), self.max_iter, fits_per_score)
+        schedule = Incremental(self._n_trials(), self._most(), fits_per_score)
         return with_patience(schedule, self.patience, self.tol, fits_per_score)
 
     def _warn(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import numbers
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import dask
@@ -25,13 +25,13 @@ from dhpo.data.holdout import default_test_size, one_block
 from dhpo.wording import counted, did_you_mean
 
 __all__ = [
-    "check_estimator",
     "check_fit_params",
     "checked_folds",
     "checked_limits",
     "checked_test_size",
     "checked_validation",
     "refuse_lazy_estimator",
+    "refuse_searched_resource",
     "routed_weight",
     "warn_of_column",
 ]
@@ -48,40 +48,32 @@ def refuse_lazy_estimator(estimator: Any) -> None:
         raise TypeError(f"estimator is a {given}: give the estimator itself, its {way}(). The workers get it anyway.")
 
 
-def check_estimator(estimator: Any) -> None:
-    """Raise TypeError or ValueError if this is nothing that can be trained block by block."""
-    refuse_lazy_estimator(estimator)
-    if hasattr(estimator, "check_steps") and not isinstance(estimator, type):
-        estimator.check_steps()
-    needed = ("partial_fit", "get_params", "set_params")
-    missing = [name for name in needed if not callable(getattr(estimator, name, None))]
-    if missing or isinstance(estimator, type):
-        given = f"the class {estimator.__name__}" if isinstance(estimator, type) else f"a {type(estimator).__name__}"
-        needs = "an instance" if isinstance(estimator, type) else f"{' and '.join(missing)}"
-        raise TypeError(
-            f"estimator is {given}, and lacks {needs}: this search trains block by block and takes "
-            f"estimators with partial_fit, "
-            "such as SGDClassifier, SGDRegressor, MLPClassifier, MiniBatchKMeans or GaussianNB."
+def refuse_searched_resource(resource: Any, names: Collection[str]) -> None:
+    """Raise ValueError if a parameter is the resource, which the schedule gives, and searched."""
+    if resource in names:
+        raise ValueError(
+            f"resource={resource!r} is searched, too: leave it out of the parameters, because the search says which "
+            "value each trial gets."
         )
 
 
-def check_fit_params(estimator: Any, fit_params: Mapping[str, Any]) -> None:
-    """Raise TypeError for arguments that `partial_fit` of the estimator does not take."""
+def check_fit_params(estimator: Any, fit_params: Mapping[str, Any], method: str = "partial_fit") -> None:
+    """Raise TypeError for arguments that the method that trains the estimator does not take."""
     for name, value in fit_params.items():
         if is_dask_collection(value):
             raise TypeError(
-                f"{name} is a dask collection; of the arguments of partial_fit, sample_weight alone is cut into "
+                f"{name} is a dask collection; of the arguments of {method}, sample_weight alone is cut into "
                 f"blocks. Pass {name} as a value in memory."
             )
     try:
-        taken = inspect.signature(estimator.partial_fit).parameters
-    except (TypeError, ValueError):  # compiled, and without a signature
+        taken = inspect.signature(getattr(estimator, method)).parameters
+    except (AttributeError, TypeError, ValueError):  # another method trains it, or it is compiled
         return
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
         return
     for name in fit_params.keys() - taken.keys():
         raise TypeError(
-            f"fit got {name}=, which partial_fit of {type(estimator).__name__} does not take."
+            f"fit got {name}=, which {method} of {type(estimator).__name__} does not take."
             f"{did_you_mean(name, [*_ARGUMENTS_OF_FIT, *taken])} Groups and other arguments of splitters and scorers "
             "are for candidates that are fitted whole."
         )

@@ -16,6 +16,8 @@ class InverseDecaySearchCV(InitialParameters):
 
     The parameters and learned attributes are those of `dask_ml.model_selection.InverseDecaySearchCV`.
 
+    "Which search should I use?" in the documentation compares it with the others.
+
     Parameters
     ----------
     estimator : estimator
@@ -74,6 +76,12 @@ class InverseDecaySearchCV(InitialParameters):
         and "nsga2" are Optuna's, and learn from the scores of the trials before: see `dhpo.samplers.OptunaSampler`. An
         object of your own has the methods of `dhpo.Sampler`, which `dhpo.testing.check_sampler` checks. Each search
         works with a copy.
+    resource : "auto", "n_samples", str or Trainer, default "auto"
+        What is counted. "auto": calls of `partial_fit`, each on one block. A parameter of the estimator that takes
+        whole numbers, such as "n_estimators" or "max_iter": its value. "n_samples": parts of the rows, of which
+        `max_resource` are all. But for "auto", each model is fitted on all rows at once, which a worker has to hold.
+    max_resource : int, optional
+        The most units of one candidate, in place of `max_iter`.
 
     Attributes
     ----------
@@ -141,6 +149,8 @@ class InverseDecaySearchCV(InitialParameters):
         speculate: bool = True,
         callbacks: Any = None,
         sampler: Any = "random",
+        resource: Any = "auto",
+        max_resource: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.parameters = parameters
@@ -166,7 +176,9 @@ class InverseDecaySearchCV(InitialParameters):
         self.speculate = speculate
         self.callbacks = callbacks
         self.sampler = sampler
+        self.resource = resource
+        self.max_resource = max_resource
 
     def _schedule(self) -> Schedule:
-        schedule = InverseDecay(self._n_trials(), self.max_iter, self.decay_rate, self.fits_per_score)
+        schedule = InverseDecay(self._n_trials(), self._most(), self.decay_rate, self.fits_per_score)
         return with_patience(schedule, self.patience, self.tol, self.fits_per_score)

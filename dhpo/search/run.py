@@ -278,7 +278,7 @@ class Run(ToOptuna):
             return f"the search was to be stopped, and failed. {said(error)}"
         best = self.history.best
         if best is not None:
-            what += f", {best_line(best, self.history.by_fits)}"
+            what += f", {best_line(best, self.history.unit)}"
         return f"{what}." if done else f"{what}. {self._executor.so_far(_WITHOUT_JOURNAL)}"
 
     def _result(self, timeout: float | None) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 from dhpo.driver.job import Job
@@ -104,33 +103,41 @@ def check_same_start(journal: Journal, searches: Sequence[EarlierSearch]) -> Non
         )
 
 
-def notes(search: Any, searches: Sequence[EarlierSearch], whole: bool = False) -> tuple[str, ...]:
+def notes(search: Any, searches: Sequence[EarlierSearch], by_fits: bool | None = False) -> tuple[str, ...]:
     """What will be taken over from each earlier search, as far as that is known without the data.
 
     Parameters
     ----------
     search : estimator
     searches : sequence of EarlierSearch
-    whole : bool, default False
-        Whether it fits candidates whole, which its seed does not change.
+    by_fits : bool or None, default False
+        Whether the search fits candidates whole; None where its data tells.
     """
-    state = search.random_state
-    entropy: int | None
-    if whole:
-        searches, entropy = [replace(one, entropy=0) for one in searches], 0
-    elif state is None:
-        entropy = inherited_entropy(search, searches)
-    else:
-        entropy = entropy_of(deepcopy(state))  # `fit` draws from a generator, this does not
     said = []
     for earlier in searches:
+        was_by_fits = earlier.history.by_fits
+        # The seed of a search by whole fits only tells which candidates there are.
+        entropy = earlier.entropy if was_by_fits else _entropy(search, searches)
         no_models, no_scores = _difference(search, earlier, entropy)
+        if by_fits not in (None, was_by_fits):
+            no_models = f"it {'fitted candidates whole' if was_by_fits else 'trained candidates block by block'}"
+        elif was_by_fits:  # which leaves no models
+            no_models = no_scores
         trials = counted(len(earlier.history.trials), "trial")
         if no_models:
             what = f"parameters alone: {no_models}"
+        elif was_by_fits:
+            what = f"the scores of {trials}, if the data and its splits are the same"
         elif no_scores:
             what = f"the models of {trials}, if the data is the same, and no scores: {no_scores}"
         else:
             what = f"the scores and models of {trials}, if the data is the same"
         said.append(f"from {earlier.source}: {what}")
     return tuple(said)
+
+
+def _entropy(search: Any, searches: Sequence[EarlierSearch]) -> int | None:
+    """The seed that a search would have; `fit` draws from a generator of the user, and this does not."""
+    if search.random_state is None:
+        return inherited_entropy(search, searches)
+    return entropy_of(deepcopy(search.random_state))

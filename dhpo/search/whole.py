@@ -97,7 +97,7 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         """All candidates, as scikit-learn lists them where no sampler gives them."""
 
     def _fits_whole(self, *data: Any) -> bool:
-        if self.max_iter is not None:
+        if self._most() is not None or self.resource != "auto":
             return False
         # A delayed object is all of the data as much as data in memory is: there are no chunks to train on.
         has_chunks = any(is_lazy(part) and not isinstance(part, Delayed) for part in data)
@@ -123,12 +123,17 @@ class WholeOrBlockSearchCV(BlockSearchCV):
         ValueError
             If a parameter of the search is not allowed, or `cv` cannot tell its splits without the data.
         """
-        if not self._fits_whole(None) or hasattr(unwrap(self.estimator), "partial_fit"):
-            return super().plan(start_from)
-        if isinstance(self.cv, Iterator):
+        by_fits: bool | None = self._fits_whole(None)
+        if not by_fits or hasattr(unwrap(self.estimator), "partial_fit"):
+            plan = super().plan()
+            by_fits = None if by_fits else False  # chunks would be trained on
+        elif isinstance(self.cv, Iterator):
             raise ValueError("cv is an iterator, which only tells its splits once: give a list of them to plan().")
-        said = () if start_from is None else notes(self, read_earlier_searches(start_from), whole=True)
-        return Plan((BracketPlan(0, (Rung(self._n_candidates(), check_cv(self.cv).get_n_splits()),)),), said)
+        else:
+            plan = Plan((BracketPlan(0, (Rung(self._n_candidates(), check_cv(self.cv).get_n_splits()),)),))
+        if start_from is None:
+            return plan
+        return replace(plan, notes=notes(self, read_earlier_searches(start_from), by_fits))
 
     def start(
         self,

@@ -24,13 +24,13 @@ def progress_html(progress: Progress, now: float, dashboard_link: str | None = N
     history = progress.history
     rows = [] if len(progress.brackets) < 2 else [_row(str(name), c) for name, c in progress.brackets.items()]
     rows.append(_row("all", progress.everything, "font-weight:bold"))
-    counted_as = "fits" if history.by_fits else "calls"
+    counted_as = f"{history.unit}s"
     lines = [table(("bracket", "trials", "active", "best", "", counted_as, ""), rows, left=(4,))]
     if progress.data is not None and not history.by_fits:
         lines.append(block(text(data_line(progress.data)), style="opacity:0.6"))
     best = history.best
     if best is not None:
-        line = f"{best_line(best, history.by_fits)}: "
+        line = f"{best_line(best, history.unit)}: "
         lines.append(block(text(line), text(short_params(best.trial.params), "color:#2e8b57")))
     lines.append(block(" · ".join(_state(progress, now, dashboard_link))))
     return block(*lines, style=_FACE)

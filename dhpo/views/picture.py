@@ -63,7 +63,7 @@ class Picture:
             if column == "bar":
                 table.add_column("", ratio=1, min_width=5)
             else:
-                title = {"share": "", "calls": "fits" if self._history.by_fits else "calls"}.get(column, column)
+                title = {"share": "", "calls": f"{self._history.unit}s"}.get(column, column)
                 table.add_column(title, justify="right", no_wrap=True, min_width=_NARROWEST.get(column))
         if len(self.progress.brackets) > 1:
             for bracket, counts in self.progress.brackets.items():
@@ -99,7 +99,7 @@ class Picture:
         )
 
     def _describe(self, best: Best) -> Text:
-        before, _, after = best_line(best, self._history.by_fits).partition(score(best.report.score))
+        before, _, after = best_line(best, self._history.unit).partition(score(best.report.score))
         return Text.assemble(
             before,
             (score(best.report.score), "bold green"),

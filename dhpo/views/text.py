@@ -55,16 +55,16 @@ def short_value(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
-def best_line(best: Best, by_fits: bool = False) -> str:
+def best_line(best: Best, unit: str = "call") -> str:
     """The best trial in one line, but for its parameters.
 
     Parameters
     ----------
     best : Best
-    by_fits : bool
-        Whether trials are fitted whole, each on some splits of the data.
+    unit : str
+        What trials are trained for, in the singular.
     """
-    after = counted(best.report.resource, "fit" if by_fits else "call")
+    after = counted(best.report.resource, unit)
     return f"best {score(best.report.score)} by trial {best.trial.number} after {after}"
 
 
@@ -100,16 +100,16 @@ def progress_line(progress: Progress, now: float) -> str:
         Seconds since the search began.
     """
     history, counts = progress.history, progress.everything
-    best, by_fits, end = history.best, history.by_fits, end_line(progress, now)
+    best, unit, end = history.best, history.unit, end_line(progress, now)
     if progress.stopped is not None:
         parts = [f"{end}"]
-        parts += [f"{best_line(best, by_fits)}: {short_params(best.trial.params)}"] if best is not None else []
+        parts += [f"{best_line(best, unit)}: {short_params(best.trial.params)}"] if best is not None else []
     elif end is not None:
         parts = [f"{end}: {progress.status}"]
     elif progress.phase is None or progress.phase.phase != "training":
         parts = [f"{progress.status}, {duration(now)} so far"]
     else:
-        parts = [f"{counts.calls:,}/{counts.all_calls:,} {'fits' if by_fits else 'calls'} ({percent(counts.share)})"]
+        parts = [f"{counts.calls:,}/{counts.all_calls:,} {unit}s ({percent(counts.share)})"]
         parts += [f"best {score(best.report.score)} (trial {best.trial.number})"] if best is not None else []
         parts.append(f"{counts.active:,} of {counts.all_trials:,} active")
     if progress.failed:
@@ -130,9 +130,9 @@ def outcome_lines(history: History, with_best: bool = True) -> list[str]:
     progress, costs, best = Progress(history), history.costs(), history.best
     lines = [history.end.why] if history.end is not None and history.end.error else []
     if best is not None and with_best:
-        lines.append(f"{best_line(best, history.by_fits)}: {short_params(best.trial.params)}")
+        lines.append(f"{best_line(best, history.unit)}: {short_params(best.trial.params)}")
     parts = [counted(progress.everything.trials, "trial")]
-    calls = counted(progress.everything.calls, "fit" if history.by_fits else "call")
+    calls = counted(progress.everything.calls, history.unit)
     parts.append(
         f"{calls}, {reused:,} of them taken over"
         if (reused := costs.get("reused_calls") or costs.get("reused_fits"))

@@ -30,6 +30,7 @@ class Deed(IntEnum):
     MAKING = 2
     UNPICKLING = 3
     PICKLING = 4
+    FITTING = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Crumb:
                 return f"the unpickling after call {self.call}"
             case Deed.PICKLING:
                 return f"the pickling after call {self.call}"
+            case Deed.FITTING:
+                return f"the fit that began with resource {self.call}"
 
 
 class CrumbTrail:

@@ -13,6 +13,7 @@ from dhpo.data.reader import BlockSpec
 from dhpo.history.events import ModelState, StepStats
 from dhpo.scoring import BlockScorer
 from dhpo.storage.model_store import ModelStore
+from dhpo.trainers import PartialFit, Trainer
 from dhpo.worker.breadcrumbs import Crumb
 
 __all__ = ["Context", "Outcome", "Step", "StepResult", "Work"]
@@ -47,6 +48,8 @@ class Context:
         Of the other metrics.
     trial_timeout : float or None
         Seconds that a model may spend in `partial_fit` and scores.
+    trainer : Trainer
+        Brings models from one resource to another.
     """
 
     run: str
@@ -61,6 +64,7 @@ class Context:
     config: Mapping[str, Any] = field(default_factory=dict)
     other_scorers: Mapping[str, BlockScorer] = field(default_factory=dict)
     trial_timeout: float | None = None
+    trainer: Trainer = field(default_factory=PartialFit)
 
 
 @dataclass(frozen=True)

@@ -89,9 +89,9 @@ class ModelInStep:
         """The rows as this model gets them."""
         return copied(rows) if self.state.writes else lent(rows)
 
-    def called(self) -> None:
-        """It has seen one more call."""
-        self.state = replace(self.state, calls=self.calls + 1)
+    def called(self, n_more: int = 1) -> None:
+        """It has seen so many more units of resource."""
+        self.state = replace(self.state, calls=self.calls + n_more)
 
     def took(self, *, fit_seconds: float = 0.0, score_seconds: float = 0.0) -> None:
         """So much more time was spent on it."""

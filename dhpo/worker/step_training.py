@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -61,7 +61,7 @@ class StepTraining:
             self._run.growth.rows_are_here(found.nbytes)
             # Fold by fold: one part of the rows is held at a time.
             for model in sorted(cohort, key=lambda c: -1 if c.work.fold is None else c.work.fold):
-                self._run.trail.note(model.number, call)
+                self._run.trail.note(model.number, call, self._deed)
                 self._advance(model, parts.without(model.work.fold), found.loaded)
                 if self._run.far_too_slow():
                     break  # in the midst of a block, for a cohort that is far slower than was thought
@@ -83,6 +83,10 @@ class StepTraining:
             if short or self._run.time_is_over():
                 break
         self._settle(ahead)
+
+    @property
+    def _deed(self) -> Deed:
+        return Deed.FITTING if self._run.context.trainer.needs_all_rows else Deed.TRAINING
 
     def _blame(self, cohort: Iterable[ModelInStep], nbytes: int) -> None:
         for model in cohort:
@@ -109,14 +113,19 @@ class StepTraining:
 
     def _advance(self, model: ModelInStep, rows: Rows, block: Loaded) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
+        before = model.calls
+        trainer = self._run.context.trainer
+        # On all rows at once it takes as long to come to the target in two parts, or longer.
+        after = model.work.target if trainer.needs_all_rows else before + 1
         with failures_of(model) as caught:
             if len(rows):
-                with spared_checks(model.estimator, model.calls, lambda: block.finite):
-                    _partial_fit(model.estimator, model.rows(rows), self._fit_kwargs(model.estimator))
-            model.called()
+                with spared_checks(model.estimator, before, lambda: block.finite):
+                    lent_rows, fit_kwargs = model.rows(rows), self._fit_kwargs(model.estimator)
+                    model.estimator = trainer.advance(model.estimator, lent_rows, fit_kwargs, before, after)
+            model.called(after - before)
         seconds = time.perf_counter() - started
         self._run.meter.useful_cpu += time.thread_time() - cpu
-        self._run.meter.calls += 1
+        self._run.meter.calls += after - before
         self._run.meter.fit_seconds += seconds
         model.took(fit_seconds=seconds)
         if not model.state.writes and any(map(is_refused_write, caught)):
@@ -131,7 +140,7 @@ class StepTraining:
             model.put_off = False
             self._models.make(model)
             if model.alive:
-                self._run.trail.note(model.number, 0)
+                self._run.trail.note(model.number, 0, self._deed)
                 self._advance(model, rows, block)
 
     def _training_rows(self, call: int) -> Lookup:
@@ -152,8 +161,9 @@ class StepTraining:
 
     def _fit_kwargs(self, estimator: Any) -> dict[str, Any]:
         once = self._run.context.classes_once and hasattr(estimator, "classes_")
+        without = once or self._run.context.trainer.needs_all_rows
         kwargs = self._run.context.fit_kwargs
-        return {name: lent_value(v) for name, v in kwargs.items() if not (once and name == "classes")}
+        return {name: lent_value(v) for name, v in kwargs.items() if not (without and name == "classes")}
 
     def _loader(self, block: int) -> Callable[[], Rows]:
         return partial(
@@ -165,13 +175,3 @@ class StepTraining:
         rows = load(*arguments)
         self._run.meter.read_seconds += time.perf_counter() - started
         return rows
-
-
-def _partial_fit(estimator: Any, rows: Rows, fit_kwargs: Mapping[str, Any]) -> None:
-    kwargs = dict(fit_kwargs)
-    if rows.sample_weight is not None:
-        kwargs["sample_weight"] = rows.sample_weight
-    if rows.y is None:
-        estimator.partial_fit(rows.X, **kwargs)
-    else:
-        estimator.partial_fit(rows.X, rows.y, **kwargs)

@@ -90,7 +90,7 @@ def crash(folder, kind, kills, seed):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("kind", ["folds", "learns", "whole", "starts from", "enqueue"])
+@pytest.mark.parametrize("kind", ["folds", "learns", "whole", "starts from", "enqueue", "trees"])
 def test_a_driver_that_is_killed_again_and_again(kind, tmp_path):
     result = crash(tmp_path, kind, 2, seed=1)
     assert result["same"]
@@ -102,7 +102,7 @@ def test_a_driver_that_is_killed_again_and_again(kind, tmp_path):
 
 @pytest.mark.benchmarks
 @pytest.mark.parametrize(
-    "kind", ["hyperband", "folds", "patience", "asha", "learns", "whole", "starts from", "enqueue"]
+    "kind", ["hyperband", "folds", "patience", "asha", "learns", "whole", "starts from", "enqueue", "trees"]
 )
 def test_a_driver_that_is_killed_at_twenty_moments(kind, tmp_path):
     result = crash(tmp_path, kind, 20, seed=0)

@@ -238,8 +238,20 @@ def test_a_search_with_rungs_refuses_an_evolution_before_any_task() -> None:
         halving(sampler="cmaes").fit(*LAZY)
 
 
+class Lasting(Known):
+    """So long that a step has no more than a few trials, whatever a step costs on this machine."""
+
+    def fit(self, X: Any, y: Any) -> Known:
+        time.sleep(0.1)
+        return super().fit(X, y)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Known:
+        time.sleep(0.1)
+        return super().partial_fit(X, y, classes)
+
+
 class Counts:
-    """Slower than the trials are; what it gives depends on the reports that it was told. Nothing may come meanwhile."""
+    """Takes a third of a trial; what it gives depends on the reports that it was told. Nothing may come meanwhile."""
 
     learns, n_trials = True, None
     asked_in: set[int] = set()  # threads, of all copies
@@ -269,11 +281,11 @@ def test_a_sampler_is_asked_while_threads_are_busy_and_the_journal_knows_in_whic
     def fit(callbacks: Any) -> Any:
         given = {"sampler": Counts(), "callbacks": callbacks, "random_state": 0, "verbose": 0}
         if how == "whole":
-            return RandomizedSearchCV(Known(), SPACE, n_iter=40, cv=2, **given).fit(X, Y, journal=tmp_path / "run")
+            return RandomizedSearchCV(Lasting(), SPACE, n_iter=40, cv=2, **given).fit(X, Y, journal=tmp_path / "run")
         if how == "blocks":
-            search = RandomizedSearchCV(Known(), SPACE, n_iter=40, max_iter=1, **given)
+            search = RandomizedSearchCV(Lasting(), SPACE, n_iter=40, max_iter=1, **given)
         else:
-            search = HyperbandSearchCV(Known(), SPACE, max_iter=9, **given)
+            search = HyperbandSearchCV(Lasting(), SPACE, max_iter=9, **given)
         return search.fit(*LAZY, classes=[0, 1], journal=tmp_path / "run")
 
     Counts.asked_in.clear()

@@ -1,4 +1,4 @@
-"""Searches that begin with points of the user, and with what earlier searches have found."""
+"""Searches over blocks that begin with what earlier searches have found."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from distributed import Client
 from optuna.samplers import TPESampler
-from scipy.stats import loguniform, randint, uniform
-from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
+from scipy.stats import loguniform
+from sklearn.linear_model import SGDClassifier, SGDRegressor
 
 import dhpo
 from dhpo import (
@@ -25,18 +25,20 @@ from dhpo import (
     RandomizedSearchCV,
     SuccessiveHalvingSearchCV,
 )
-from dhpo.history.events import Reused, StartedFrom, StepDone
+from dhpo.history.events import Reused, StartedFrom
 from tests.conftest import threads_of_this_process
-
-RNG = np.random.default_rng(0)
-X = RNG.standard_normal((600, 5))
-Y = (X[:, 0] + RNG.standard_normal(600) > 0).astype(int)
-LAZY = da.from_array(X, (100, 5)), da.from_array(Y, 100)
-SPACE = {"alpha": loguniform(1e-5, 1), "penalty": ["l1", "l2"]}
-CLASSES = {"classes": [0, 1]}
-# Calls are counted: none ahead of what is decided.
-SEED: dict[str, Any] = {"random_state": 0, "speculate": False}
-POINT = {"alpha": 0.5, "penalty": "elasticnet"}
+from tests.integration.starting_from import (
+    CLASSES,
+    LAZY,
+    SEED,
+    SPACE,
+    X,
+    answer,
+    calls_made,
+    decision,
+    halving,
+    params_of,
+)
 
 KINDS = {
     "hyperband": lambda max_iter: HyperbandSearchCV(SGDClassifier(), SPACE, max_iter=max_iter, **SEED),
@@ -65,35 +67,12 @@ def quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dhpo.search.base.make_display", lambda verbose: None)
 
 
-def halving(**params: Any) -> SuccessiveHalvingSearchCV:
-    given = {"estimator": SGDClassifier(), "parameters": SPACE, "n_initial_parameters": 9, "n_initial_iter": 1}
-    return SuccessiveHalvingSearchCV(**{**given, **SEED, **params})
-
-
 @pytest.fixture(scope="module")
 def earlier(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The journal of a search, read only."""
     folder = tmp_path_factory.mktemp("earlier") / "run"
     halving(verbose=0).fit(*LAZY, **CLASSES, journal=folder)
     return folder
-
-
-def answer(search: Any) -> str:
-    reports = sorted((str(r["model_id"]), r["partial_fit_calls"], r["score"]) for r in search.history_)
-    return repr((reports, search.best_params_, search.best_index_, search.best_estimator_.coef_.tolist()))
-
-
-def calls_made(search: Any) -> int:
-    return sum(event.stats.calls for event in search._history.events if isinstance(event, StepDone))
-
-
-def decision(search: Any) -> StartedFrom:
-    (decided,) = [event for event in search._history.events if isinstance(event, StartedFrom)]
-    return decided
-
-
-def params_of(search: Any) -> list[dict[str, Any]]:
-    return list(search.cv_results_["params"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -231,24 +210,6 @@ def test_a_fitted_search_with_a_journal_gives_its_models(tmp_path: Path) -> None
     assert answer(on) == answer(halving(max_iter=27).fit(*LAZY, **CLASSES))
 
 
-def test_a_search_in_this_process_knows_its_journal_in_any_folder_and_itself_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
-    first = whole(n_iter=2).fit(X, Y, journal="run")
-    stored = dhpo.load("run")
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    for source in (first, stored):
-        assert fits_made(whole(n_iter=2).fit(X, Y, start_from=source)) == 0
-    assert len(next(iter(stored.stream()))) == 2
-    shutil.rmtree(tmp_path / "run")
-    for source in (first, stored):
-        search = whole(n_iter=2, random_state=1).fit(X, Y, start_from=source)
-        assert "it has no journal" in decision(search).why
-        assert params_of(search)[0] == first.best_params_
-
-
 @pytest.mark.parametrize("folder", ["empty", "gone"])
 def test_models_that_are_gone_are_trained_again(folder: str, earlier: Path, tmp_path: Path) -> None:
     shutil.copytree(earlier, tmp_path / "copy")
@@ -377,134 +338,6 @@ def test_a_search_that_was_begun_without_does_not_start_from_another(earlier: Pa
     halving(max_iter=27).fit(*LAZY, **CLASSES, journal=tmp_path / "run")
     with pytest.raises(JournalError, match="was begun without start_from="):
         halving(max_iter=27).fit(*LAZY, **CLASSES, journal=tmp_path / "run", start_from=earlier)
-
-
-@pytest.mark.parametrize("sampler", ["random", "sobol", "tpe"])
-def test_points_of_the_user_come_first(sampler: str) -> None:
-    search = halving(sampler=sampler).fit(*LAZY, **CLASSES, enqueue=[POINT, {"penalty": "l1"}])
-    first, second, *_ = params_of(search)
-    assert first == POINT  # also outside of the space
-    assert second["penalty"] == "l1"
-    assert 1e-5 <= second["alpha"] <= 1
-    if sampler == "random":
-        without = params_of(halving().fit(*LAZY, **CLASSES))
-        assert params_of(search)[2:] == without[2:]
-        assert second["alpha"] == without[1]["alpha"]
-
-
-def test_points_of_the_user_are_a_part_of_the_search(tmp_path: Path) -> None:
-    halving().fit(*LAZY, **CLASSES, enqueue=[POINT], journal=tmp_path / "run")
-    with pytest.raises(JournalError, match=r"fit\(enqueue=\)"):
-        halving().fit(*LAZY, **CLASSES, journal=tmp_path / "run")
-
-
-@pytest.mark.parametrize(
-    ("enqueue", "error", "said"),
-    [
-        (POINT, TypeError, "give a list of dicts with values of alpha, penalty"),
-        ([3], TypeError, "enqueue has 3, which is no dict"),
-        ([{"alhpa": 1}], ValueError, r"enqueue has 'alhpa', which is not searched.*Did you mean 'alpha'"),
-        ([POINT] * 10, ValueError, "enqueue has 10 points, and the search makes 9 trials"),
-    ],
-)
-def test_points_that_are_refused(enqueue: Any, error: Any, said: str) -> None:
-    with pytest.raises(error, match=said):
-        halving().fit(*LAZY, **CLASSES, enqueue=enqueue)
-
-
-def test_of_several_dicts_a_point_is_whole() -> None:
-    several = [
-        {"penalty": ["l1"], "alpha": loguniform(1e-5, 1)},
-        {"penalty": ["elasticnet"], "l1_ratio": uniform(0, 1)},
-    ]
-    search = halving(parameters=several).fit(*LAZY, **CLASSES, enqueue=[{"penalty": "elasticnet", "l1_ratio": 0.3}])
-    assert params_of(search)[0] == {"penalty": "elasticnet", "l1_ratio": 0.3}
-    with pytest.raises(ValueError, match="give all parameters of one of them"):
-        halving(parameters=several).fit(*LAZY, **CLASSES, enqueue=[{"l1_ratio": 0.3}])
-
-
-def test_a_grid_takes_no_points() -> None:
-    with pytest.raises(ValueError, match="a grid tries all of its points"):
-        GridSearchCV(SGDClassifier(), {"alpha": [1, 2]}, max_iter=2).fit(*LAZY, enqueue=[{"alpha": 3}])
-    with pytest.raises(ValueError, match="a grid tries all of its points"):
-        GridSearchCV(LogisticRegression(), {"C": [1, 2]}).fit(X, Y, enqueue=[{"C": 3}])
-
-
-def whole(**params: Any) -> RandomizedSearchCV:
-    given = {"n_iter": 6, "cv": 3, "random_state": 0, **params}
-    return RandomizedSearchCV(LogisticRegression(), {"C": loguniform(1e-3, 10), "max_iter": randint(100, 900)}, **given)
-
-
-def fits_made(search: Any) -> int:
-    return sum(event.stats.calls for event in search._history.events if isinstance(event, StepDone))
-
-
-def scores_of(search: Any) -> Any:
-    return np.asarray(search.cv_results_["mean_test_score"]).tolist()
-
-
-def test_whole_fits_of_the_same_candidates_are_not_done_again(tmp_path: Path) -> None:
-    whole().fit(X, Y, journal=tmp_path / "six")
-    on = whole(n_iter=10).fit(X, Y, journal=tmp_path / "ten", start_from=tmp_path / "six")
-    once = whole(n_iter=10).fit(X, Y)
-    assert (params_of(on), scores_of(on)) == (params_of(once), scores_of(once))
-    assert fits_made(on) == 12
-    assert on.metadata_["reused_fits"] == 18
-    again = whole(n_iter=10).fit(X, Y, journal=tmp_path / "ten")
-    assert scores_of(again) == scores_of(once)
-
-
-def test_the_plan_of_whole_fits_says_what_will_be_taken_over(tmp_path: Path) -> None:
-    whole(random_state=1).fit(X, Y, journal=tmp_path / "run")
-    for search in (whole(random_state=1), whole(random_state=2, n_iter=9)):
-        (note,) = search.plan(start_from=tmp_path / "run").notes
-        assert "the scores and models of 6 trials" in note
-    assert fits_made(whole(random_state=1).fit(X, Y, start_from=tmp_path / "run")) == 0
-
-
-@pytest.mark.parametrize("n_left", [1, 2, 3])
-def test_fits_that_are_taken_over_are_counted_once(n_left: int, tmp_path: Path) -> None:
-    whole(n_iter=2).fit(X, Y, journal=tmp_path / "two")
-    whole(n_iter=3).fit(X, Y, journal=tmp_path / "run", start_from=tmp_path / "two")
-    journal = tmp_path / "run" / "journal.jsonl"
-    lines = journal.read_bytes().splitlines(keepends=True)
-    fits = [place for place, line in enumerate(lines) if b'"event": "fit"' in line or b'"event":"fit"' in line]
-    journal.write_bytes(b"".join(lines[: fits[n_left - 1] + 1]))  # as if the process had died there
-    on = whole(n_iter=3).fit(X, Y, journal=tmp_path / "run", start_from=tmp_path / "two")
-    assert on.metadata_["reused_fits"] == 6
-    assert scores_of(on) == scores_of(whole(n_iter=3).fit(X, Y))
-
-
-def test_a_larger_grid_takes_over_what_was_fitted(tmp_path: Path) -> None:
-    GridSearchCV(LogisticRegression(), {"C": [0.1, 1]}, cv=3).fit(X, Y, journal=tmp_path / "two")
-    on = GridSearchCV(LogisticRegression(), {"C": [0.01, 0.1, 1, 10]}, cv=3).fit(X, Y, start_from=tmp_path / "two")
-    assert fits_made(on) == 6
-    assert scores_of(on) == scores_of(GridSearchCV(LogisticRegression(), {"C": [0.01, 0.1, 1, 10]}, cv=3).fit(X, Y))
-
-
-@pytest.mark.parametrize(
-    ("other", "why"), [("data", "other data"), ("cv", "another cv"), ("scoring", "another scoring")]
-)
-def test_whole_fits_on_other_data_begin_with_the_best_parameters(other: str, why: str, tmp_path: Path) -> None:
-    first = whole().fit(X, Y, journal=tmp_path / "six")
-    given = {"cv": {"cv": 4}, "scoring": {"scoring": "roc_auc"}, "data": {}}[other]
-    search = whole(random_state=1, **given).fit(X + (other == "data"), Y, start_from=tmp_path / "six")
-    assert decision(search).why == why
-    assert search.metadata_["reused_fits"] == 0
-    assert params_of(search)[0] == first.best_params_
-
-
-@pytest.mark.parametrize("sampler", ["random", "sobol", "tpe"])
-def test_points_of_the_user_are_the_first_candidates_of_whole_fits(sampler: str, tmp_path: Path) -> None:
-    search = whole(sampler=sampler)
-    search.fit(X, Y, enqueue=[{"C": 0.123, "max_iter": 70}, {"C": 0.5}], journal=tmp_path / "run")
-    first, second, *_ = params_of(search)
-    assert first == {"C": 0.123, "max_iter": 70}
-    assert second["C"] == 0.5
-    assert 100 <= second["max_iter"] < 900
-    again = whole(sampler=sampler)
-    again.fit(X, Y, enqueue=[{"C": 0.123, "max_iter": 70}, {"C": 0.5}], journal=tmp_path / "run")
-    assert params_of(again) == params_of(search)
 
 
 def test_reused_scores_are_told_of(earlier: Path) -> None:

@@ -47,6 +47,8 @@ SCORES = [(0.1, 0.5), (0.2, 0.9), (0.3, 0.7), (0.4, float("nan"))]
         (a_search(refit="False"), "d", True, True, ""),
         (a_search(refit="'f1'"), "d", True, False, "another refit"),
         (a_search(entropy=1), "d", False, False, "another random_state"),
+        (a_search(return_train_score="False"), "d", True, True, ""),
+        (a_search(return_train_score="True"), "d", False, False, "another return_train_score"),
         (a_search(estimator="MLPClassifier()", cv="3"), "d", False, False, "another cv and estimator"),
         (a_search(), "e", False, False, "other data"),
     ],
@@ -56,6 +58,11 @@ def test_what_differs(search, digest, models, scores, why):
     assert (decision.models, decision.scores, decision.why) == (models, scores, why)
     same = Earlier(search, [an_earlier(SCORES)]).same(digest)
     assert [(m, s) for _, m, s in same] == ([(models, scores)] if models or scores else [])
+
+
+def test_what_some_searches_do_not_let_choose_is_no_difference():
+    earlier = an_earlier(SCORES, {**IDENTITY, "return_train_score": "False"})
+    assert decided(a_search(search="HyperbandSearchCV"), earlier)[0].scores
 
 
 def test_the_best_come_first_and_failures_never():

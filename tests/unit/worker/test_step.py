@@ -30,6 +30,7 @@ from dhpo.history.events import ModelState, StepStats
 from dhpo.scoring import make_block_scorer
 from dhpo.space.seeds import seed_for
 from dhpo.storage.model_store import ModelStore, dumps_model, loads_model
+from dhpo.trainers import PartialFit
 from dhpo.worker import step_models, step_run, step_scoring, step_training
 from dhpo.worker.breadcrumbs import read_crumb
 from dhpo.worker.messages import Context, Step, Work
@@ -232,8 +233,8 @@ class Clock:
         self.now = 0.0
         for module in (step_run, step_models, step_training, step_scoring):
             monkeypatch.setattr(module, "time", self)
-        partial_fit = step_training._partial_fit
-        monkeypatch.setattr(step_training, "_partial_fit", lambda *arguments: (partial_fit(*arguments), self.tick()))
+        advance = PartialFit.advance
+        monkeypatch.setattr(PartialFit, "advance", lambda *arguments: (advance(*arguments), self.tick())[0])
 
     def tick(self):
         self.now += 1.0
