@@ -16,6 +16,9 @@ import pytest
 from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
 
+# Hooks of pytest.
+from tests.hanging import pytest_configure, pytest_runtest_protocol  # noqa: F401
+
 # Begun first, so that no process is left with one of them while the other has nothing more to do.
 _LONGEST = [
     "test_failures.py",
