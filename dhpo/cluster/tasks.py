@@ -17,7 +17,7 @@ from dhpo.data.read_errors import BlockUnreadable
 from dhpo.errors import SearchFailed
 from dhpo.errors.user_code import is_harmless, said
 
-__all__ = ["ATTEMPTS", "AnyWorkerClient", "Task", "bring_home", "failed_to_read", "gather"]
+__all__ = ["ATTEMPTS", "AnyWorkerClient", "Task", "bring_home", "failed_to_read", "fetch", "gather"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,23 @@ _MOST_ATTEMPTS = 5
 _LOOKS_SECONDS = 0.5
 
 
+async def fetch(client: Any, future: Any) -> Any:
+    """The result of a future; whoever awaits it may be cancelled at any time.
+
+    Dask joins fetches that are due at the same time. One that is cancelled just then is joined by all later ones of its
+    client for ever, which are cancelled therefore, too. So a fetch that has begun goes on, also if nobody waits for it.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    future : distributed.Future
+    """
+    await future.exception(asynchronous=True)  # until there is something to fetch
+    fetching = asyncio.ensure_future(client.gather([future], asynchronous=True))
+    fetching.add_done_callback(_seen)
+    return (await asyncio.shield(fetching))[0]
+
+
 async def bring_home(client: Any, future: Any) -> Any:
     """The result of a future, which no worker holds from then on: Dask would spill it where memory is tight.
 
@@ -41,7 +58,7 @@ async def bring_home(client: Any, future: Any) -> Any:
     future : distributed.Future
         Which nobody else wants.
     """
-    result = (await client.gather([future], asynchronous=True))[0]
+    result = await fetch(client, future)
     future.release()
     return result
 
@@ -278,7 +295,7 @@ async def _result(client: Any, future: Any, *, doing: str, more_deaths: int) -> 
     deaths_left, attempts = more_deaths, 1
     while True:
         try:
-            return await _fetch(client, future)
+            return await _harmless(client, future)
         except BlockUnreadable as error:
             if attempts == ATTEMPTS:
                 raise failed_to_read(error) from (error.original or error)
@@ -296,8 +313,8 @@ async def _result(client: Any, future: Any, *, doing: str, more_deaths: int) -> 
             await client.retry([future], asynchronous=True)
 
 
-async def _fetch(client: Any, future: Any) -> Any:
+async def _harmless(client: Any, future: Any) -> Any:
     error = await future.exception(asynchronous=True)
     if error is not None and not is_harmless(error):  # of what the user has computed himself
         raise RuntimeError(said(error)) from error
-    return (await client.gather([future], asynchronous=True))[0]
+    return await fetch(client, future)

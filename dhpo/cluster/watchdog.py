@@ -26,6 +26,9 @@ REFRESH_SECONDS = 0.5
 # Workers that do nothing and hold too much will not hold less after this.
 _OVERFULL_SECONDS = 5.0
 _RELIEF_SECONDS = 30.0
+# A restart of the cluster cancels what is under way, once. So many tasks in a row, for as long as nobody may be there,
+# are cancelled by something else, and will be when they are sent once more.
+_MOST_CANCELLED = 100
 
 _T = TypeVar("_T")
 
@@ -54,6 +57,7 @@ class Watch:
         self._paused: Set[str] = frozenset()
         self._relieving: set[asyncio.Task[Any]] = set()
         self._unanswered = 0.0  # seconds
+        self._cancelled, self._cancelled_since = 0, 0.0
         self._looked = self._seen = self._hopeful = asyncio.get_running_loop().time()
 
     async def wait_for_workers(self, stopping: asyncio.Task[Any]) -> None:
@@ -112,7 +116,7 @@ class Watch:
         Raises
         ------
         WorkersLost
-            If nobody was there for too long, or the client is closed.
+            If nobody was there for too long, the client is closed, or whatever is sent is cancelled.
         """
         clock = asyncio.get_running_loop().time
         if self._client.status in ("closing", "closed"):  # it does not come back, as one that is connecting may
@@ -144,9 +148,20 @@ class Watch:
                 self._seen = self._looked
             if self._workers.overfull is None:
                 self._hopeful = self._looked
+        if self._cancelled > _MOST_CANCELLED and clock() - self._cancelled_since > self._timeout:
+            raise WorkersLost(self._all_cancelled())
         for_so_long = self._unanswered or self._looked - self._seen
         if for_so_long > self._timeout:
             raise WorkersLost(self._explanation())
+
+    def came_back(self, cancelled: bool) -> None:
+        """A task came back, or was cancelled, and not by the search."""
+        if not cancelled:
+            self._cancelled = 0
+            return
+        if not self._cancelled:
+            self._cancelled_since = asyncio.get_running_loop().time()
+        self._cancelled += 1
 
     def close(self) -> None:
         """Ask nobody any more."""
@@ -196,6 +211,14 @@ class Watch:
             f"does nothing, and its memory limit is {limit / 1e6:,.0f} MB, of which {PAUSED_SHARE:g} may be used (Dask "
             f"pauses a worker above it). Give each worker at least {held / PAUSED_SHARE / 1e6:,.0f} MB and room for "
             f"its blocks, for instance by starting fewer workers on a machine. {self._done()}"
+        )
+
+    def _all_cancelled(self) -> str:
+        return (
+            f"for {self._timeout:g} s, all tasks sent to {self._address} were cancelled, {self._cancelled:,} in a row, "
+            "and the search does not cancel them. Does something else cancel all tasks, or restart the cluster again "
+            "and again? If not, start a new distributed.Client: one in which a call of gather was cancelled may cancel "
+            f"all later ones. {self._done()}"
         )
 
     def _explanation(self, gone: bool = False) -> str:

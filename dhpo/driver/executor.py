@@ -369,6 +369,8 @@ class Executor:
         return self._steps
 
     def _step_came_back(self, sent: SentStep, result: StepResult | BaseException) -> None:
+        if self._watch is not None:
+            self._watch.came_back(isinstance(result, asyncio.CancelledError | CancelledError))
         if isinstance(result, StepLost):
             self._step_was_lost(sent, result)
         elif isinstance(result, BaseException):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from dhpo.cluster.tasks import ATTEMPTS, AnyWorkerClient
+from dhpo.cluster.tasks import ATTEMPTS, AnyWorkerClient, fetch
 from dhpo.cluster.watchdog import Watch
 from dhpo.cluster.workers import Workers
 from dhpo.data.wrappers import unwrap
@@ -159,7 +159,7 @@ async def _held_before(client: Client, workers: Workers, estimator: Any) -> int:
     pickled = cloudpickle.dumps(estimator, protocol=5)
     chosen = await workers.smallest(_ASKED_WORKERS)
     tasks = {a: client.submit(held_before_blocks, pickled, workers=[a], pure=False) for a in chosen}
-    asking = {a: asyncio.ensure_future(client.gather(task, asynchronous=True)) for a, task in tasks.items()}
+    asking = {a: asyncio.ensure_future(fetch(client, task)) for a, task in tasks.items()}
     # Threads may be busy with others' tasks, and workers may die: nobody waits for an answer that only helps.
     done, late = await asyncio.wait(asking.values(), timeout=_ASKED_SECONDS)
     for answer in late:

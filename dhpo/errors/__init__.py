@@ -26,7 +26,7 @@ class SearchFailed(DhpoError, ValueError):
 
 
 class WorkersLost(DhpoError):
-    """The search had no worker for longer than `dhpo.workers-timeout`, or its scheduler did not answer."""
+    """For longer than `dhpo.workers-timeout` a search had no worker, or no answer, or all its tasks were cancelled."""
 
 
 class JournalError(DhpoError, ValueError):

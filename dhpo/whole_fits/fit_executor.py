@@ -300,7 +300,9 @@ class FitExecutor:
 
     def _came_back(self, works: list[CandidateSplit], result: list[FitOutcome] | BaseException) -> list[CandidateSplit]:
         """Take the outcomes in, and return the works that are still to do."""
-        if isinstance(result, asyncio.CancelledError | concurrent.futures.CancelledError):
+        cancelled = isinstance(result, asyncio.CancelledError | concurrent.futures.CancelledError)
+        self._watching.came_back(cancelled)
+        if cancelled:
             return self._not_done(works)  # gone with the scheduler
         if isinstance(result, BaseException):
             logger.warning("a task of %s failed: %r", counted(len(works), "fit"), result)

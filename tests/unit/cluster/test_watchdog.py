@@ -132,6 +132,29 @@ def test_what_the_work_raises_itself_is_raised_as_it_is_and_a_stop_ends_it():
     play(scene)
 
 
+def test_tasks_that_are_all_cancelled_are_not_sent_for_ever():
+    async def scene(watch: Watch, client: Any, workers: Workers) -> None:
+        for _ in range(101):
+            watch.came_back(cancelled=True)
+        await watch.look(at_once=True)
+        put_forward(301)
+        with pytest.raises(WorkersLost, match=r"for 300 s, all tasks sent to tcp.* were cancelled, 101 in a row"):
+            await watch.look(at_once=True)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("cancelled", [100 * [True], 101 * [True] + [False], [*101 * [True], False, True]])
+def test_tasks_are_sent_again_that_are_cancelled_now_and_then(cancelled: list[bool]) -> None:
+    async def scene(watch: Watch, client: Any, workers: Workers) -> None:
+        for each in cancelled:
+            watch.came_back(each)
+        put_forward(3600)
+        await watch.look(at_once=True)
+
+    play(scene)
+
+
 def wait_for_workers(watch: Watch) -> Awaitable[None]:
     return watch.wait_for_workers(asyncio.create_task(asyncio.Event().wait()))  # type: ignore[arg-type]
 
