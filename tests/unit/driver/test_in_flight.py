@@ -26,6 +26,10 @@ class Future:
         self.released = False
         self.result: asyncio.Future[StepResult] = asyncio.get_running_loop().create_future()
 
+    async def exception(self, asynchronous: bool) -> BaseException | None:
+        await asyncio.wait([self.result])
+        return None if self.result.cancelled() else self.result.exception()
+
     def release(self) -> None:
         self.released = True
 
