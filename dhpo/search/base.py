@@ -85,7 +85,8 @@ class BlockSearchCV(
         return getattr(self, "max_iter", None) if self.max_resource is None else self.max_resource
 
     def _trainer(self, plan: Plan, entropy: int = 0) -> Trainer:
-        return make_trainer(self.resource, self._most() or plan.max_resource, seed_for(entropy, 0, "rows"))
+        most, seed = self._most() or plan.max_resource, seed_for(entropy, 0, "rows")
+        return make_trainer(self.resource, most, seed, self.estimator)
 
     @abstractmethod
     def _space(self) -> Space:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dhpo.errors.checks import check_methods
 from dhpo.trainers.base import Trainer
+from dhpo.trainers.boosters import is_booster
 from dhpo.trainers.parameter import ParameterTrainer
 from dhpo.trainers.partial_fit import PartialFit
 from dhpo.trainers.row_samples import RowSamples
@@ -14,7 +15,7 @@ from dhpo.trainers.row_samples import RowSamples
 __all__ = ["make_trainer"]
 
 
-def make_trainer(resource: Any, max_resource: int, entropy: int) -> Trainer:
+def make_trainer(resource: Any, max_resource: int, entropy: int, estimator: Any) -> Trainer:
     """Make the trainer of one search.
 
     Parameters
@@ -25,6 +26,8 @@ def make_trainer(resource: Any, max_resource: int, entropy: int) -> Trainer:
         The most units of a trial.
     entropy : int
         Seed of what it draws.
+    estimator : estimator
+        To be trained.
 
     Raises
     ------
@@ -39,4 +42,5 @@ def make_trainer(resource: Any, max_resource: int, entropy: int) -> Trainer:
         return PartialFit()
     if resource == "n_samples":
         return RowSamples(max_resource, entropy)
-    return ParameterTrainer(resource)
+    counts_rounds = resource == "n_estimators" and is_booster(estimator)
+    return ParameterTrainer(resource, "boosting round" if counts_rounds else None)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import sklearn.ensemble
+from sklearn.pipeline import Pipeline
 
 from dhpo.data.rows import Rows
+from dhpo.trainers.boosters import FitSettings, more_rounds
 from dhpo.trainers.estimator_check import check_methods_of
 from dhpo.trainers.method_calls import fit
 from dhpo.wording import did_you_mean
@@ -39,22 +41,26 @@ _UNITS = {"n_estimators": "tree", "max_iter": "iteration", "n_iter": "iteration"
 class ParameterTrainer:
     """A parameter of the estimator counts the units: a model with resource r has the value r.
 
-    Ensembles of scikit-learn that can add to what they have (`warm_start`) are trained on; all others are fitted from
-    the start with each new value. Both give the model that one fit with this value gives.
+    Ensembles of scikit-learn that can add to what they have (`warm_start`) and boosters of XGBoost and LightGBM are
+    trained on; all others are fitted from the start with each new value. All give the model that one fit with this
+    value gives; where a booster samples rows or columns, it is the one that this trainer gives at once.
 
     Parameters
     ----------
     parameter : str
         As in "n_estimators", "max_iter", or "model__n_estimators" of a step of a pipeline.
+    unit : str, optional
+        What is counted, in the singular; by default what the name says.
     """
 
     needs_all_rows = True
     exact = True
 
-    def __init__(self, parameter: str) -> None:
+    def __init__(self, parameter: str, unit: str | None = None) -> None:
         self.parameter = parameter
-        self._prefix, _, self._name = parameter.rpartition("__")
-        self.unit = _UNITS.get(self._name, self._name)
+        prefix, separator, self._name = parameter.rpartition("__")
+        self._owner, self._prefix = prefix, prefix + separator
+        self.unit = unit or _UNITS.get(self._name, self._name)
 
     def check(self, estimator: Any) -> None:
         """Raise TypeError or ValueError for an estimator without this parameter, or with another kind of values."""
@@ -74,18 +80,25 @@ class ParameterTrainer:
 
     def advance(self, model: Any, rows: Rows, fit_params: Mapping[str, Any], before: int, after: int) -> Any:
         """Fit with the new value, from where the model stands if it can add to that."""
-        inner = f"{self._prefix}__" if self._prefix else ""
         params = model.get_params()
-        now, later = {self.parameter: after}, {}
-        if self._adds_up(model):
-            now[f"{inner}warm_start"] = True
-            later[f"{inner}warm_start"] = params[f"{inner}warm_start"]
-        if params.get(f"{inner}early_stopping") == "auto":
-            now[f"{inner}early_stopping"] = False  # the search sees to that
-        model.set_params(**now)
-        fit(model, rows, fit_params)
-        return model.set_params(**later)
+        if params.get(f"{self._prefix}early_stopping") == "auto":
+            model.set_params(**{f"{self._prefix}early_stopping": False})  # the search sees to that
+        settings = self._settings(model, before, after)
+        model.set_params(**{self.parameter: after, **self._of_owner(settings.params)})
+        more, callbacks = self._of_owner(settings.fit_params), f"{self._prefix}callbacks"
+        if callbacks in more:
+            more[callbacks] = [*(fit_params.get(callbacks) or ()), *more[callbacks]]
+        fit(model, rows, {**fit_params, **more})
+        given = {name: params[f"{self._prefix}{name}"] for name in settings.params}
+        return model.set_params(**{**self._of_owner(given), self.parameter: after})
 
-    def _adds_up(self, model: Any) -> bool:
-        inner = model.get_params()[self._prefix] if self._prefix else model
-        return isinstance(inner, tuple(getattr(sklearn.ensemble, name) for name in _ADD_UP.get(self._name, ())))
+    def _settings(self, model: Any, before: int, after: int) -> FitSettings:
+        owner = model.get_params()[self._owner] if self._owner else model
+        if isinstance(owner, tuple(getattr(sklearn.ensemble, name) for name in _ADD_UP.get(self._name, ()))):
+            return FitSettings({"warm_start": True})
+        # What is no step of a pipeline, but a part of something else, is cloned by that before it is fitted.
+        goes_on = self._name == "n_estimators" and (not self._owner or isinstance(model, Pipeline))
+        return (goes_on and more_rounds(owner, before, after)) or FitSettings()
+
+    def _of_owner(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {f"{self._prefix}{name}": value for name, value in settings.items()}

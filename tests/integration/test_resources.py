@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client
+from lightgbm import LGBMClassifier
 from scipy.stats import loguniform, randint, uniform
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, RandomForestRegressor
 from sklearn.linear_model import SGDClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import SVC
+from xgboost import XGBClassifier
 
 import dhpo
 from dhpo import (
@@ -37,7 +39,7 @@ from dhpo.data.rows import Rows
 from dhpo.history.events import Reported, StepDone
 from dhpo.schedules import SuccessiveHalving
 from dhpo.space.seeds import entropy_of, seed_for
-from dhpo.trainers import RowSamples
+from dhpo.trainers import ParameterTrainer, RowSamples
 from dhpo.worker.model_making import new_model
 from tests.conftest import threads_of_this_process, two_workers
 
@@ -79,6 +81,8 @@ def fresh(search: Any, estimator: Any, number: int) -> Any:
         (ExtraTreesClassifier(), TREES, "n_estimators"),
         (GradientBoostingClassifier(subsample=0.7), BOOSTING, "n_estimators"),
         (SGDClassifier(tol=None), {"alpha": loguniform(1e-5, 1)}, "max_iter"),
+        (XGBClassifier(n_jobs=1), BOOSTING, "n_estimators"),
+        (LGBMClassifier(n_jobs=1, verbose=-1), BOOSTING, "n_estimators"),
     ],
 )
 def test_each_score_is_that_of_one_fit(estimator: Any, space: Any, resource: str) -> None:
@@ -215,6 +219,52 @@ class KillsItsWorkerOnce(ExtraTreesClassifier):
             Path(self.file).touch()
             os.kill(os.getpid(), 9)
         return super().fit(X, y, sample_weight)
+
+
+SAMPLING = {**BOOSTING, "subsample": uniform(0.3, 0.6), "colsample_bytree": uniform(0.3, 0.6)}
+
+
+class XGBKillsItsWorkerOnce(XGBClassifier):
+    """Kills its worker at the second part of the rounds of a model, unless a file is there, which it leaves."""
+
+    def __init__(self, killed: str | None = None, **params: Any) -> None:
+        super().__init__(**params)
+        self.killed = killed
+
+    def fit(self, X: Any, y: Any, **params: Any) -> Any:
+        if params.get("xgb_model") is not None and self.killed is not None and not Path(self.killed).exists():
+            Path(self.killed).touch()
+            os.kill(os.getpid(), 9)
+        return super().fit(X, y, **params)
+
+
+@pytest.mark.parametrize("booster", [XGBClassifier(), LGBMClassifier(subsample_freq=2, verbose=-1)])
+def test_rounds_that_sample_are_those_of_one_part(booster: Any) -> None:
+    search = hyperband(booster, SAMPLING, "n_estimators").fit(*LAZY, validation_data=HELD_OUT)
+    assert search.plan().unit == "boosting round"
+    trainer = ParameterTrainer("n_estimators")
+    for (trial, rounds), score in scored(search).items():
+        model = trainer.advance(fresh(search, booster, trial), Rows(X, Y), {}, 0, rounds)
+        assert score == model.score(*HELD_OUT)
+
+
+def test_a_worker_that_dies_changes_no_answer_of_a_booster(tmp_path: Path) -> None:
+    expected = scored(hyperband(XGBClassifier(), SAMPLING, "n_estimators").fit(*LAZY))
+    killed = tmp_path / "killed"
+    with two_workers() as cluster, cluster.get_client():
+        search = hyperband(XGBKillsItsWorkerOnce(str(killed)), SAMPLING, "n_estimators").fit(*LAZY)
+    assert killed.exists()
+    assert scored(search) == expected
+
+
+def test_a_longer_search_goes_on_with_the_rounds_that_are_there(tmp_path: Path) -> None:
+    def search(most: int) -> SuccessiveHalvingSearchCV:
+        return SuccessiveHalvingSearchCV(XGBClassifier(), SAMPLING, 9, 1, most, resource="n_estimators", **QUIET)
+
+    search(3).fit(*LAZY, journal=tmp_path / "short")
+    on = search(9).fit(*LAZY, start_from=tmp_path / "short")
+    assert scored(on) == scored(search(9).fit(*LAZY))
+    assert on.metadata_["reused_calls"] == 9 + 3 * 2
 
 
 def test_a_worker_that_dies_changes_no_answer(tmp_path: Path) -> None:
