@@ -5,14 +5,22 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from dhpo.data.wrappers import unwrap
+from sklearn.base import is_classifier
 
-__all__ = ["has_optional_classes", "takes_classes"]
+from dhpo.data.wrappers import unwrap
+from dhpo.trainers import Trainer
+
+__all__ = ["has_optional_classes", "needs_classes", "takes_classes"]
 
 
 def takes_classes(estimator: Any) -> bool:
     """Whether `partial_fit` has an argument `classes`."""
     return _classes_argument(estimator) is not None
+
+
+def needs_classes(trainer: Trainer, estimator: Any) -> bool:
+    """Whether a trainer has to know all classes, because a classifier takes those of its rows for all."""
+    return bool(getattr(trainer, "needs_classes", False)) and is_classifier(unwrap(estimator))
 
 
 def has_optional_classes(estimator: Any) -> bool:

@@ -18,7 +18,7 @@ from dhpo.data.blocks import check_lengths
 from dhpo.data.collections import as_chunks_together
 from dhpo.data.numeric_input import refuse_what_is_no_number, takes_numbers_alone, takes_text
 from dhpo.data.wrappers import unwrap
-from dhpo.driver.classes_argument import takes_classes
+from dhpo.driver.classes_argument import needs_classes, takes_classes
 from dhpo.driver.executor import Executor
 from dhpo.driver.job import Job
 from dhpo.driver.prepared_data import DataPlan
@@ -378,7 +378,7 @@ class BlockSearchCV(
                 validation,
                 test_size,
                 seed_for(entropy, 0, "split"),
-                with_classes=y is not None and takes_classes(estimator),
+                with_classes=y is not None and (takes_classes(estimator) or needs_classes(trainer, estimator)),
                 classes_given=classes is not None,
                 stratified=hasattr(estimator, "__sklearn_tags__") and is_classifier(estimator),
                 n_folds=n_folds,

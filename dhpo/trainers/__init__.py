@@ -5,6 +5,7 @@ from __future__ import annotations
 from dhpo.trainers.base import Trainer
 from dhpo.trainers.parameter import ParameterTrainer
 from dhpo.trainers.partial_fit import PartialFit
+from dhpo.trainers.rounds_on_blocks import RoundsOnBlocks
 from dhpo.trainers.row_samples import RowSamples
 
-__all__ = ["ParameterTrainer", "PartialFit", "RowSamples", "Trainer"]
+__all__ = ["ParameterTrainer", "PartialFit", "RoundsOnBlocks", "RowSamples", "Trainer"]

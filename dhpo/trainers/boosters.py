@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FitSettings", "is_booster", "more_rounds"]
+__all__ = ["FitSettings", "is_booster", "more_rounds", "neutral_start"]
 
 _SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
 
@@ -36,7 +36,7 @@ def is_booster(model: Any) -> bool:
     return _settings_of(model) is not None
 
 
-def more_rounds(model: Any, before: int, after: int) -> FitSettings | None:
+def more_rounds(model: Any, before: int, after: int, exactly: bool = True) -> FitSettings | None:
     """The settings with which a booster that has some rounds gets more.
 
     Rows and columns that each round samples are drawn with a seed of that round, so that they do not depend on where a
@@ -47,19 +47,31 @@ def more_rounds(model: Any, before: int, after: int) -> FitSettings | None:
     model : estimator
     before, after : int
         Rounds that it has, and is to have.
+    exactly : bool, default True
+        Whether it has to be the same as if it had been trained at once.
 
     Returns
     -------
     FitSettings or None
-        None where it cannot go on, or would not be the same as if it had been trained at once.
+        None where it cannot go on, or would not be the same.
     """
     settings = _settings_of(model)
     if settings is None or (before and not model.__sklearn_is_fitted__()):
         return None
-    return settings(model, before, after)
+    return settings(model, before, after, exactly)
 
 
-def _settings_of(model: Any) -> Callable[[Any, int, int], FitSettings | None] | None:
+def neutral_start(model: Any, n_rows: int, n_classes: int) -> FitSettings:
+    """The settings of a first fit that takes all classes for equally likely, and not for what the rows have of them.
+
+    A class that none of them has would be taken for impossible, and many rounds would not change that.
+    """
+    if _settings_of(model) is _of_xgboost:
+        return FitSettings({"base_score": 0.5})
+    return FitSettings({}, {"init_score": np.zeros(n_rows if n_classes == 2 else (n_rows, n_classes))})
+
+
+def _settings_of(model: Any) -> Callable[[Any, int, int, bool], FitSettings | None] | None:
     names = {f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in type(model).__mro__}
     if "xgboost.XGBModel" in names:
         # Their rounds are one, of many trees.
@@ -73,11 +85,11 @@ def _seed(random_state: Any, boosting_round: int, kind: int = 0) -> int:
     return int(np.random.SeedSequence((base, boosting_round, kind)).generate_state(1)[0] >> 1)
 
 
-def _of_xgboost(model: Any, before: int, after: int) -> FitSettings | None:
+def _of_xgboost(model: Any, before: int, after: int, exactly: bool) -> FitSettings | None:
     from xgboost.callback import TrainingCallback
 
     params = model.get_params()
-    if params.get("booster") == "gblinear":  # which draws in its own ways, and which XGBoost will give up
+    if exactly and params.get("booster") == "gblinear":  # which draws in its own ways, and which XGBoost will give up
         return None
     samples = any(params.get(name) not in (None, 1) for name in _SAMPLING)
 
@@ -100,18 +112,19 @@ def _of_xgboost(model: Any, before: int, after: int) -> FitSettings | None:
     )
 
 
-def _of_lightgbm(model: Any, before: int, after: int) -> FitSettings | None:
+def _of_lightgbm(model: Any, before: int, after: int, exactly: bool) -> FitSettings | None:
     import lightgbm
 
     params = model.get_params()
     given = {name: value for name, value in params.items() if value is not None}
-    if (
-        "goss" in given.values()  # takes all rows in its first rounds, and would again
-        # The one cannot go on, the other does not drop the trees that it had.
-        or given.get("boosting", given["boosting_type"]) in ("rf", "random_forest", "dart")
+    kind = given.get("boosting", given["boosting_type"])
+    goes_on_otherwise = (
+        "goss" in (kind, given.get("data_sample_strategy"))  # takes all rows in its first rounds, and would again
+        or kind == "dart"  # does not drop the trees that it had
         or given.get("linear_tree")  # rounds otherwise
         or given.keys() & {"pos_bagging_fraction", "neg_bagging_fraction"}
-    ):
+    )
+    if kind in ("rf", "random_forest") or (exactly and goes_on_otherwise):
         return None
 
     def seed(kind: int, every: int, epoch: int) -> int:

@@ -10,6 +10,7 @@ from dhpo.trainers.base import Trainer
 from dhpo.trainers.boosters import is_booster
 from dhpo.trainers.parameter import ParameterTrainer
 from dhpo.trainers.partial_fit import PartialFit
+from dhpo.trainers.rounds_on_blocks import RoundsOnBlocks
 from dhpo.trainers.row_samples import RowSamples
 
 __all__ = ["make_trainer"]
@@ -21,7 +22,8 @@ def make_trainer(resource: Any, max_resource: int, entropy: int, estimator: Any)
     Parameters
     ----------
     resource : str or Trainer
-        "auto" for `partial_fit` on blocks, "n_samples" for rows, the name of a parameter, or an object.
+        "auto" for `partial_fit`, or rounds of boosters, on blocks; "n_samples" for rows, the name of a parameter, or an
+        object.
     max_resource : int
         The most units of a trial.
     entropy : int
@@ -39,7 +41,7 @@ def make_trainer(resource: Any, max_resource: int, entropy: int, estimator: Any)
         made: Trainer = deepcopy(resource)
         return made
     if resource == "auto":
-        return PartialFit()
+        return RoundsOnBlocks() if is_booster(estimator) and not hasattr(estimator, "partial_fit") else PartialFit()
     if resource == "n_samples":
         return RowSamples(max_resource, entropy)
     counts_rounds = resource == "n_estimators" and is_booster(estimator)

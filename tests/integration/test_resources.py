@@ -39,7 +39,7 @@ from dhpo.data.rows import Rows
 from dhpo.history.events import Reported, StepDone
 from dhpo.schedules import SuccessiveHalving
 from dhpo.space.seeds import entropy_of, seed_for
-from dhpo.trainers import ParameterTrainer, RowSamples
+from dhpo.trainers import ParameterTrainer, RoundsOnBlocks, RowSamples
 from dhpo.worker.model_making import new_model
 from tests.conftest import threads_of_this_process, two_workers
 
@@ -255,6 +255,24 @@ def test_a_worker_that_dies_changes_no_answer_of_a_booster(tmp_path: Path) -> No
         search = hyperband(XGBKillsItsWorkerOnce(str(killed)), SAMPLING, "n_estimators").fit(*LAZY)
     assert killed.exists()
     assert scored(search) == expected
+
+
+@pytest.mark.parametrize("booster", [XGBClassifier(), LGBMClassifier(verbose=-1, min_child_samples=5)])
+def test_boosters_learn_from_block_after_block_also_where_some_lack_a_class(booster: Any) -> None:
+    labels = np.where(X[:, 0] > 0.8, 2, Y)
+    order = np.argsort(np.where(np.arange(240) < 100, labels, 3), kind="stable")  # the first blocks have one class
+    chunked, targets = da.from_array(X[order], (50, 5)), da.from_array(labels[order], 50)
+    found = [
+        hyperband(booster, SAMPLING, resource).fit(chunked, targets, validation_data=(X, labels))
+        for resource in ("auto", RoundsOnBlocks())
+    ]
+    search = found[0]
+    assert search.plan().unit == "block"
+    assert search.classes_.tolist() == [0, 1, 2]
+    assert set(search.summary()["status"]) == {"finished", "not promoted"}
+    assert search.best_estimator_.n_estimators == 10 * search.n_iter_
+    assert search.best_score_ > 0.6
+    assert scored(found[1]) == scored(search)
 
 
 def test_a_longer_search_goes_on_with_the_rounds_that_are_there(tmp_path: Path) -> None:
