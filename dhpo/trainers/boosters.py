@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-__all__ = ["FitSettings", "is_booster", "more_rounds", "neutral_start"]
+from dhpo.trainers.fit_settings import FitSettings
+
+__all__ = ["is_booster", "more_rounds", "neutral_start"]
 
 _SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """What one fit that adds rounds needs.
-
-    Parameters
-    ----------
-    params : dict
-        Parameters of the estimator.
-    fit_params : dict
-        Arguments of `fit`.
-    """
-
-    params: dict[str, Any] = field(default_factory=dict)
-    fit_params: dict[str, Any] = field(default_factory=dict)
 
 
 def is_booster(model: Any) -> bool:

@@ -10,9 +10,9 @@ import sklearn.ensemble
 from sklearn.pipeline import Pipeline
 
 from dhpo.data.rows import Rows
-from dhpo.trainers.boosters import FitSettings, more_rounds
+from dhpo.trainers.boosters import more_rounds
 from dhpo.trainers.estimator_check import check_methods_of
-from dhpo.trainers.method_calls import fit
+from dhpo.trainers.fit_settings import FitSettings
 from dhpo.wording import did_you_mean
 
 __all__ = ["ParameterTrainer"]
@@ -80,17 +80,11 @@ class ParameterTrainer:
 
     def advance(self, model: Any, rows: Rows, fit_params: Mapping[str, Any], before: int, after: int) -> Any:
         """Fit with the new value, from where the model stands if it can add to that."""
-        params = model.get_params()
-        if params.get(f"{self._prefix}early_stopping") == "auto":
+        if model.get_params().get(f"{self._prefix}early_stopping") == "auto":
             model.set_params(**{f"{self._prefix}early_stopping": False})  # the search sees to that
-        settings = self._settings(model, before, after)
-        model.set_params(**{self.parameter: after, **self._of_owner(settings.params)})
-        more, callbacks = self._of_owner(settings.fit_params), f"{self._prefix}callbacks"
-        if callbacks in more:
-            more[callbacks] = [*(fit_params.get(callbacks) or ()), *more[callbacks]]
-        fit(model, rows, {**fit_params, **more})
-        given = {name: params[f"{self._prefix}{name}"] for name in settings.params}
-        return model.set_params(**{**self._of_owner(given), self.parameter: after})
+        model.set_params(**{self.parameter: after})
+        self._settings(model, before, after).fit(model, rows, fit_params, self._prefix)
+        return model
 
     def _settings(self, model: Any, before: int, after: int) -> FitSettings:
         owner = model.get_params()[self._owner] if self._owner else model
@@ -99,6 +93,3 @@ class ParameterTrainer:
         # What is no step of a pipeline, but a part of something else, is cloned by that before it is fitted.
         goes_on = self._name == "n_estimators" and (not self._owner or isinstance(model, Pipeline))
         return (goes_on and more_rounds(owner, before, after)) or FitSettings()
-
-    def _of_owner(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {f"{self._prefix}{name}": value for name, value in settings.items()}

@@ -11,9 +11,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from dhpo.data.rows import Rows, take
-from dhpo.trainers.boosters import FitSettings, is_booster, more_rounds, neutral_start
+from dhpo.trainers.boosters import is_booster, more_rounds, neutral_start
 from dhpo.trainers.estimator_check import check_methods_of
-from dhpo.trainers.method_calls import fit
 
 __all__ = ["RoundsOnBlocks"]
 
@@ -52,22 +51,22 @@ class RoundsOnBlocks:
         """Add the rounds of one block."""
         given = dict(fit_params)
         classes = given.pop("classes", None)
-        settings = more_rounds(model, before * self.rounds, after * self.rounds, exactly=False)
+        has = model.n_estimators if model.__sklearn_is_fitted__() else 0  # blocks without rows were left out
+        settings = more_rounds(model, has, has + self.rounds, exactly=False)
         if settings is None:
             raise ValueError(f"{model!r} cannot go on from where it stands, as this kind of booster.")
         known = rows if classes is None else _with_all(classes, rows)
-        if known is not rows and not before:
-            neutral = neutral_start(model, len(known), len(classes))
-            settings = FitSettings(settings.params | neutral.params, settings.fit_params | neutral.fit_params)
-        params = model.get_params()
-        model.set_params(**settings.params)
-        fit(model, known, {**given, **settings.fit_params})
-        restored = {name: params[name] for name in settings.params}
-        return model.set_params(**{**restored, "n_estimators": after * self.rounds})
+        if known is not rows and not has:
+            settings |= neutral_start(model, len(known), len(classes))
+        model.set_params(n_estimators=has + self.rounds)
+        settings.fit(model, known, given)
+        return model
 
 
 def _with_all(classes: Any, rows: Rows) -> Rows:
     """The rows, with a row of no weight for each class that is not among them: a booster takes the labels for all."""
+    if np.ndim(rows.y) != 1:
+        return rows
     missing = np.setdiff1d(np.asarray(classes), rows.y)
     if not len(missing):
         return rows

@@ -70,6 +70,20 @@ def test_rounds_and_weights_are_those_of_the_blocks():
     assert 0 not in weighted.predict(X)
 
 
+def test_a_block_that_was_left_out_is_no_reason_to_fail():
+    """As one of which all rows are held out."""
+    trainer, model = RoundsOnBlocks(4), LGBMClassifier(**LGB)
+    model = trainer.advance(model, Rows(X, Y), {"classes": LABELS}, 1, 2)
+    assert model.n_iter_ == 4
+    assert trainer.advance(model, Rows(X, Y), {"classes": LABELS}, 3, 4).n_iter_ == model.n_estimators == 8
+
+
+def test_callbacks_of_the_user_are_called():
+    seen = []
+    trained(LGBMClassifier(**LGB), [Rows(X, Y)], callbacks=[lambda env: seen.append(env.iteration)])
+    assert seen == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("trainer", "estimator", "error", "said"),
     [
